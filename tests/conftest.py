@@ -1,0 +1,73 @@
+"""What every test may ask for: a real PostgreSQL (16 and 18), a fresh database on it, connections that get closed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from notifychannel_cli.embedded import FOLDERS, Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
+def server(request) -> Iterator[Server]:
+    """A server of each version, one for all tests of a worker: never stop or reconfigure it (make your own)."""
+    with Server(version=request.param) as running:
+        yield running
+
+
+@dataclass(kw_only=True)
+class Database:
+    """A fresh database; roles made by `role` have names no other test uses."""
+
+    server: Server
+    name: str
+    stack: AsyncExitStack = field(repr=False)
+    number: int
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    def dsn(self, user: str = "postgres") -> str:
+        """A libpq URI for that role."""
+        return self.server.dsn(self.name, user, self.passwords.get(user))
+
+    async def connect(self, user: str = "postgres") -> asyncpg.Connection:
+        """A connection that is closed at the end of the test."""
+        connection = await asyncpg.connect(self.dsn(user))
+        self.stack.push_async_callback(connection.close, timeout=5)
+        return connection
+
+    async def role(self, name: str, options: str = "") -> str:
+        """Make a login role that may do nothing; its real name, unique in the cluster."""
+        real = f"{name}_{os.getpid()}_{self.number}"
+        self.passwords[real] = f"secret-of-{real}"
+        admin = await self.connect()
+        await admin.execute(f"CREATE ROLE \"{real}\" LOGIN PASSWORD '{self.passwords[real]}' {options}")
+        return real
+
+
+@pytest.fixture
+async def database(server: Server) -> AsyncIterator[Database]:
+    """A fresh database on each server, dropped afterwards with the roles that the test made."""
+    number = next(_numbers)
+    name = f"test_{os.getpid()}_{number}"
+    admin = await asyncpg.connect(server.dsn())
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}"')
+        async with AsyncExitStack() as stack:
+            made = Database(server=server, name=name, stack=stack, number=number)
+            yield made
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        for role in made.passwords:
+            await admin.execute(f'DROP ROLE "{role}"')
+    finally:
+        await admin.close()
