@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from notifychannel_operator.spec import Channel
 
 SCHEMA = "notifychannel"
 MAX_IDENTIFIER_BYTES = 63
@@ -37,6 +41,14 @@ def function(owner: Owner, schema: str, table: str) -> str:
     """The name, without schema, of the trigger function of one source."""
     tail = digest(owner.installation, owner.namespace, owner.name, schema, table)
     return f"{_cut(owner.name, 24)}_{_cut(table, 28)}_{tail}"
+
+
+def rules(channel: Channel) -> str:
+    """The hash of what decides which hints a channel's sources give and how a key prints: 8 hex digits.
+
+    It stands in every payload and in the sidecar's configuration; where the two differ the sidecar resyncs.
+    """
+    return digest(repr((channel.payload, channel.sources)))
 
 
 def _cut(text: str, size_bytes: int) -> str:

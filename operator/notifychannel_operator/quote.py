@@ -1,0 +1,29 @@
+"""Quoting for the DDL that must be text: identifiers and literals, and nothing else of a user's ever enters SQL.
+
+https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+"""
+
+from __future__ import annotations
+
+
+def ident(name: str) -> str:
+    """A quoted identifier, whatever the name holds; raises ValueError for a NUL byte, which no identifier has."""
+    return '"' + _without_nul(name).replace('"', '""') + '"'
+
+
+def qualified(schema: str, name: str) -> str:
+    """`"schema"."name"`."""
+    return f"{ident(schema)}.{ident(name)}"
+
+
+def literal(text: str) -> str:
+    """A quoted literal that reads the same whatever `standard_conforming_strings` says."""
+    quoted = "'" + _without_nul(text).replace("'", "''").replace("\\", "\\\\") + "'"
+    return f"E{quoted}" if "\\" in text else quoted
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        msg = "a NUL byte can't stand in SQL"
+        raise ValueError(msg)
+    return text
