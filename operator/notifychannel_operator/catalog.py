@@ -37,7 +37,8 @@ class Type:
     name: str
     """pg_type.typname, for decisions; never pasted into SQL."""
     sql: str
-    """format_type(oid, typmod) with an empty search_path: quoted and qualified, fit to be cast to."""
+    """format_type(oid, -1) with search_path = pg_catalog: quoted and qualified, fit to be cast to. Without a modifier:
+    a cast to varchar(3) cuts, and then different values look equal."""
     kind: str
     """pg_type.typtype: b(ase) c(omposite) d(omain) e(num) m(ultirange) p(seudo) r(ange)."""
     element: Type | None = None
@@ -47,6 +48,13 @@ class Type:
     """The type has a default equality operator (btree or hash): without it EXCEPT and DISTINCT fail."""
     exact: bool = True
     """Equal values are also the same bytes (pg_amproc equalimage, deterministic collation)."""
+    ordering: bool = True
+    """The type has a default btree ordering: without it `<` and `>` mean nothing."""
+
+    @property
+    def base(self) -> Type:
+        """What a domain is made of, at the bottom; any other type is its own base."""
+        return self.element.base if self.kind == "d" and self.element is not None else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
