@@ -25,7 +25,7 @@ class Marker:
     hash: str
 
 
-def text(owner: Owner, schema: str, table: str, hash: str) -> str:  # noqa: A002: the word of the contract
+def text(owner: Owner, schema: str, table: str, hash: str) -> str:  # noqa: A002
     """The comment of a source's trigger function; ASCII, so that it survives any database encoding."""
     return json.dumps(
         {
@@ -48,9 +48,9 @@ def parse(comment: str | None) -> Marker | None:
     if not isinstance(said, dict) or said.get("notifychannel") != VERSION:
         return None
     source = said.get("source")
-    if not isinstance(source, list) or len(source) != 2:  # noqa: PLR2004: schema and table
+    values = (*(source if isinstance(source, list) else ()), *(said.get(field) for field in FIELDS))
+    if len(values) != len(FIELDS) + 2 or not all(isinstance(value, str) for value in values):
         return None
-    if not all(isinstance(part, str) for part in (*source, *(said.get(field) for field in FIELDS))):
-        return None
-    owner = Owner(installation=said["installation"], namespace=said["namespace"], name=said["name"])
-    return Marker(owner=owner, schema=source[0], table=source[1], hash=said["hash"])
+    schema, table, installation, namespace, name, wanted = values
+    owner = Owner(installation=installation, namespace=namespace, name=name)
+    return Marker(owner=owner, schema=schema, table=table, hash=wanted)

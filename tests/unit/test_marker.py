@@ -14,8 +14,9 @@ from notifychannel_operator.names import Owner
 OWNER = Owner(installation="dev", namespace="shop", name="orders")
 
 
-@given(st.text(), st.text(), st.text(), st.text(), st.text(), st.text())
-def test_a_marker_reads_back_as_it_was_written(installation, namespace, name, schema, table, wanted):
+@given(st.tuples(*[st.text()] * 6))
+def test_a_marker_reads_back_as_it_was_written(words):
+    installation, namespace, name, schema, table, wanted = words
     owner = Owner(installation=installation, namespace=namespace, name=name)
     written = marker.text(owner, schema, table, wanted)
     assert written.isascii()
