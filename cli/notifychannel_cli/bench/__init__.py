@@ -1,0 +1,65 @@
+"""`notifychannel bench`: the figures of the README, each beside its floor, measured in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from notifychannel_cli.bench import bulk, latency, memory, receive, writers
+from notifychannel_cli.bench.figure import Figure, as_table
+from notifychannel_cli.bench.rig import rig
+from notifychannel_cli.console import console
+from notifychannel_cli.embedded import FOLDERS, EmbeddedError
+from notifychannel_cli.sidecar_process import SidecarError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from notifychannel_cli.bench.rig import Rig
+
+MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
+    "latency": latency.measure,
+    "receive": receive.measure,
+    "bulk": bulk.measure,
+    "writers": writers.measure,
+    "memory": memory.measure,
+}
+
+
+@click.command(
+    short_help="The figures of the README, each beside its floor.",
+    epilog="Example: notifychannel bench bulk --json",
+)
+@click.argument("what", type=click.Choice([*MEASURES, "all"]))
+@click.option("--json", "as_json", is_flag=True, help='Print {"figures": [...]}; ratios where the goal is a ratio.')
+@click.option("--postgres", type=click.Choice([str(version) for version in FOLDERS]), default="18", show_default=True,
+              help="Version of the embedded PostgreSQL.")  # fmt: skip
+def command(*, what: str, as_json: bool, postgres: str) -> None:
+    """Measure on an embedded PostgreSQL with fsync on, and show each figure beside its floor and its goal.
+
+    Machines are noisy, so what counts is the ratio to a floor of the same run: no trigger, a bare listener, a bare
+    process. Goals are goals: a figure that misses one does not change the exit code.
+
+    Exit codes: 0 measured, 1 a part did not start, 130 Ctrl-C.
+    """
+    try:
+        figures = asyncio.run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quiet=as_json))
+    except (EmbeddedError, SidecarError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
+    else:
+        console().print(as_table(figures))
+
+
+async def _measure(what: list[str], version: int, *, quiet: bool) -> list[Figure]:
+    figures: list[Figure] = []
+    async with rig(version) as on:
+        for name in what:
+            if not quiet:
+                console().print(f"[dim]measuring {name} on PostgreSQL {version} ...[/dim]")
+            figures += await MEASURES[name](on)
+    return figures
