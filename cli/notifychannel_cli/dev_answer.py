@@ -1,0 +1,73 @@
+"""How `notifychannel dev` answers a delivery: print it, forward it to a URL, or run a command with it.
+
+Each is one async callable from the body (bytes of JSON) to an HTTP status and body, as the contract with the
+application means them: 2xx acknowledges, everything else comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from dataclasses import dataclass
+
+import aiohttp
+
+TEMPORARY_FAILURE = 75
+"""EX_TEMPFAIL of sysexits(3): the endpoint is in trouble, not this hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the sidecar gets to hear."""
+
+    status: int
+    body: bytes = b""
+    note: str = ""
+    """For the terminal, when the status alone does not explain it."""
+
+
+async def printing(_body: bytes) -> Answer:
+    """Acknowledge everything: the line on the terminal is the point."""
+    return Answer(204)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """Forward the body; the application's answer is the answer."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def __call__(self, body: bytes) -> Answer:
+        """Status and body of the application; 502 when it can't be reached."""
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self.session.post(self.url, data=body, headers=headers, allow_redirects=False) as answer:
+                return Answer(answer.status, await answer.read())
+        except (aiohttp.ClientError, OSError) as error:
+            return Answer(502, note=f"{self.url} can't be reached: {type(error).__name__}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executing:
+    """Run a command for each body, which it gets on standard input; no shell is between."""
+
+    command: str
+
+    async def __call__(self, body: bytes) -> Answer:
+        """Exit code 0 acknowledges, 75 says try later (503), any other is a failure of these hints (500)."""
+        words = shlex.split(self.command)
+        try:
+            process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.PIPE)
+        except OSError as error:
+            return Answer(503, note=f"{words[0]}: {error.strerror}")
+        try:
+            await process.communicate(body)
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        code = process.returncode
+        if code == 0:
+            return Answer(204)
+        return Answer(503 if code == TEMPORARY_FAILURE else 500, note=f"exit code {code}")

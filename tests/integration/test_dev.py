@@ -1,0 +1,110 @@
+"""`notifychannel dev`: a channel on one's own database until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from tests.process import notifychannel
+
+pytestmark = pytest.mark.slow
+
+CHANNEL = """
+apiVersion: notifychannel.io/v1alpha1
+kind: NotifyChannel
+metadata: {name: orders}
+spec:
+  database: {secretRef: {name: orders-db}}
+  sources:
+    - schema: public
+      table: orders
+      key: [{column: id}]
+      rules: [{name: any, events: [Insert, Update, Delete]}]
+  consumers:
+    - group: orders-api
+      endpoint: {port: 8080, path: /hints}
+      debounce: {window: 10ms}
+"""
+LEFT = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = 'notifychannel'"
+
+
+@pytest.fixture
+async def shop(database, tmp_path):
+    admin = await database.connect()
+    await admin.execute("CREATE TABLE orders (id int PRIMARY KEY, status text)")
+    manifest = tmp_path / "orders.yaml"
+    manifest.write_text(CHANNEL)
+    return admin, ("dev", "-f", str(manifest), "--dsn", database.dsn(), "--allow-superuser")
+
+
+async def test_each_delivery_is_one_line_with_its_latency_and_ctrl_c_removes_everything(shop):
+    admin, arguments = shop
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        await admin.execute("INSERT INTO orders VALUES (42, 'new')")
+        line = await dev.line('{"id": 42}')
+        assert "orders change 1 hint" in line
+        assert "→ 204 in" in line
+        assert "ms after the first change" in line
+        dev.interrupt()
+        assert await dev.ends() == 0
+        assert "Removed what was installed." in dev.printed
+    assert await admin.fetchval(LEFT) == 0
+    await admin.execute("INSERT INTO orders VALUES (43, 'nobody hears')")
+
+
+async def test_keep_leaves_the_triggers(shop):
+    admin, arguments = shop
+    async with notifychannel(*arguments, "--print", "--keep") as dev:
+        await dev.line("Listening as orders-api")
+        dev.interrupt()
+        assert await dev.ends() == 0
+    assert await admin.fetchval(LEFT) > 0
+
+
+async def test_exec_gets_the_body_on_standard_input_and_its_exit_code_is_the_answer(shop, tmp_path):
+    admin, arguments = shop
+    script, seen = tmp_path / "hook.py", tmp_path / "seen.jsonl"
+    script.write_text(
+        "import json, sys\n"
+        "body = json.load(sys.stdin)\n"
+        f"open({str(seen)!r}, 'a').write(json.dumps(body) + '\\n')\n"
+        "sys.exit(3 if body['hints'] and body['hints'][0]['attempt'] == 1 else 0)\n"
+    )
+    async with notifychannel(*arguments, "--exec", f"{sys.executable} {script}") as dev:
+        await dev.line("orders start")
+        await admin.execute("INSERT INTO orders VALUES (7, 'new')")
+        assert "→ 500" in await dev.line('{"id": 7}', "exit code 3")
+        assert "→ 204" in await dev.line('{"id": 7}')
+    bodies = [json.loads(line) for line in seen.read_text().splitlines()]
+    assert [body["hints"] for body in bodies[:1]] == [[]]
+    assert [hint["attempt"] for body in bodies[1:] for hint in body["hints"]] == [1, 2]
+
+
+async def test_a_superuser_is_refused_without_the_option(shop):
+    _, arguments = shop
+    async with notifychannel(*(word for word in arguments if word != "--allow-superuser"), "--print") as dev:
+        assert await dev.ends() == 1
+    assert "superuser" in "\n".join(dev.printed)
+    assert "--allow-superuser" in "\n".join(dev.printed)
+
+
+async def test_a_wrong_password_is_said_in_a_sentence_without_the_password(shop, database):
+    _, arguments = shop
+    wrong = database.server.dsn(database.name, "postgres", "not-the-password")
+    arguments = tuple(wrong if word == database.dsn() else word for word in arguments)
+    async with notifychannel(*arguments, "--print") as dev:
+        assert await dev.ends() == 3
+    printed = "\n".join(dev.printed)
+    assert "password" in printed
+    assert "not-the-password" not in printed
+    assert "Traceback" not in printed
+
+
+async def test_one_way_to_answer_has_to_be_chosen(shop):
+    _, arguments = shop
+    async with notifychannel(*arguments) as dev:
+        assert await dev.ends() == 2
+    assert "exactly one of --post URL, --exec CMD, --print" in " ".join(dev.printed)
