@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """In CI a skipped test is a failed run: what was not run proves nothing."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("A test was skipped, which CI does not accept.", red=True)
+        session.exitstatus = 1
+
+
 @pytest.fixture(scope="session", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
 def server(request) -> Iterator[Server]:
     """A server of each version, one for all tests of a worker: never stop or reconfigure it (make your own)."""
