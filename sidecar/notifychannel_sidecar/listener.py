@@ -1,0 +1,212 @@
+"""Keeps one proven LISTEN connection for all channels of the group, and puts what it hears into the inbox.
+
+Three loops: `run` tries again, `_listen` holds one session, `_pause` waits once for the next round trip. The state
+machine is drawn in state.py. Every (re)subscription puts one resync per channel, after its LISTEN has committed:
+PostgreSQL keeps nothing for the absent. Refuses to wait for the application: a notification goes from asyncpg's
+callback straight to `put`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from notifychannel_sidecar import failures
+from notifychannel_sidecar.failures import Refused
+from notifychannel_sidecar.hints import Reason
+from notifychannel_sidecar.roundtrip import Clock, RoundTrip, Skips
+from notifychannel_sidecar.session import Session, Timings, connection
+from notifychannel_sidecar.state import Phase, State, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from notifychannel_sidecar.backoff import Backoff
+    from notifychannel_sidecar.session import Identity
+    from notifychannel_sidecar.target import Target
+
+log = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Where hints go: the inbox. Neither call may block."""
+
+    def put(self, name: str, payload: str, now: float) -> None:
+        """A notification for that channel, heard at `now` (loop time)."""
+
+    def resync(self, name: str, reason: Reason, now: float, *, since: datetime | None, delay: float) -> None:
+        """Every key of that channel is to be looked at, `delay` seconds after `now`."""
+
+
+class _Moved(Exception):  # noqa: N818 - a change of course
+    """The target is another server, user or database: this session is over, without blame."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Listener:
+    """The database side of the sidecar; give it a target with `aim` and run it once."""
+
+    sink: Sink
+    backoff: Backoff
+    on_state: Callable[[State], None]
+    on_round_trip: Callable[[RoundTrip], None] = lambda _: None
+    timings: Timings = field(default_factory=Timings)
+    spread: Callable[[float, float], float] = random.uniform
+    """Picks the delay of a resync after a reconnection between 0 and the channel's `resync_spread`."""
+    clock: Clock = field(default_factory=Clock)
+    _target: Target | Why = Why.NOT_CONFIGURED
+    _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _heard_of: dict[str, str] = field(default_factory=dict)
+    """Channels that were subscribed to in this process → their PostgreSQL channel then."""
+    _identity: Identity | None = None
+    _whole_at: datetime | None = None
+    _skips: Skips = field(default_factory=Skips)
+    _proven_s: float | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _state: State | None = None
+
+    def aim(self, target: Target | Why) -> None:
+        """What to listen to from now on, or why there is nothing: a living session follows, a waiting one wakes."""
+        if target != self._target:
+            self._target = target
+            self._news.set()
+
+    async def run(self) -> NoReturn:
+        """Listen for ever; raises only what is a bug."""
+        while True:
+            target = await self._given()
+            try:
+                await self._listen(target)
+            except _Moved:
+                log.info("the connection's settings changed; connecting anew")
+            except Exception as error:
+                why = failures.why(error)
+                if why is None:
+                    raise
+                await self._wait(target, why, error)
+
+    async def _given(self) -> Target:
+        while isinstance(self._target, Why):
+            self._news.clear()
+            self._say(Phase.WAITING, why=self._target)
+            log.warning("%s: waiting until the file changes", self._target.value)
+            await self._news.wait()
+        return self._target
+
+    async def _wait(self, target: Target, why: Why, error: Exception) -> None:
+        if self._proven_s is not None:
+            self.backoff.lived(time.monotonic() - self._proven_s)
+            self._proven_s = None
+        delay_s = self.backoff.next_s()
+        self._say(Phase.WAITING, why=why, retry_in_s=delay_s)
+        detail = "" if isinstance(error, Refused) else f" ({failures.label(error)})"
+        log.warning("not listening, %s%s; trying again in %.1f s", why.value, detail, delay_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                while self._target == target:
+                    self._news.clear()
+                    await self._news.wait()
+
+    async def _listen(self, target: Target) -> None:
+        self._news.clear()
+        self._say(Phase.CONNECTING)
+        async with connection(target.arguments, self.timings) as opened:
+            session = Session(opened, target.arguments, self.timings)
+            session.on_loss(self._news.set)
+            self._recognise(await session.identify(), target)
+            await self._subscribe(session, target)
+            while True:
+                await self._pause(self.timings.round_trip_interval_s)
+                if self._target != target:
+                    target = await self._follow(session, target)
+                await self._look(session, target)
+
+    def _recognise(self, identity: Identity, target: Target) -> None:
+        """Refuse the wrong database; of another one than before, nothing that was heard still says a thing."""
+        if not target.means(system_identifier=identity.system_identifier, dbname=identity.dbname):
+            raise Refused(Why.WRONG_DATABASE)
+        if identity != self._identity:
+            self._identity, self._whole_at, self._skips = identity, None, Skips()
+            self.clock.forget()
+
+    async def _subscribe(self, session: Session, target: Target) -> None:
+        self._names = target.names
+        await session.listen(target.channels, self._on_notification)
+        trip = await session.prove()
+        await session.name(target.session_name)
+        self._proven_s = time.monotonic()
+        self._resync_all(target)
+        self._learn(trip, target, resynced=True)
+        self._say(Phase.LISTENING)
+        log.info("listening to %d channels; the next round trip is in %.0f s", len(target.config.channels),
+                 self.timings.round_trip_interval_s)  # fmt: skip
+
+    async def _pause(self, timeout_s: float) -> None:
+        """Wait once: until it is time, the target changed or the connection is gone."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
+        self._news.clear()
+
+    async def _look(self, session: Session, target: Target) -> None:
+        try:
+            trip = await session.round_trip()
+        except TimeoutError:
+            raise Refused(Why.HALF_OPEN) from None
+        self._learn(trip, target, resynced=False)
+
+    async def _follow(self, session: Session, old: Target) -> Target:
+        """Take a changed target over into the living session, or leave it; nothing is missed in between."""
+        new = self._target
+        if isinstance(new, Why) or new.server != old.server:
+            raise _Moved
+        self._names = {**old.names, **new.names}
+        await session.listen(new.channels, self._on_notification)
+        self._names = new.names
+        await session.unlisten(old.channels - new.channels)
+        self._resync_changed(new)
+        return new
+
+    def _on_notification(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        now = asyncio.get_running_loop().time()
+        for name in self._names.get(channel, ()):
+            self.sink.put(name, payload, now)  # type: ignore[arg-type]
+
+    def _resync_all(self, target: Target) -> None:
+        for channel in target.config.channels:
+            if self._heard_of.get(channel.name) == channel.pg_channel:
+                delay_s = self.spread(0.0, channel.resync_spread)
+                self._resync(channel.name, Reason.RECONNECT, since=self._whole_at, delay_s=delay_s)
+        self._resync_changed(target)
+
+    def _resync_changed(self, target: Target) -> None:
+        """Channels that this process has not heard of yet, or that changed what they listen to."""
+        for channel in target.config.channels:
+            known = self._heard_of.get(channel.name)
+            if known is None:
+                self._resync(channel.name, Reason.START, since=None)
+            elif known != channel.pg_channel:
+                self._resync(channel.name, Reason.RULES, since=self._whole_at)
+        self._heard_of = {channel.name: channel.pg_channel for channel in target.config.channels}
+
+    def _resync(self, name: str, reason: Reason, *, since: datetime | None, delay_s: float = 0.0) -> None:
+        self.sink.resync(name, reason, asyncio.get_running_loop().time(), since=since, delay=delay_s)
+
+    def _learn(self, trip: RoundTrip, target: Target, *, resynced: bool) -> None:
+        if self._skips.look(trip, whole_at=self._whole_at) and not resynced:
+            for channel in target.config.channels:
+                if channel.sources:
+                    self._resync(channel.name, Reason.SKIPPED, since=self._skips.since)
+        self._whole_at = trip.at
+        self.clock.add(trip)
+        self.on_round_trip(trip)
+
+    def _say(self, phase: Phase, *, why: Why | None = None, retry_in_s: float | None = None) -> None:
+        self._state = State(phase=phase, since_s=time.time(), why=why, retry_in_s=retry_in_s)
+        self.on_state(self._state)

@@ -1,0 +1,18 @@
+"""The listener's SQL, read once from the files beside this one."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+_FOLDER = files("notifychannel_sidecar") / "sql"
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+IDENTIFY = _read("identify")
+ROUND_TRIP = _read("round_trip")
+MAY_SEE_SKIPPED = _read("may_see_skipped")
+SKIPPED = _read("skipped")
+NAME_SESSION = _read("name_session")

@@ -1,0 +1,61 @@
+"""What to listen to: the configuration and the way to the database, as one value that can be compared.
+
+Pure. Refuses to print itself: the way to the database holds a password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notifychannel_sidecar.config import Config
+
+MAX_NAME_BYTES = 63
+"""PostgreSQL cuts application_name there (NAMEDATALEN)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Two targets are equal when nothing has to be done to go from one to the other."""
+
+    config: Config
+    pod: str
+    fingerprint: str
+    """Of the Secret."""
+    arguments: Mapping[str, Any] = field(repr=False, compare=False)
+    """For asyncpg.connect."""
+
+    @property
+    def server(self) -> tuple[object, ...]:
+        """What needs another connection when it changes."""
+        return self.fingerprint, self.config.system_identifier, self.config.dbname, self.session_name
+
+    def means(self, *, system_identifier: str, dbname: str) -> bool:
+        """Whether this is the database with the triggers, as far as the configuration says which one it is."""
+        return self.config.dbname in (None, dbname) and self.config.system_identifier in (None, system_identifier)
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """PostgreSQL channel → the channels that hear it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for channel in self.config.channels:
+            found[channel.pg_channel] = (*found.get(channel.pg_channel, ()), channel.name)
+        return found
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The PostgreSQL channels to LISTEN to."""
+        return frozenset(channel.pg_channel for channel in self.config.channels)
+
+    @property
+    def session_name(self) -> str:
+        """`nch/<8 hex of installation, namespace, group>/<tail of the pod's name>`."""
+        parts = self.config.installation, self.config.namespace, self.config.group
+        joined = "".join(f"{len(part)}:{part}" for part in parts)
+        start = f"nch/{hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()[:8]}/"
+        room = MAX_NAME_BYTES - len(start)
+        return start + self.pod.encode()[-room:].decode(errors="ignore")
