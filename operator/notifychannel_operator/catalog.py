@@ -50,6 +50,8 @@ class Type:
     """Equal values are also the same bytes (pg_amproc equalimage, deterministic collation)."""
     ordering: bool = True
     """The type has a default btree ordering: without it `<` and `>` mean nothing."""
+    sendable: bool = True
+    """It has a binary form (pg_type.typsend), so record_send() takes a row with such a column."""
 
     @property
     def base(self) -> Type:
@@ -65,6 +67,8 @@ class Column:
     type: Type
     not_null: bool = False
     generated: Generated = Generated.NO
+    collation: int = 0
+    """pg_attribute.attcollation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,7 @@ class Partition:
     is_leaf: bool
     may_trigger: bool
     """The installer has TRIGGER on it."""
+    may_use_schema: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,8 @@ class Table:
     selectable: frozenset[str] = frozenset()
     """Columns that the installer may SELECT."""
     row_security: bool = False
+    viewer: str = ""
+    """Whose rights these are: the role that looked, the installer."""
 
     def column(self, name: str) -> Column | None:
         """The column of that exact name, or None."""
@@ -126,4 +133,8 @@ class Table:
 
 
 class PlanError(Exception):
-    """The database is not as the channel needs it; the message says what is wrong and the remedy as a command."""
+    """The database is not as the channel needs it; each sentence says what is wrong and the remedy as a command."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -21,9 +21,10 @@ PATH = "pg_catalog, pg_temp"
 
 
 async def tables(
-    connection: asyncpg.Connection[asyncpg.Record], names: Iterable[tuple[str, str]]
+    connection: asyncpg.Connection[asyncpg.Record], names: Iterable[tuple[str, str]], *, role: str | None = None
 ) -> dict[tuple[str, str], Table]:
-    """The tables of these (schema, name) as the connection's user sees them; a missing table is absent.
+    """The tables of these (schema, name) and the rights of `role` (the connection's user) on them; a missing table
+    is absent.
 
     In a REPEATABLE READ transaction of the caller's the answers are one picture. Raises asyncpg.PostgresError.
     """
@@ -31,10 +32,14 @@ async def tables(
     async with connection.transaction():
         before = await connection.fetchval("SELECT pg_catalog.current_setting('search_path')")
         await _set_path(connection, PATH)
+        installer = role or await connection.fetchval("SELECT current_user::text")
         rows = await connection.fetch(
-            sqlfile.read("observe/tables.sql"), [schema for schema, _ in wanted], [table for _, table in wanted]
+            sqlfile.read("observe/tables.sql"),
+            [schema for schema, _ in wanted],
+            [table for _, table in wanted],
+            installer,
         )
-        found = await _details(connection, rows)
+        found = await _details(connection, rows, installer)
         await _set_path(connection, before)
     return {(table.relation.schema, table.relation.name): table for table in found}
 
@@ -43,12 +48,14 @@ async def _set_path(connection: asyncpg.Connection[asyncpg.Record], path: str) -
     await connection.fetchval("SELECT pg_catalog.set_config('search_path', $1, true)", path)
 
 
-async def _details(connection: asyncpg.Connection[asyncpg.Record], rows: Sequence[asyncpg.Record]) -> tuple[Table, ...]:
+async def _details(
+    connection: asyncpg.Connection[asyncpg.Record], rows: Sequence[asyncpg.Record], installer: str
+) -> tuple[Table, ...]:
     oids = [row["oid"] for row in rows]
-    columns = await connection.fetch(sqlfile.read("observe/columns.sql"), oids)
+    columns = await connection.fetch(sqlfile.read("observe/columns.sql"), oids, installer)
     types = await connection.fetch(sqlfile.read("observe/types.sql"), list({row["type"] for row in columns}))
     keys = await connection.fetch(sqlfile.read("observe/keys.sql"), oids)
-    partitions = await connection.fetch(sqlfile.read("observe/partitions.sql"), oids)
+    partitions = await connection.fetch(sqlfile.read("observe/partitions.sql"), oids, installer)
     columns_of, keys_of = _group(columns, "table"), _group(keys, "table")
     partitions_of, type_of = _group(partitions, "root"), {row["oid"]: row for row in types}
     return tuple(
@@ -81,13 +88,19 @@ def _table(
         primary_key=next((tuple(key["columns"]) for key in keys if key["is_primary"]), ()),
         unique_keys=tuple(tuple(key["columns"]) for key in keys),
         partitions=tuple(
-            Partition(relation=_relation(part), is_leaf=part["is_leaf"], may_trigger=part["may_trigger"])
+            Partition(
+                relation=_relation(part),
+                is_leaf=part["is_leaf"],
+                may_trigger=part["may_trigger"],
+                may_use_schema=part["may_use_schema"],
+            )
             for part in partitions
         ),
         may_use_schema=row["may_use_schema"],
         may_trigger=row["may_trigger"],
         selectable=frozenset(column["name"] for column in columns if column["selectable"]),
         row_security=row["row_security"],
+        viewer=row["viewer"],
     )
 
 
@@ -101,14 +114,16 @@ def _column(row: asyncpg.Record, types: Mapping[int, asyncpg.Record]) -> Column:
         type=_type(row["type"], types, deterministic=row["deterministic"]),
         not_null=row["not_null"],
         generated=Generated(row["generated"]),
+        collation=row["collation"],
     )
 
 
 def _type(oid: int, types: Mapping[int, asyncpg.Record], *, deterministic: bool) -> Type:
     row = types[oid]
     element = None if row["element"] is None else _type(row["element"], types, deterministic=deterministic)
-    made = element if element is not None and (row["kind"] == "d" or row["is_array"]) else None
-    # a domain compares as its base; an array can only do what its elements can
+    # a domain is as its base in everything, an array can only do what its elements can
+    base = element if row["kind"] == "d" else None
+    parts = element if row["is_array"] else base
     return Type(
         oid=oid,
         schema=row["schema"],
@@ -117,9 +132,13 @@ def _type(oid: int, types: Mapping[int, asyncpg.Record], *, deterministic: bool)
         kind=row["kind"],
         element=element,
         is_array=row["is_array"],
-        equality=made.equality if made else row["equality"],
-        ordering=made.ordering if made else row["ordering"],
-        exact=made.exact
-        if made and row["kind"] == "d"
-        else row["equal_is_same"] or (deterministic and row["equal_is_same_where_deterministic"]),
+        equality=parts.equality if parts else row["equality"],
+        ordering=parts.ordering if parts else row["ordering"],
+        sendable=parts.sendable if parts else row["sendable"],
+        exact=base.exact if base else _is_exact(row, deterministic=deterministic),
     )
+
+
+def _is_exact(row: asyncpg.Record, *, deterministic: bool) -> bool:
+    by_collation: bool = deterministic and row["equal_is_same_where_deterministic"]
+    return by_collation or row["equal_is_same"]

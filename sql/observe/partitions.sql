@@ -1,6 +1,6 @@
--- Every partition below the given tables, and whether the current user may put a trigger on it. pg_partition_tree()
+-- Every partition below the given tables, and whether the installer may put a trigger on it. pg_partition_tree()
 -- would lock each of them, and wait behind whoever holds one; the catalog alone doesn't.
--- Run by: the installer, reading only. $1 oid[]: partitioned tables.
+-- Run by: anybody, reading only. $1 oid[]: partitioned tables; $2 text: the installer.
 WITH RECURSIVE below AS (
     SELECT i.inhparent AS root, i.inhrelid AS oid
     FROM pg_catalog.pg_inherits AS i
@@ -16,7 +16,8 @@ SELECT
     n.nspname::text AS schema,
     c.relname::text AS name,
     c.relkind <> 'p' AS is_leaf,
-    pg_catalog.has_table_privilege(c.oid, 'TRIGGER') AS may_trigger
+    pg_catalog.has_table_privilege($2::name, c.oid, 'TRIGGER') AS may_trigger,
+    pg_catalog.has_schema_privilege($2::name, n.oid, 'USAGE') AS may_use_schema
 FROM below
 JOIN pg_catalog.pg_class AS c ON c.oid = below.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

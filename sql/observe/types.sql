@@ -32,6 +32,7 @@ SELECT
             WHERE t.oid IN (ranges.rngtypid, ranges.rngmultitypid)
         )
     END AS element,
+    t.typsend <> 0 AS sendable,
     operators.equality,
     coalesce(operators.ordering, false) AS ordering,
     coalesce(operators.equal_is_same, false) AS equal_is_same,

@@ -1,0 +1,161 @@
+"""What a database holds of ours, as frozen values: server, role, schema, functions, triggers; from `database.py`.
+
+`plan.py` compares them with what `triggers.py` wants. This file knows no connection and judges nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from notifychannel_operator.spec import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notifychannel_operator.catalog import Relation, Table
+    from notifychannel_operator.marker import Marker
+    from notifychannel_operator.names import Owner
+
+ROW, BEFORE, INSTEAD = 1, 2, 64
+EVENT_OF_BIT = {4: Event.INSERT, 8: Event.DELETE, 16: Event.UPDATE, 32: Event.TRUNCATE}
+"""pg_trigger.tgtype, https://www.postgresql.org/docs/current/catalog-pg-trigger.html"""
+
+
+class Firing(Enum):
+    """pg_trigger.tgenabled: anything but ORIGIN is a person's decision."""
+
+    ORIGIN = "O"
+    DISABLED = "D"
+    REPLICA = "R"
+    ALWAYS = "A"
+
+
+class When(Enum):
+    """The WHEN of a trigger."""
+
+    NONE = ""
+    CHANGED = "changed"
+    """`OLD.* *<> NEW.*`"""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What makes two triggers on one table the same but for their names."""
+
+    event: Event | None
+    """None: none or several of ours, or BEFORE, or INSTEAD OF, or a constraint: no trigger that we make."""
+    by_row: bool
+    old_table: str | None = None
+    new_table: str | None = None
+    when: When = When.NONE
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A trigger that calls a function in our schema."""
+
+    oid: int
+    name: str
+    relation: Relation
+    shape: Shape
+    firing: Firing = Firing.ORIGIN
+    is_clone: bool = False
+    """Of a row trigger, on a partition: it comes and goes with its parent's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A routine without arguments in our schema, ours or not."""
+
+    oid: int
+    name: str
+    owner: str
+    """The role."""
+    marker: Marker | None
+    body: str
+    settings: frozenset[str]
+    """`name=value`, as in pg_proc.proconfig."""
+    is_shaped: bool
+    """SECURITY DEFINER, in the language and with the result that ours have."""
+    is_public: bool
+    """PUBLIC may EXECUTE it."""
+    is_granted: bool = False
+    """A role other than its owner and PUBLIC may EXECUTE it."""
+    triggers: tuple[Trigger, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """The schema `notifychannel`."""
+
+    owner: str
+    owner_is_superuser: bool
+    may_become_owner: bool
+    """The installer is its owner, or may SET ROLE to it."""
+    is_made_by_us: bool
+    is_granted: bool
+    """A role other than its owner may use it."""
+    has_counter: bool
+    others: tuple[str, ...] = ()
+    """Tables and the like in it that are none of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """What the listener's role may do of what it needs."""
+
+    role: str
+    exists: bool
+    may_connect: bool = False
+    may_use: bool = False
+    may_call: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One database as one channel's pass sees it, in one snapshot."""
+
+    owner: Owner
+    """Whose pass it is."""
+    pg_channel: str
+    take_over: bool
+    version: int
+    """server_version_num."""
+    is_standby: bool
+    dbname: str
+    login: str
+    """The role that was asked about: it connects."""
+    login_is_superuser: bool
+    may_create_schema: bool
+    schema: Schema | None
+    tables: Mapping[tuple[str, str], Table]
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    """By name: everything without arguments in our schema."""
+    taken: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """Names of the triggers of others on each table (by oid) and partition."""
+    listener: Listener | None = None
+
+    @property
+    def installer(self) -> str:
+        """The role that owns our objects: the schema's owner where the login may become it, else the login."""
+        return self.schema.owner if self.schema and self.schema.may_become_owner else self.login
+
+
+def shape(
+    bits: int, *, old_table: str | None, new_table: str | None, when: When, is_plain: bool, arguments: tuple[str, ...]
+) -> Shape:
+    """The shape of a trigger as pg_trigger has it."""
+    events = [event for bit, event in EVENT_OF_BIT.items() if bits & bit]
+    ours = is_plain and len(events) == 1 and not bits & (BEFORE | INSTEAD)
+    return Shape(
+        event=events[0] if ours else None,
+        by_row=bool(bits & ROW),
+        old_table=old_table,
+        new_table=new_table,
+        when=when,
+        arguments=arguments,
+    )

@@ -1,0 +1,9 @@
+-- What the listener's role may do of what it needs. Run by: anybody, reading only. $1 text: the role.
+SELECT
+    pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT') AS may_connect,
+    coalesce(pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'), false) AS may_use,
+    coalesce(pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE'), false) AS may_call
+FROM pg_catalog.pg_roles AS r
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'notifychannel'
+LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid AND p.proname = 'skipped' AND p.pronargs = 0
+WHERE r.rolname = $1::name;

@@ -1,0 +1,35 @@
+-- The server, the role whose rights count, and our schema. Run by: anybody, reading only.
+-- $1 text: the role that is to own our objects; NULL: the current one.
+WITH named AS (
+    SELECT oid, rolname, rolsuper FROM pg_catalog.pg_roles WHERE rolname = coalesce($1::name, current_user)
+)
+SELECT
+    pg_catalog.current_setting('server_version_num')::int AS version,
+    pg_catalog.pg_is_in_recovery() AS is_standby,
+    pg_catalog.current_database()::text AS dbname,
+    named.rolname::text AS role,
+    named.rolsuper AS is_superuser,
+    owners.rolname::text AS schema_owner,
+    owners.rolsuper AS schema_owner_is_superuser,
+    n.oid IS NOT NULL AND pg_catalog.pg_has_role(
+        named.oid, n.nspowner,
+        CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END
+    ) AS may_become_owner,
+    pg_catalog.obj_description(n.oid, 'pg_namespace') AS schema_comment,
+    pg_catalog.has_database_privilege(named.oid, pg_catalog.current_database(), 'CREATE') AS may_create_schema,
+    EXISTS (
+        SELECT FROM pg_catalog.aclexplode(n.nspacl) AS acl WHERE acl.grantee <> n.nspowner
+    ) AS schema_is_granted,
+    ARRAY(
+        SELECT c.relname::text FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I', 't', 'c')
+            AND NOT (c.relname = 'skips' AND c.relkind = 'S')
+        ORDER BY c.relname
+    ) AS other_relations,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = n.oid AND c.relname = 'skips' AND c.relkind = 'S'
+    ) AS has_counter
+FROM named
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'notifychannel'
+LEFT JOIN pg_catalog.pg_roles AS owners ON owners.oid = n.nspowner;
