@@ -13,6 +13,9 @@ and nothing in it is trusted beyond "look again".
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 HEADER_LENGTH = 26
@@ -41,3 +44,59 @@ class Mode(Enum):
 
 EVENTS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "N": "notify"}
 """Letter in the header → word in the POST; N is what others NOTIFY (`Text`, `Json`)."""
+
+STRENGTH = (
+    Reason.START,
+    Reason.RULES,
+    Reason.RECONNECT,
+    Reason.SKIPPED,
+    Reason.OVERFLOW,
+    Reason.BULK,
+    Reason.POLL,
+)
+"""Resyncs that merge keep the reason that stands first here: the more of the channel was unheard, the stronger."""
+
+_HEADER = re.compile(r"1(?P<rules>[0-9a-f]{8})(?P<event>[IUDT])(?P<at_us>[0-9]{16})(?:\n|$)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The first line of a payload of ours."""
+
+    rules: str
+    at_us: int
+    """Statement time, microseconds since 1970 by the database's clock."""
+
+
+def header(payload: str) -> Header | None:
+    """Read the first line with care; None when it is not one of ours. The hot path slices instead (`box.py`)."""
+    found = _HEADER.match(payload)
+    return None if found is None else Header(rules=found["rules"], at_us=int(found["at_us"]))
+
+
+def digits(at_us: int) -> str:
+    """Microseconds since 1970 as a payload writes them: 16 digits, so that texts compare like times."""
+    return f"{at_us:0{_DIGITS}d}"
+
+
+def microseconds(at: str) -> int | None:
+    """Read such digits back; None when somebody else's payload had something else in their place."""
+    return int(at) if len(at) == _DIGITS and at.isascii() and at.isdigit() else None
+
+
+def timestamp(at_us: int) -> str:
+    """RFC 3339 in UTC with microseconds: `2026-01-01T00:00:00.000000Z`."""
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def parse_timestamp(text: str) -> int:
+    """Microseconds since 1970 of an RFC 3339 text; without an offset it is UTC. ValueError when it is none."""
+    parsed = datetime.fromisoformat(text)
+    return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def stronger(one: Reason, other: Reason) -> Reason:
+    """The reason that two merged resyncs keep."""
+    return min(one, other, key=STRENGTH.index)

@@ -1,0 +1,177 @@
+"""One channel's deliveries: waits until something is due and may go, POSTs it, gives it back by the answer.
+
+Up to `max_in_flight` POSTs at once, so a key at which the application hangs does not hold the others; the inbox sees
+to it that no key is in two of them. Knows no merging, no due times and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notifychannel_sidecar.answer import Answer, Fault, Outcome, Reply, judge, retry_after_s, retry_ids, sentence
+from notifychannel_sidecar.endpoint import Endpoint
+from notifychannel_sidecar.message import body, next_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from notifychannel_sidecar.breaker import Breaker
+    from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.hints import Mode
+    from notifychannel_sidecar.inbox import Inbox
+    from notifychannel_sidecar.work import Work
+
+log = logging.getLogger(__name__)
+
+NOTHING_YET = "nothing had to be delivered yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all couriers share."""
+
+    inbox: Inbox
+    http: aiohttp.ClientSession
+    token: Callable[[], str | None]
+    mode: Callable[[], Mode]
+    on_answer: Callable[[Answer], None]
+    max_in_flight: int
+
+
+class Courier:
+    """Carries for one channel while `run` runs."""
+
+    def __init__(self, config: ChannelConfig, *, surroundings: Surroundings, breaker: Breaker) -> None:
+        self.delivering = (True, NOTHING_YET)
+        self._config = config
+        self._around = surroundings
+        self._breaker = breaker
+        self._in_flight = 0
+        self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+
+    @property
+    def breaker_open(self) -> bool:
+        """The endpoint is in trouble."""
+        return self._breaker.open
+
+    def configure(self, config: ChannelConfig) -> None:
+        """Other settings, from the next POST on."""
+        self._config = config
+        self.wake()
+
+    def wake(self) -> None:
+        """Something may be due earlier than expected."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled, which also breaks off what is in flight."""
+        async with asyncio.TaskGroup() as posts:
+            while True:
+                now = asyncio.get_running_loop().time()
+                start_at = self._start_at(now)
+                if start_at > now:
+                    await self._wait_until(start_at)
+                elif (work := self._around.inbox.take(self._config.name, now)) is not None:
+                    self._in_flight += 1
+                    posts.create_task(self._deliver(work, trial=self._breaker.start()))
+
+    async def finish(self) -> None:
+        """Return when nothing is due and nothing in flight, or the endpoint is in trouble. Needs `run`."""
+        self._breaker.hurry(asyncio.get_running_loop().time())
+        self._idle.clear()
+        self.wake()
+        await self._idle.wait()
+
+    def _start_at(self, now: float) -> float:
+        """When the next POST may start; infinite when something has to happen first. Clears what woke us."""
+        self._woken.clear()
+        may_start_at = self._breaker.may_start_at()
+        if self._in_flight >= self._around.max_in_flight or (self._breaker.open and self._in_flight):
+            return math.inf
+        due = self._around.inbox.next_due(self._config.name, now)
+        start_at = math.inf if due is None else max(due, may_start_at)
+        if start_at > now and not self._in_flight:
+            self._idle.set()
+        return start_at
+
+    async def _wait_until(self, when: float) -> None:
+        """Until then, or until woken."""
+        loop = asyncio.get_running_loop()
+        alarm = None if math.isinf(when) else loop.call_at(when, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    async def _deliver(self, work: Work, *, trial: bool) -> None:
+        loop = asyncio.get_running_loop()
+        config = self._config
+        endpoint = Endpoint(http=self._around.http, port=config.port, path=config.path, timeout_s=config.timeout)
+        message = body(work, mode=self._around.mode(), next_within=next_within(config))
+        started = loop.time()
+        reply = await endpoint.post(message, token=self._around.token())
+        ended = loop.time()
+        self._in_flight -= 1
+        wanted = retry_ids(reply.body) & {hint.id for hint in work.hints}
+        outcome = judge(reply, hints=len(work.hints), retried=len(wanted))
+        self._settle(work, outcome, wanted, ended)
+        self._mind_breaker(reply, outcome, ended, trial=trial)
+        self._note(reply, outcome, endpoint)
+        self._around.on_answer(
+            _answer(work, reply, outcome, wanted, seconds=ended - started, breaker_open=self._breaker.open)
+        )
+        self.wake()
+
+    def _settle(self, work: Work, outcome: Outcome, wanted: frozenset[str], now: float) -> None:
+        inbox = self._around.inbox
+        match outcome:
+            case Outcome.ACKNOWLEDGED | Outcome.PARTLY:
+                inbox.acknowledge(work, now, wanted)
+            case Outcome.ONE_BY_ONE | Outcome.FAILED:
+                inbox.retry(work, now)
+            case Outcome.TROUBLE:
+                inbox.put_back(work)
+
+    def _mind_breaker(self, reply: Reply, outcome: Outcome, now: float, *, trial: bool) -> None:
+        if outcome is Outcome.TROUBLE:
+            asked_s = retry_after_s(reply.retry_after, unix_time=time.time(), poll_interval=self._config.poll_interval)
+            self._breaker.trouble(now, trial=trial, retry_after_s=asked_s)
+        elif reply.fault is Fault.TIMEOUT:
+            self._breaker.unanswered(now, trial=trial)
+        else:
+            self._breaker.answered()
+
+    def _note(self, reply: Reply, outcome: Outcome, endpoint: Endpoint) -> None:
+        good = outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY)
+        said = sentence(reply, address=endpoint.address, timeout_s=endpoint.timeout_s)
+        if (good, said) != self.delivering and not (good and self.delivering[0]):
+            level = logging.INFO if good else logging.WARNING
+            log.log(level, "channel %s: %s", self._config.name, said)
+        self.delivering = (good, said)
+
+
+def _answer(
+    work: Work, reply: Reply, outcome: Outcome, wanted: frozenset[str], *, seconds: float, breaker_open: bool
+) -> Answer:
+    delivered = outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY)
+    return Answer(
+        channel=work.channel,
+        outcome=outcome,
+        status=reply.status,
+        fault=reply.fault,
+        hints=len(work.hints),
+        reason=None if work.resync is None else work.reason,
+        seconds=seconds,
+        first_at_us=tuple(hint.first_at_us for hint in work.hints if delivered and hint.id not in wanted),
+        waited_s=tuple(hint.waited_s for hint in work.hints),
+        breaker_open=breaker_open,
+    )

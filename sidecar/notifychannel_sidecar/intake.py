@@ -1,0 +1,123 @@
+"""What arrives on one channel: reads each payload and merges it into the pending keys, or asks for a resync.
+
+Its `put` is the hot path of the sidecar; everything unusual leaves it on the first line. Counts what it sees. Told the
+time as a number (loop time, seconds).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from notifychannel_sidecar import payload as payloads
+from notifychannel_sidecar.hints import Reason, digits
+from notifychannel_sidecar.resync import Resync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from notifychannel_sidecar.budget import Budget
+    from notifychannel_sidecar.clock import Clock
+    from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.pending import Pending
+    from notifychannel_sidecar.resync import Resyncs
+
+_PREFIX = 10
+"""Version, hash of the rules and event: the same in nearly every payload, so one dict look-up judges all three."""
+
+
+class Intake:
+    """The receiving side of a box. `on_due(when)` hears of everything that may be due earlier than before."""
+
+    def __init__(
+        self,
+        config: ChannelConfig,
+        *,
+        pending: Pending,
+        resyncs: Resyncs,
+        budget: Budget,
+        clock: Clock,
+        random: Random,
+        on_due: Callable[[float], None],
+        on_full: Callable[[float], None],
+    ) -> None:
+        self.notifications = self.keys = self.added = self.malformed = self.suspended = 0
+        self._pending = pending
+        self._entries = pending.entries
+        self._resyncs = resyncs
+        self._budget = budget
+        self._clock = clock
+        self._random = random
+        self._on_due = on_due
+        self._on_full = on_full
+        self.configure(config)
+
+    def configure(self, config: ChannelConfig) -> None:
+        """Other settings."""
+        self._config = config
+        ordinary = config.format == "Keys" and not config.suspend
+        self._letters = {f"1{config.rules}{letter}": letter for letter in "IUDT"} if ordinary else {}
+
+    def put(self, payload: str, now: float) -> None:
+        """Merge one notification: each line costs."""
+        self.notifications += 1
+        letter = self._letters.get(payload[:_PREFIX])
+        if letter is None or payload[26:27] != "\n":
+            self._put_other(payload, now)
+            return
+        at = payload[10:26]
+        keys = payload[27:].split("\n")
+        self.keys += len(keys)
+        entries = self._entries
+        for key in keys:
+            entry = entries.get(key)
+            if entry is None:
+                self._add(key, letter, at, now)
+            else:
+                entry.touch(letter, at, now)
+
+    def ask(self, resync: Resync) -> None:
+        """Want a resync; ignored while suspended, for the switch back asks for one."""
+        if not self._config.suspend:
+            self._resyncs.ask(resync)
+            self._on_due(-math.inf)
+
+    def _put_other(self, payload: str, now: float) -> None:
+        if self._config.suspend:
+            self.suspended += 1
+            return
+        match payloads.read(self._config, payload):
+            case payloads.ForeignKey(key=key):
+                self._put_foreign(key, now)
+            case payloads.Everything(reason=Reason.RULES, since_us=since_us):
+                self.ask_rules(since_us, now)
+            case payloads.Everything(reason=reason, since_us=since_us, malformed=malformed):
+                self.malformed += malformed
+                self.ask_settled(reason, since_us, now)
+
+    def _put_foreign(self, key: str, now: float) -> None:
+        self.keys += 1
+        at = digits(self._clock.arrival_us(now))
+        entry = self._entries.get(key)
+        if entry is None:
+            self._add(key, "N", at, now)
+        else:
+            entry.touch("N", at, now)
+
+    def _add(self, key: str, letter: str, at: str, now: float) -> None:
+        self.added += 1
+        self._on_due(self._pending.add(key, letter, at, now))
+        if self._budget.used > self._budget.limit:
+            self._on_full(now)
+
+    def ask_settled(self, reason: Reason, since_us: int | None, now: float) -> None:
+        """Want a resync that is debounced like a key."""
+        self.ask(Resync(reason=reason, since_us=since_us, first=now, changed=now))
+
+    def ask_rules(self, since_us: int | None, now: float) -> None:
+        """Every pod hears of new rules at the same moment, so they spread. Drawn once, or the earliest draw won."""
+        pending = self._resyncs.pending
+        drawn = pending is not None and pending.reason is Reason.RULES
+        due_at = math.inf if drawn else now + self._random.uniform(0, self._config.resync_spread)
+        self.ask(Resync(reason=Reason.RULES, since_us=since_us, due_at=due_at))
