@@ -22,6 +22,14 @@ def literal(text: str) -> str:
     return f"E{quoted}" if "\\" in text else quoted
 
 
+def dollar(text: str) -> str:
+    """A body between dollars, readable as it is, with a tag that it does not hold."""
+    tag = "nch"
+    while f"${tag}$" in text:
+        tag += "_"
+    return f"${tag}${_without_nul(text)}${tag}$"
+
+
 def _without_nul(text: str) -> str:
     if "\0" in text:
         msg = "a NUL byte can't stand in SQL"

@@ -8,9 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notifychannel_operator import body, condition, marker, names, problems, sqlfile
+from notifychannel_operator.catalog import PlanError
+from notifychannel_operator.quote import dollar, ident, literal, qualified
+from notifychannel_operator.spec import Capture, Event
+from notifychannel_operator.subject import Subject
+
 if TYPE_CHECKING:
-    from notifychannel_operator.catalog import Relation
-    from notifychannel_operator.spec import Event
+    from collections.abc import Iterator, Mapping
+
+    from notifychannel_operator.catalog import Relation, Table
+    from notifychannel_operator.spec import Channel, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +53,122 @@ class WantedFunction:
     comment_sql: str
     """COMMENT ON FUNCTION … IS the marker, without a semicolon."""
     triggers: tuple[WantedTrigger, ...]
+
+
+REFERENCING = {
+    Event.INSERT: "\nREFERENCING NEW TABLE AS notifychannel_new",
+    Event.UPDATE: "\nREFERENCING OLD TABLE AS notifychannel_old NEW TABLE AS notifychannel_new",
+    Event.DELETE: "\nREFERENCING OLD TABLE AS notifychannel_old",
+    Event.TRUNCATE: "",
+}
+
+
+def wanted(
+    channel: Channel, *, owner: names.Owner, tables: Mapping[tuple[str, str], Table]
+) -> tuple[WantedFunction, ...]:
+    """One function per source, in the order of the sources; `tables` holds what sources and lookups name.
+
+    Raises PlanError with every problem of every source.
+    """
+    found = [sentence for source in channel.sources for sentence in problems.of(source, tables)]
+    if channel.capture is not Capture.NOTIFY:
+        found.append(f"capture: {channel.capture.value} can't be installed yet: write Notify")
+    if found:
+        raise PlanError(*found)
+    return tuple(_function(channel, owner, _subject(source, tables)) for source in channel.sources)
+
+
+def table_names(channel: Channel) -> frozenset[tuple[str, str]]:
+    """(schema, table) of every source and lookup: what to ask the catalog about."""
+    lookups = (part.lookup for source in channel.sources for part in source.key if part.lookup is not None)
+    return frozenset(
+        (
+            *((source.schema, source.table) for source in channel.sources),
+            *((each.schema, each.table) for each in lookups),
+        )
+    )
+
+
+def literals(channel: Channel, tables: Mapping[tuple[str, str], Table]) -> Iterator[tuple[str, str, str]]:
+    """(where, SQL of the type, value) of every value in `when`: the database is asked whether each can be cast."""
+    for source in channel.sources:
+        for rule in source.rules:
+            for each in rule.when:
+                _, column = problems.compared(each, source, tables)
+                if column is not None:
+                    where = f"{source.label}: `when` of rule {rule.name}, column {each.column}"
+                    yield from ((where, *pair) for pair in condition.literals(each, column.type))
+
+
+def _subject(source: Source, tables: Mapping[tuple[str, str], Table]) -> Subject:
+    return Subject(source=source, table=tables[source.schema, source.table], looked_up=tables)
+
+
+def _function(channel: Channel, owner: names.Owner, subject: Subject) -> WantedFunction:
+    source = subject.source
+    name = names.function(owner, source.schema, source.table)
+    text = body.text(
+        subject,
+        pg_channel=channel.pg_channel or names.pg_channel(owner),
+        rules=names.rules(channel),
+        suspend=channel.suspend,
+    )
+    settings = body.settings(subject)
+    events = body.events(subject)
+    # partitions come and go without making it another function
+    fingerprint = names.digest(
+        text, repr(settings), repr([event.value for event in events]), repr(subject.table.by_row)
+    )
+    comment = marker.text(owner, source.schema, source.table, fingerprint)
+    qualified_name = qualified(names.SCHEMA, name)
+    return WantedFunction(
+        name=name,
+        schema=source.schema,
+        table=source.table,
+        body=text,
+        settings=settings,
+        hash=fingerprint,
+        sql=sqlfile.fill(
+            "trigger/function.sql",
+            name=qualified_name,
+            settings="\n".join(_set(*setting) for setting in settings),
+            body=dollar(text),
+        ),
+        comment_sql=f"COMMENT ON FUNCTION {qualified_name}() IS {literal(comment)}",
+        triggers=tuple(_triggers(subject, name, events)),
+    )
+
+
+def _set(name: str, value: str) -> str:
+    # a list of schemas in quotes would be one schema with a comma in its name
+    return f"SET {name} = {value if name == 'search_path' else literal(value)}"
+
+
+def _triggers(subject: Subject, function: str, events: tuple[Event, ...]) -> Iterator[WantedTrigger]:
+    for event in events:
+        by_row = subject.table.by_row and event is not Event.TRUNCATE
+        for relation in _relations(subject.table, event):
+            yield _trigger(relation, event, by_row=by_row, function=function)
+
+
+def _relations(table: Table, event: Event) -> tuple[Relation, ...]:
+    """PostgreSQL clones row triggers to partitions by itself; TRUNCATE of one partition reaches only its own."""
+    if event is Event.TRUNCATE and table.partitions:
+        return tuple(partition.relation for partition in table.partitions if partition.is_leaf)
+    return (table.relation,)
+
+
+def _trigger(relation: Relation, event: Event, *, by_row: bool, function: str) -> WantedTrigger:
+    name = f"nch_{function[-8:]}_{event.name.lower()}"
+    parts = {
+        "name": ident(name),
+        "event": event.name,
+        "table": qualified(relation.schema, relation.name),
+        "function": qualified(names.SCHEMA, function),
+    }
+    if by_row:
+        when = "\nWHEN (OLD.* OPERATOR(pg_catalog.*<>) NEW.*)" if event is Event.UPDATE else ""
+        sql = sqlfile.fill("trigger/row_trigger.sql", when=when, **parts)
+    else:
+        sql = sqlfile.fill("trigger/statement_trigger.sql", referencing=REFERENCING[event], **parts)
+    return WantedTrigger(relation=relation, event=event, by_row=by_row, name=name, sql=sql)

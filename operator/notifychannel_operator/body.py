@@ -1,0 +1,143 @@
+"""The body of a source's trigger function: one branch per event, then the harmless tail of `sql/trigger/body.sql`.
+
+Static SQL only. Pure; trusts that `problems.py` found nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notifychannel_operator import difference, keys, sqlfile
+from notifychannel_operator.quote import literal
+from notifychannel_operator.spec import Event, Row
+from notifychannel_operator.subject import within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from notifychannel_operator.spec import Rule
+    from notifychannel_operator.subject import Subject
+
+LOOKUP_LOCK_TIMEOUT = "100ms"
+"""Whoever alters a looked-up table must not hold up those who write the source: after this it is a resync."""
+
+
+def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool) -> str:
+    """What stands between the dollars."""
+    if suspend:
+        return sqlfile.fill("trigger/suspended.sql") + "\n"
+    branches = "\n".join(
+        sqlfile.fill("trigger/branch.sql", event=event.name, compute=_compute(subject, event))
+        for event in events(subject)
+    )
+    return sqlfile.fill("trigger/body.sql", rules=rules, channel=literal(pg_channel), branches=branches) + "\n"
+
+
+def events(subject: Subject) -> tuple[Event, ...]:
+    """What the source's triggers fire on. A row that moves between partitions is deleted and inserted."""
+    wanted = {event for rule in subject.source.rules for event in rule.events}
+    if subject.table.by_row and Event.UPDATE in wanted:
+        wanted |= {Event.INSERT, Event.DELETE}
+    return tuple(event for event in Event if event in wanted)
+
+
+def settings(subject: Subject) -> tuple[tuple[str, str], ...]:
+    """The SET clauses: what the types in key and conditions need, and no more, for each costs a microsecond."""
+    types = [column.type for column in subject.key_columns]
+    types += [subject.picked(part.lookup).type for part in subject.source.key if part.lookup is not None]
+    types += [
+        found.type
+        for rule in subject.source.rules
+        for condition in rule.when
+        if (found := subject.table.column(condition.column)) is not None
+    ]
+    pins = {pin for type_ in types for pin in keys.pins(type_)}
+    if any(part.lookup is not None for part in subject.source.key):
+        pins.add(("lock_timeout", LOOKUP_LOCK_TIMEOUT))
+    return (("search_path", "pg_catalog, pg_temp"), *sorted(pins))
+
+
+def _compute(subject: Subject, event: Event) -> str:
+    match event:
+        case Event.TRUNCATE:
+            return sqlfile.fill("trigger/everything.sql")
+        case Event.INSERT | Event.DELETE if subject.table.by_row:
+            return _one_row(subject, event)
+        case Event.UPDATE if subject.table.by_row:
+            return _one_pair(subject)
+        case Event.UPDATE:
+            changed = [difference.rows(subject, rule) for rule in _rules(subject, event)]
+            return _keys(subject, "\n                        UNION ALL\n".join(changed))
+        case _:
+            return _keys(subject, _rows(subject, event))
+
+
+def _keys(subject: Subject, rows: str) -> str:
+    names = ", ".join(f"t.{name}" for _, name in subject.distinct(within("t")))
+    # without a key one row is enough, and it prints NULL: a resync
+    limit = subject.source.max_keys if subject.source.key else 1
+    return sqlfile.fill(
+        "trigger/keys.sql", max_keys=str(limit), printed=subject.printed_distinct("d"), names=names, rows=rows
+    )
+
+
+def _rows(subject: Subject, event: Event) -> str:
+    transition, side = ("notifychannel_new", Row.NEW) if event is Event.INSERT else ("notifychannel_old", Row.OLD)
+    return sqlfile.fill(
+        "trigger/rows.sql",
+        tuple=", ".join(f"{sql} AS {name}" for sql, name in subject.distinct(within("r"))),
+        transition=transition,
+        condition=_any(_one_side(subject, rule, side, "r") for rule in _rules(subject, event)),
+    )
+
+
+def _one_row(subject: Subject, event: Event) -> str:
+    row, side = ("NEW", Row.NEW) if event is Event.INSERT else ("OLD", Row.OLD)
+    hears = {event, Event.UPDATE}
+    rules = [rule for rule in subject.source.rules if hears & set(rule.events)]
+    condition = _any(_one_side(subject, rule, side, row) for rule in rules)
+    return sqlfile.fill("trigger/row.sql", condition=condition, printed=subject.printed(within(row)))
+
+
+def _one_pair(subject: Subject) -> str:
+    return sqlfile.fill(
+        "trigger/row_update.sql",
+        condition=_any(_pair_matches(subject, rule) for rule in _rules(subject, Event.UPDATE)),
+        printed_old=subject.printed(within("OLD")),
+        printed_new=subject.printed(within("NEW")),
+    )
+
+
+def _pair_matches(subject: Subject, rule: Rule) -> str:
+    either = [each for each in rule.when if each.row is None]
+    was, is_now = subject.holds(either, within("OLD")), subject.holds(either, within("NEW"))
+    sides = [f"({was} OR {is_now})"] if either else []
+    if rule.columns:
+        sides.append(_changed(subject, rule, was, is_now))
+    for side, row in ((Row.OLD, "OLD"), (Row.NEW, "NEW")):
+        sides += [subject.holds([each], within(row)) for each in rule.when if each.row is side]
+    return " AND ".join(sides) or "true"
+
+
+def _changed(subject: Subject, rule: Rule, was: str, is_now: str) -> str:
+    """The image operator needs no equality and shows every difference."""
+    columns = (*(column.name for column in (*subject.key_columns, *subject.match_columns)), *rule.columns)
+    old = ", ".join((*(within("OLD")(name) for name in columns), was))
+    new = ", ".join((*(within("NEW")(name) for name in columns), is_now))
+    return f"ROW({old}) *<> ROW({new})"
+
+
+def _rules(subject: Subject, event: Event) -> list[Rule]:
+    return [rule for rule in subject.source.rules if event in rule.events]
+
+
+def _one_side(subject: Subject, rule: Rule, side: Row, row: str) -> str:
+    """Of a row that has no other side, what is asked about the other side counts as true."""
+    known = [each for each in rule.when if each.row in {None, side}]
+    return subject.holds(known, within(row))
+
+
+def _any(conditions: Iterable[str]) -> str:
+    """The rules' conditions, any of which is enough; none at all never comes true."""
+    either = list(dict.fromkeys(conditions))
+    return "true" if "true" in either else " OR ".join(f"({each})" for each in either) or "false"

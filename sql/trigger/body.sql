@@ -1,0 +1,43 @@
+
+#variable_conflict use_column
+-- Made by NotifyChannel; the next pass undoes what is changed by hand. Whatever fails in here becomes a resync, and
+-- nothing that fails in here may fail the statement: only types of pg_catalog in DECLARE, all else in the block.
+DECLARE
+    nch_header constant text := '1%{rules}' || left(TG_OP, 1)
+        || lpad((extract(epoch FROM statement_timestamp()) * 1000000)::bigint::text, 16, '0');
+    nch_keys text[]; -- NULL: nothing to hint; empty: look at everything
+    nch_key text;
+    nch_payload text;
+BEGIN
+    BEGIN
+%{branches}
+        IF nch_keys IS NULL THEN
+            RETURN NULL;
+        END IF;
+        -- A full queue would fail the user's COMMIT, so it is left alone early; the listeners see the sequence move.
+        IF pg_notification_queue_usage() > 0.5 THEN
+            PERFORM nextval('notifychannel.skips');
+            RETURN NULL;
+        END IF;
+        nch_payload := nch_header;
+        FOREACH nch_key IN ARRAY nch_keys LOOP
+            IF octet_length(nch_payload) + octet_length(nch_key) > 7998 THEN
+                PERFORM pg_notify(%{channel}, nch_payload);
+                nch_payload := nch_header;
+            END IF;
+            nch_payload := nch_payload || E'\n' || nch_key;
+        END LOOP;
+        PERFORM pg_notify(%{channel}, nch_payload);
+    EXCEPTION WHEN OTHERS THEN
+        BEGIN
+            IF pg_notification_queue_usage() > 0.5 THEN
+                PERFORM nextval('notifychannel.skips');
+            ELSE
+                PERFORM pg_notify(%{channel}, nch_header);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            RETURN NULL; -- not even PostgreSQL's own functions may be called here: the poll remains
+        END;
+    END;
+    RETURN NULL;
+END

@@ -1,0 +1,3 @@
+        IF TG_OP = '%{event}' THEN
+%{compute}
+        END IF;

@@ -1,0 +1,4 @@
+CREATE OR REPLACE FUNCTION %{name}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+%{settings}
+AS %{body}

@@ -1,0 +1,1 @@
+(SELECT %{picked} FROM %{table} AS l WHERE %{matches})

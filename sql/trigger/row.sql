@@ -1,0 +1,3 @@
+            IF %{condition} THEN
+                nch_keys := array_remove(ARRAY[%{printed}], NULL);
+            END IF;

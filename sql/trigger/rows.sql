@@ -1,0 +1,3 @@
+                        SELECT %{tuple}
+                        FROM %{transition} AS r
+                        WHERE %{condition}

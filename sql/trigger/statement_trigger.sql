@@ -1,0 +1,2 @@
+CREATE TRIGGER %{name} AFTER %{event} ON %{table}%{referencing}
+FOR EACH STATEMENT EXECUTE FUNCTION %{function}()

@@ -1,0 +1,5 @@
+
+-- The channel is suspended.
+BEGIN
+    RETURN NULL;
+END

@@ -1,0 +1,113 @@
+"""A stage for trigger bodies: an application with its tables, an installer with no right too many, a listener."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from notifychannel_operator import names, observe, triggers
+from notifychannel_operator.spec import Channel, Consumer, Endpoint, KeyPart, Rule, Source
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from notifychannel_operator.spec import Event
+
+OWNER = names.Owner(installation="test", namespace="shop", name="orders")
+PG_CHANNEL = names.pg_channel(OWNER)
+HEADER_LENGTH = 26
+LETTERS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate"}
+CONSUMERS = (Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints")),)
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Who plays: `admin` is a superuser, `app` owns the tables and writes, `installer` has what --grants would say."""
+
+    database: Any
+    admin: asyncpg.Connection
+    app: asyncpg.Connection
+    installer: asyncpg.Connection
+    app_role: str
+    installer_role: str
+    channel: Channel | None = None
+    heard: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    markers: Any = field(default_factory=itertools.count)
+
+    async def tables(self, ddl: str) -> None:
+        """Run the application's DDL as the application."""
+        await self.app.execute(ddl)
+
+    async def look(self, channel: Channel) -> dict:
+        return await observe.tables(self.installer, triggers.table_names(channel))
+
+    async def install(self, *sources: Source, **options: Any) -> Channel:
+        """Grant what is needed and no more, then install what `triggers.wanted` says."""
+        self.channel = Channel(
+            namespace="shop", name="orders", secret="db", sources=sources, consumers=CONSUMERS, **options
+        )
+        for grant in await self.grants(self.channel):
+            await self.admin.execute(grant)
+        for function in triggers.wanted(self.channel, owner=OWNER, tables=await self.look(self.channel)):
+            for sql in (function.sql, function.comment_sql, *(trigger.sql for trigger in function.triggers)):
+                await self.installer.execute(sql)
+        return self.channel
+
+    async def grants(self, channel: Channel) -> list[str]:
+        found = await observe.tables(self.admin, triggers.table_names(channel))
+        lines = []
+        for source in channel.sources:
+            table = found[source.schema, source.table]
+            for relation in (table.relation, *(part.relation for part in table.partitions)):
+                lines.append(f'GRANT USAGE ON SCHEMA "{relation.schema}" TO "{self.installer_role}"')
+                lines.append(f'GRANT TRIGGER ON "{relation.schema}"."{relation.name}" TO "{self.installer_role}"')
+            for part in source.key:
+                if part.lookup is not None:
+                    columns = {part.lookup.column, *(theirs for theirs, _ in part.lookup.match)}
+                    listed = ", ".join(f'"{name}"' for name in sorted(columns))
+                    lines.append(f'GRANT USAGE ON SCHEMA "{part.lookup.schema}" TO "{self.installer_role}"')
+                    lines.append(
+                        f'GRANT SELECT ({listed}) ON "{part.lookup.schema}"."{part.lookup.table}" '
+                        f'TO "{self.installer_role}"'
+                    )
+        return lines
+
+    async def hear(self, *statements: str, writer: asyncpg.Connection | None = None) -> list[tuple[str, Any]]:
+        """Run the statements, then a marker: everything that came before the marker, as (event, keys or 'resync')."""
+        writer = writer or self.app
+        for statement in statements:
+            await writer.execute(statement)
+        return await self.until_marker(writer=writer)
+
+    async def raw(self, *, writer: asyncpg.Connection | None = None) -> list[str]:
+        """The payloads that came before a marker which is sent now."""
+        marker = f"marker {next(self.markers)}"
+        await (writer or self.app).execute("SELECT pg_notify($1, $2)", PG_CHANNEL, marker)
+        payloads = []
+        while (payload := await asyncio.wait_for(self.heard.get(), 30)) != marker:
+            payloads.append(payload)
+        return payloads
+
+    async def until_marker(self, *, writer: asyncpg.Connection | None = None) -> list[tuple[str, Any]]:
+        return [self.parse(payload) for payload in await self.raw(writer=writer)]
+
+    def parse(self, payload: str) -> tuple[str, Any]:
+        header, *lines = payload.split("\n")
+        assert len(payload.encode()) <= 7999
+        assert len(header) == HEADER_LENGTH
+        assert header[:9] == "1" + names.rules(self.channel)
+        assert header[10:].isdigit()
+        return LETTERS[header[9]], [json.loads(line) for line in lines] or "resync"
+
+
+def key(*columns: str) -> tuple[KeyPart, ...]:
+    return tuple(KeyPart(name=column, column=column) for column in columns)
+
+
+def rule(*events: Event, name: str = "rule", columns: tuple[str, ...] = (), when: tuple = ()) -> Rule:
+    return Rule(name=name, events=events, columns=columns, when=when)
