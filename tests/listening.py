@@ -54,6 +54,7 @@ class Listening:
     resyncs: list[dict[str, Any]] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     trips: list[Any] = field(default_factory=list)
+    clock: tuple[float, int] | None = None
     listener: Listener = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[Any] | None = None
@@ -80,6 +81,9 @@ class Listening:
     def resync(self, name: str, reason: Any, now: float, *, since: Any, delay: float) -> None:
         self.resyncs.append({"name": name, "reason": reason.value, "since": since, "delay": delay})
         self._changed.set()
+
+    def set_clock(self, now: float, database_us: int) -> None:
+        self.clock = (now, database_us)
 
     def _on_state(self, state: State) -> None:
         self.states.append(state)

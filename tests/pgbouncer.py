@@ -42,6 +42,7 @@ class PgBouncer:
 
     server: Server
     pool_mode: str
+    pool_size: int = 5
     port: int = field(default_factory=free_port)
     directory: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -60,7 +61,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {self.directory}/users
 pool_mode = {self.pool_mode}
-default_pool_size = 5
+default_pool_size = {self.pool_size}
 """,
         )
         if os.geteuid() == 0:

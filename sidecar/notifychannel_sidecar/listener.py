@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from notifychannel_sidecar import failures
 from notifychannel_sidecar.failures import Refused
-from notifychannel_sidecar.hints import Reason
-from notifychannel_sidecar.roundtrip import Clock, RoundTrip, Skips
+from notifychannel_sidecar.hints import Reason, timestamp
+from notifychannel_sidecar.roundtrip import RoundTrip, Samples, Skips
 from notifychannel_sidecar.session import Session, Timings, connection
 from notifychannel_sidecar.state import Phase, State, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from notifychannel_sidecar.backoff import Backoff
     from notifychannel_sidecar.session import Identity
@@ -35,13 +34,16 @@ log = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
-    """Where hints go: the inbox. Neither call may block."""
+    """Where hints go: the inbox. No call may block."""
 
     def put(self, name: str, payload: str, now: float) -> None:
         """A notification for that channel, heard at `now` (loop time)."""
 
-    def resync(self, name: str, reason: Reason, now: float, *, since: datetime | None, delay: float) -> None:
-        """Every key of that channel is to be looked at, `delay` seconds after `now`."""
+    def resync(self, name: str, reason: Reason, now: float, *, since: str | None, delay: float) -> None:
+        """Every key of that channel is to be looked at, `delay` seconds after `now`; `since`: RFC 3339."""
+
+    def set_clock(self, now: float, database_us: int) -> None:
+        """At `now` the database's clock showed at least that."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course
@@ -59,14 +61,14 @@ class Listener:
     timings: Timings = field(default_factory=Timings)
     spread: Callable[[float, float], float] = random.uniform
     """Picks the delay of a resync after a reconnection between 0 and the channel's `resync_spread`."""
-    clock: Clock = field(default_factory=Clock)
     _target: Target | Why = Why.NOT_CONFIGURED
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _heard_of: dict[str, str] = field(default_factory=dict)
     """Channels that were subscribed to in this process → their PostgreSQL channel then."""
     _identity: Identity | None = None
-    _whole_at: datetime | None = None
+    _whole_us: int | None = None
     _skips: Skips = field(default_factory=Skips)
+    _samples: Samples = field(default_factory=Samples)
     _proven_s: float | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _state: State | None = None
@@ -102,7 +104,6 @@ class Listener:
     async def _wait(self, target: Target, why: Why, error: Exception) -> None:
         if self._proven_s is not None:
             self.backoff.lived(time.monotonic() - self._proven_s)
-            self._proven_s = None
         delay_s = self.backoff.next_s()
         self._say(Phase.WAITING, why=why, retry_in_s=delay_s)
         detail = "" if isinstance(error, Refused) else f" ({failures.label(error)})"
@@ -115,6 +116,7 @@ class Listener:
 
     async def _listen(self, target: Target) -> None:
         self._news.clear()
+        self._proven_s = None
         self._say(Phase.CONNECTING)
         async with connection(target.arguments, self.timings) as opened:
             session = Session(opened, target.arguments, self.timings)
@@ -132,8 +134,8 @@ class Listener:
         if not target.means(system_identifier=identity.system_identifier, dbname=identity.dbname):
             raise Refused(Why.WRONG_DATABASE)
         if identity != self._identity:
-            self._identity, self._whole_at, self._skips = identity, None, Skips()
-            self.clock.forget()
+            self._identity, self._whole_us = identity, None
+            self._skips, self._samples = Skips(), Samples()
 
     async def _subscribe(self, session: Session, target: Target) -> None:
         self._names = target.names
@@ -141,8 +143,9 @@ class Listener:
         trip = await session.prove()
         await session.name(target.session_name)
         self._proven_s = time.monotonic()
-        self._resync_all(target)
-        self._learn(trip, target, resynced=True)
+        missed_since_us = self._whole_us
+        await self._learn(session, trip)
+        self._resync_all(target, since_us=missed_since_us)
         self._say(Phase.LISTENING)
         log.info("listening to %d channels; the next round trip is in %.0f s", len(target.config.channels),
                  self.timings.round_trip_interval_s)  # fmt: skip
@@ -159,7 +162,10 @@ class Listener:
             trip = await session.round_trip()
         except TimeoutError:
             raise Refused(Why.HALF_OPEN) from None
-        self._learn(trip, target, resynced=False)
+        if await self._learn(session, trip):
+            for channel in target.config.channels:
+                if channel.sources:
+                    self._resync(channel.name, Reason.SKIPPED, since_us=self._skips.since_us)
 
     async def _follow(self, session: Session, old: Target) -> Target:
         """Take a changed target over into the living session, or leave it; nothing is missed in between."""
@@ -170,7 +176,7 @@ class Listener:
         await session.listen(new.channels, self._on_notification)
         self._names = new.names
         await session.unlisten(old.channels - new.channels)
-        self._resync_changed(new)
+        self._resync_changed(new, since_us=self._whole_us)
         return new
 
     def _on_notification(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
@@ -178,34 +184,38 @@ class Listener:
         for name in self._names.get(channel, ()):
             self.sink.put(name, payload, now)  # type: ignore[arg-type]
 
-    def _resync_all(self, target: Target) -> None:
+    def _resync_all(self, target: Target, *, since_us: int | None) -> None:
         for channel in target.config.channels:
             if self._heard_of.get(channel.name) == channel.pg_channel:
                 delay_s = self.spread(0.0, channel.resync_spread)
-                self._resync(channel.name, Reason.RECONNECT, since=self._whole_at, delay_s=delay_s)
-        self._resync_changed(target)
+                self._resync(channel.name, Reason.RECONNECT, since_us=since_us, delay_s=delay_s)
+        self._resync_changed(target, since_us=since_us)
 
-    def _resync_changed(self, target: Target) -> None:
+    def _resync_changed(self, target: Target, *, since_us: int | None) -> None:
         """Channels that this process has not heard of yet, or that changed what they listen to."""
         for channel in target.config.channels:
             known = self._heard_of.get(channel.name)
             if known is None:
-                self._resync(channel.name, Reason.START, since=None)
+                self._resync(channel.name, Reason.START, since_us=None)
             elif known != channel.pg_channel:
-                self._resync(channel.name, Reason.RULES, since=self._whole_at)
+                self._resync(channel.name, Reason.RULES, since_us=since_us)
         self._heard_of = {channel.name: channel.pg_channel for channel in target.config.channels}
 
-    def _resync(self, name: str, reason: Reason, *, since: datetime | None, delay_s: float = 0.0) -> None:
+    def _resync(self, name: str, reason: Reason, *, since_us: int | None, delay_s: float = 0.0) -> None:
+        since = None if since_us is None else timestamp(since_us)
         self.sink.resync(name, reason, asyncio.get_running_loop().time(), since=since, delay=delay_s)
 
-    def _learn(self, trip: RoundTrip, target: Target, *, resynced: bool) -> None:
-        if self._skips.look(trip, whole_at=self._whole_at) and not resynced:
-            for channel in target.config.channels:
-                if channel.sources:
-                    self._resync(channel.name, Reason.SKIPPED, since=self._skips.since)
-        self._whole_at = trip.at
-        self.clock.add(trip)
+    async def _learn(self, session: Session, trip: RoundTrip) -> bool:
+        """Take in a round trip; whether something was skipped that nobody has been asked to look at since."""
+        due = self._skips.settled(trip.oldest_running)
+        if self._skips.changed(trip.skipped):
+            self._skips.fence(await session.fence(), whole_us=self._whole_us)
+            due = True
+        self._whole_us = trip.at_us
+        best = self._samples.best(trip)
+        self.sink.set_clock(best.answered_s, best.at_us)
         self.on_round_trip(trip)
+        return due
 
     def _say(self, phase: Phase, *, why: Why | None = None, retry_in_s: float | None = None) -> None:
         self._state = State(phase=phase, since_s=time.time(), why=why, retry_in_s=retry_in_s)

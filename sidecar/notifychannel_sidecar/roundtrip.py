@@ -1,13 +1,14 @@
 """What a round trip brings home: proof that the wire carries notifications, the database's clock, its queue.
 
-Pure: values, and what follows from a row of them.
+Pure: values, and what follows from a row of them. Database times are microseconds since 1970; ours are those of
+time.monotonic(), which is also what the loop counts in.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,20 +17,19 @@ if TYPE_CHECKING:
     import asyncpg
 
 SAMPLES = 8
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTrip:
     """One NOTIFY that came back to its sender."""
 
-    at: datetime
+    at_us: int
     """Database time before its commit: everything committed earlier had been heard when it came back."""
-    received_at_s: float
-    """Unix time, ours, when it was back."""
-    offset_s: float
-    """Database clock minus ours, from the statement that sent it."""
+    answered_s: float
+    """Ours, when the statement that says `at_us` had its answer: the database's clock showed at least that."""
     statement_s: float
-    """How long that statement took: the offset is right to half of it."""
+    """How long that statement took: the two clocks are compared to that precision."""
     trip_s: float
     """From the statement's start until the notification was back."""
     queue_usage: float
@@ -37,44 +37,32 @@ class RoundTrip:
     skipped: int | None
     """notifychannel.skipped(); None where it is missing or not permitted."""
     oldest_running: int
-    next_transaction: int
-    """Transaction ids: those below `oldest_running` had ended, those from `next_transaction` on had not begun."""
+    """Transaction id: all below it had ended."""
 
     @classmethod
     def of(cls, row: asyncpg.Record, *, skipped: int | None, sent_s: float, answered_s: float, back_s: float) -> Self:
-        """From the row of round_trip.sql and three times of our clock (Unix)."""
-        at: datetime = row["at"]
+        """From the row of round_trip.sql and three times of ours."""
         return cls(
-            at=at.astimezone(UTC),
-            received_at_s=back_s,
-            offset_s=at.timestamp() - (sent_s + answered_s) / 2,
+            at_us=(row["at"] - _EPOCH) // timedelta(microseconds=1),
+            answered_s=answered_s,
             statement_s=answered_s - sent_s,
             trip_s=back_s - sent_s,
             queue_usage=float(row["queue_usage"]),
             skipped=skipped,
             oldest_running=row["oldest_running"],
-            next_transaction=row["next_transaction"],
         )
 
 
 @dataclass(slots=True)
-class Clock:
-    """The offset of the database's clock: the sample of the shortest statement among the last few."""
+class Samples:
+    """The last few looks at the database's clock."""
 
-    _samples: deque[RoundTrip] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    _trips: deque[RoundTrip] = field(default_factory=lambda: deque(maxlen=SAMPLES))
 
-    def add(self, trip: RoundTrip) -> None:
-        """One more sample."""
-        self._samples.append(trip)
-
-    def forget(self) -> None:
-        """Another server has another clock."""
-        self._samples.clear()
-
-    @property
-    def offset_s(self) -> float | None:
-        """Database clock minus ours; None as long as nobody has looked."""
-        return min(self._samples, key=lambda trip: trip.statement_s).offset_s if self._samples else None
+    def best(self, trip: RoundTrip) -> RoundTrip:
+        """Of these and one more, the one whose statement was the shortest, so the most precise."""
+        self._trips.append(trip)
+        return min(self._trips, key=lambda sample: sample.statement_s)
 
 
 @dataclass(slots=True)
@@ -85,21 +73,27 @@ class Skips:
     when every transaction that was running at the look has ended.
     """
 
-    since: datetime | None = None
+    since_us: int | None = None
     """Database time at which nothing had been skipped."""
     _known: int = 0
-    _until: int | None = None
+    _fence: int | None = None
 
-    def look(self, trip: RoundTrip, *, whole_at: datetime | None) -> bool:
-        """Whether a resync is due after this round trip; `whole_at` is the one before."""
-        if trip.skipped is None:
+    def changed(self, skipped: int | None) -> bool:
+        """Whether this count is another one; unknown says nothing."""
+        if skipped is None or skipped == self._known:
             return False
-        if trip.skipped != self._known:
-            if self._until is None:
-                self.since = whole_at
-            self._known, self._until = trip.skipped, trip.next_transaction
-            return True
-        if self._until is not None and trip.oldest_running >= self._until:
-            self._until = None
-            return True
-        return False
+        self._known = skipped
+        return True
+
+    def fence(self, transaction: int, *, whole_us: int | None) -> None:
+        """Whoever counted runs in a transaction below this one; `whole_us`: database time of the look before."""
+        if self._fence is None:
+            self.since_us = whole_us
+        self._fence = transaction
+
+    def settled(self, oldest_running: int) -> bool:
+        """Whether all who counted have ended now: once per fence."""
+        if self._fence is None or oldest_running < self._fence:
+            return False
+        self._fence = None
+        return True

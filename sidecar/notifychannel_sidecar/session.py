@@ -112,12 +112,18 @@ class Session:
         async with asyncio.timeout(self._timings.round_trip_timeout_s):
             skipped = await self._skipped()
             self._expect()
-            sent_s, began = time.time(), time.perf_counter()
+            sent_s = time.monotonic()
             row = await self._row(statements.ROUND_TRIP, self._private, self._expected)
-            answered_s = sent_s + time.perf_counter() - began
+            answered_s = time.monotonic()
             await self._back.wait()
-            back_s = sent_s + time.perf_counter() - began
+            back_s = time.monotonic()
         return RoundTrip.of(row, skipped=skipped, sent_s=sent_s, answered_s=answered_s, back_s=back_s)
+
+    async def fence(self) -> int:
+        """A transaction id above that of all who have written something by now."""
+        async with asyncio.timeout(self._timings.statement_timeout_s):
+            row = await self._row(statements.FENCE)
+        return int(row["transaction"])
 
     async def name(self, application_name: str) -> None:
         """Say in pg_stat_activity who we are; only a proven session does."""
@@ -152,11 +158,14 @@ class Session:
 
     async def _witness(self) -> None:
         self._expect()
-        async with connection(self._arguments, self._timings) as second:
-            async with asyncio.timeout(self._timings.statement_timeout_s):
-                await second.fetchval("SELECT pg_catalog.pg_notify($1, $2) IS NULL", self._private, self._expected)
-            async with asyncio.timeout(self._timings.round_trip_timeout_s):
-                await self._back.wait()
+        try:
+            async with connection(self._arguments, self._timings) as second:
+                async with asyncio.timeout(self._timings.statement_timeout_s):
+                    await second.fetchval(statements.RING, self._private, self._expected)
+        except TimeoutError:  # a pool that is used up lets its clients wait
+            raise Refused(Why.TOO_MANY_CONNECTIONS) from None
+        async with asyncio.timeout(self._timings.round_trip_timeout_s):
+            await self._back.wait()
 
     async def _leave_the_pool(self) -> None:
         """A pool's server connection would go on listening for nobody; best effort, it may be another one by now."""

@@ -62,8 +62,9 @@ REMEDIES = {
     " or through a pool in session mode.",
     Why.HALF_OPEN: "The connection stood open but nothing came through. It is replaced; if this repeats, look at what"
     " is between pod and server (firewall, NAT, load balancer).",
-    Why.TOO_MANY_CONNECTIONS: "The server has no connection left for this role. Raise max_connections or the role's"
-    " CONNECTION LIMIT, or let fewer pods listen.",
+    Why.TOO_MANY_CONNECTIONS: "The server, or the pool before it, has no connection left for this role. Raise"
+    " max_connections, the role's CONNECTION LIMIT or the pool's size (behind a pooler the proof takes a second"
+    " connection for a moment), or let fewer pods listen.",
 }
 """Reason → what a person can do about it; shown in /status and printed in docs/sidecar.md."""
 

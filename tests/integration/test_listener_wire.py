@@ -6,6 +6,8 @@ import pytest
 from tests.listening import QUICK, Listening, target
 from tests.wire import Wire
 
+from notifychannel_sidecar.hints import timestamp
+
 
 def over(wire: Wire, database) -> str:
     return database.dsn().replace(f":{database.server.port}/", f":{wire.port}/")
@@ -70,7 +72,7 @@ async def test_a_wire_that_is_cut_is_noticed_at_once_and_replaced(database, wire
         count = await listening.says("Unreachable")
         await listening.listens_after(count)
         assert listening.resyncs[-1]["reason"] == "reconnect"
-        assert listening.resyncs[-1]["since"] == listening.trips[0].at
+        assert listening.resyncs[-1]["since"] == timestamp(listening.trips[0].at_us)
         assert 0 <= listening.resyncs[-1]["delay"] <= 0.5
 
 
