@@ -119,8 +119,6 @@ class Table:
     selectable: frozenset[str] = frozenset()
     """Columns that the installer may SELECT."""
     row_security: bool = False
-    viewer: str = ""
-    """Whose rights these are: the role that looked, the installer."""
 
     def column(self, name: str) -> Column | None:
         """The column of that exact name, or None."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import keys, sqlfile
-from notifychannel_operator.catalog import Kind
 from notifychannel_operator.quote import ident, qualified
 
 if TYPE_CHECKING:
@@ -39,19 +38,12 @@ def printed(lookup: Lookup, column: Column, value: Callable[[str], str]) -> str:
     return fetch(lookup, value, keys.printed(column.type, read))
 
 
-def problems(lookup: Lookup, source: Table, found: Table | None) -> Iterator[str]:
-    """Sentences about what keeps this lookup from working; none when all is well."""
+def problems(lookup: Lookup, source: Table, found: Table) -> Iterator[str]:
+    """Sentences about what keeps this lookup from working; none when all is well. Rights are `refusals.py`'s."""
     label = f"{lookup.schema}.{lookup.table}"
-    if found is None or found.kind not in {Kind.TABLE, Kind.PARTITIONED}:
-        yield f"there is no table {label} to look in: create it, or correct `lookup`"
-        return
     for name in sorted({lookup.column, *(theirs for theirs, _ in lookup.match)}):
         if found.column(name) is None:
             yield f"{label} has no column {name}: correct `lookup`"
-    if not found.may_use_schema:
-        grant = f"GRANT USAGE ON SCHEMA {ident(lookup.schema)} TO {ident(found.viewer)}"
-        yield f"the installer can't enter the schema: {grant}"
-    yield from _not_selectable(lookup, found)
     if not any(set(key) <= {theirs for theirs, _ in lookup.match} for key in found.unique_keys):
         yield (
             f"`match` may find several rows of {label}: match a primary key or all columns of a unique index "
@@ -62,15 +54,6 @@ def problems(lookup: Lookup, source: Table, found: Table | None) -> Iterator[str
     picked = found.column(lookup.column)
     if picked is not None and (why := keys.refusal(picked.type)):
         yield f"{label}.{picked.name} can't stand in a key: its type {picked.type.sql} {why}"
-
-
-def _not_selectable(lookup: Lookup, found: Table) -> Iterator[str]:
-    needed = {lookup.column, *(theirs for theirs, _ in lookup.match)}
-    missing = sorted(name for name in needed - found.selectable if found.column(name) is not None)
-    if missing:
-        columns = ", ".join(ident(name) for name in missing)
-        table = qualified(lookup.schema, lookup.table)
-        yield f"the installer can't read them: GRANT SELECT ({columns}) ON {table} TO {ident(found.viewer)}"
 
 
 def _incomparable(label: str, theirs: Column | None, ours: Column | None) -> Iterator[str]:

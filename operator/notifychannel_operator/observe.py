@@ -100,7 +100,6 @@ def _table(
         may_trigger=row["may_trigger"],
         selectable=frozenset(column["name"] for column in columns if column["selectable"]),
         row_security=row["row_security"],
-        viewer=row["viewer"],
     )
 
 

@@ -1,12 +1,14 @@
-"""Why a source can't be had in this database: every reason at once, each a sentence with its remedy. Pure."""
+"""Why the columns of a source can't give what it wants: every reason at once, each a sentence with its remedy. Pure.
+
+Missing tables, kinds of tables and rights are judged by `refusals.py`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import condition, keys, lookup
-from notifychannel_operator.catalog import Generated, Kind
-from notifychannel_operator.quote import ident, qualified
+from notifychannel_operator.catalog import Generated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,54 +18,18 @@ if TYPE_CHECKING:
 
     Tables = Mapping[tuple[str, str], Table]
 
-KINDS = {
-    Kind.VIEW: "is a view: name the table that it reads",
-    Kind.MATERIALIZED_VIEW: "is a materialized view, and REFRESH fires no trigger: name the tables that it reads",
-    Kind.FOREIGN_TABLE: "is a foreign table, and changes over there fire no trigger here: watch it where it is",
-    Kind.OTHER: "is not a table",
-}
-
 
 def of(source: Source, tables: Tables) -> Iterator[str]:
-    """Sentences, each with the source's name in front; none when it can be had."""
+    """Sentences, each with the source's name in front; none when it can be had or when its table is missing."""
     table = tables.get((source.schema, source.table))
-    for sentence in _all(source, table, tables):
-        yield f"{source.label}: {sentence}"
-
-
-def _all(source: Source, table: Table | None, tables: Tables) -> Iterator[str]:
     if table is None:
-        yield "there is no such table in this database: create it, or correct `schema` and `table`"
         return
-    if (unfit := _unfit(table)) is not None:
-        yield unfit
-        return
-    yield from _rights(table)
     for part in source.key:
-        yield from _part(part, table, tables)
+        for sentence in _part(part, table, tables):
+            yield f"{source.label}: {sentence}"
     for rule in source.rules:
-        yield from _rule(rule, source, table, tables)
-
-
-def _unfit(table: Table) -> str | None:
-    if table.kind in KINDS:
-        return KINDS[table.kind]
-    if table.is_system:
-        return "is temporary or belongs to PostgreSQL or to NotifyChannel: name a table of the application"
-    if table.inherits or table.inherited:
-        return "is part of an inheritance tree, where triggers miss rows: make it a partitioned table"
-    return None
-
-
-def _rights(table: Table) -> Iterator[str]:
-    role = ident(table.viewer)
-    if not table.may_use_schema:
-        yield f"the installer can't enter its schema: GRANT USAGE ON SCHEMA {ident(table.relation.schema)} TO {role}"
-    closed = [] if table.may_trigger else [table.relation]
-    closed += [partition.relation for partition in table.partitions if not partition.may_trigger]
-    if closed:
-        names = ", ".join(qualified(relation.schema, relation.name) for relation in closed)
-        yield f"the installer may not create triggers on it: GRANT TRIGGER ON {names} TO {role}"
+        for sentence in _rule(rule, source, tables):
+            yield f"{source.label}: {sentence}"
 
 
 def _part(part: KeyPart, table: Table, tables: Tables) -> Iterator[str]:
@@ -76,13 +42,13 @@ def _part(part: KeyPart, table: Table, tables: Tables) -> Iterator[str]:
     for _, ours in part.lookup.match:
         yield from _column(ours, table.column(ours), f"the lookup of key {part.name}")
     found = tables.get((part.lookup.schema, part.lookup.table))
-    for sentence in lookup.problems(part.lookup, table, found):
+    for sentence in lookup.problems(part.lookup, table, found) if found else ():
         yield f"key {part.name}: {sentence}"
 
 
-def _rule(rule: Rule, source: Source, table: Table, tables: Tables) -> Iterator[str]:
+def _rule(rule: Rule, source: Source, tables: Tables) -> Iterator[str]:
     for name in rule.columns:
-        yield from _column(name, table.column(name), f"`columns` of rule {rule.name}")
+        yield from _column(name, tables[source.schema, source.table].column(name), f"`columns` of rule {rule.name}")
     for each in rule.when:
         is_looked_up, column = compared(each, source, tables)
         if not is_looked_up:

@@ -15,7 +15,7 @@ from notifychannel_operator.spec import Capture, Event
 from notifychannel_operator.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from notifychannel_operator.catalog import Relation, Table
     from notifychannel_operator.spec import Channel, Source
@@ -68,6 +68,7 @@ def wanted(
 ) -> tuple[WantedFunction, ...]:
     """One function per source, in the order of the sources; `tables` holds what sources and lookups name.
 
+    A source whose table, or a table that it looks up in, is missing gives none: `refusals.py` says so.
     Raises PlanError with every problem of every source.
     """
     found = [sentence for source in channel.sources for sentence in problems.of(source, tables)]
@@ -75,18 +76,16 @@ def wanted(
         found.append(f"capture: {channel.capture.value} can't be installed yet: write Notify")
     if found:
         raise PlanError(*found)
-    return tuple(_function(channel, owner, _subject(source, tables)) for source in channel.sources)
+    return tuple(
+        _function(channel, owner, Subject(source=source, table=tables[source.schema, source.table], looked_up=tables))
+        for source in channel.sources
+        if _named([source]) <= tables.keys()
+    )
 
 
 def table_names(channel: Channel) -> frozenset[tuple[str, str]]:
     """(schema, table) of every source and lookup: what to ask the catalog about."""
-    lookups = (part.lookup for source in channel.sources for part in source.key if part.lookup is not None)
-    return frozenset(
-        (
-            *((source.schema, source.table) for source in channel.sources),
-            *((each.schema, each.table) for each in lookups),
-        )
-    )
+    return _named(channel.sources)
 
 
 def literals(channel: Channel, tables: Mapping[tuple[str, str], Table]) -> Iterator[tuple[str, str, str]]:
@@ -100,8 +99,10 @@ def literals(channel: Channel, tables: Mapping[tuple[str, str], Table]) -> Itera
                     yield from ((where, *pair) for pair in condition.literals(each, column.type))
 
 
-def _subject(source: Source, tables: Mapping[tuple[str, str], Table]) -> Subject:
-    return Subject(source=source, table=tables[source.schema, source.table], looked_up=tables)
+def _named(sources: Sequence[Source]) -> frozenset[tuple[str, str]]:
+    lookups = (part.lookup for source in sources for part in source.key if part.lookup is not None)
+    own = ((source.schema, source.table) for source in sources)
+    return frozenset((*own, *((each.schema, each.table) for each in lookups)))
 
 
 def _function(channel: Channel, owner: names.Owner, subject: Subject) -> WantedFunction:

@@ -15,8 +15,7 @@ SELECT
         OR c.relpersistence = 't' AS is_system,
     pg_catalog.has_schema_privilege($3::name, n.oid, 'USAGE') AS may_use_schema,
     pg_catalog.has_table_privilege($3::name, c.oid, 'TRIGGER') AS may_trigger,
-    c.relrowsecurity AS row_security,
-    current_user::text AS viewer
+    c.relrowsecurity AS row_security
 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS wanted (schema, name)
 JOIN pg_catalog.pg_namespace AS n ON n.nspname = wanted.schema
 JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
