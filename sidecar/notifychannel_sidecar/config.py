@@ -7,13 +7,20 @@ Durations are seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import MISSING, asdict, dataclass
+from dataclasses import fields as dataclass_fields
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_sidecar import config_json as expect
+from notifychannel_sidecar.config_json import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["VERSION", "ChannelConfig", "Config", "ConfigError", "dump", "load", "parse"]
 
 VERSION = 1
-
-
-class ConfigError(Exception):
-    """The document can't be used; the message names the path in it and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +62,96 @@ class Config:
     """pg_control_system().system_identifier, decimal; None where nobody has looked."""
     dbname: str | None = None
     channels: tuple[ChannelConfig, ...] = ()
+
+
+def load(path: Path) -> Config:
+    """`parse` of a file; raises ConfigError also where it can't be read."""
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8; write it with `notifychannel config`") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read ({error.strerror}); write it with `notifychannel config`") from None
+    return parse(text)
+
+
+def parse(text: str) -> Config:
+    """The configuration that a JSON text holds; raises ConfigError and nothing else.
+
+    Fields that are not known are left aside, fields that are missing have their defaults; another `version` is refused.
+    """
+    try:
+        document = json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise ConfigError("the document: is nested too deeply") from None
+    except ValueError as error:
+        where = f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigError(f"{where}is not JSON; write it with `notifychannel config`") from None
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION or isinstance(version, bool):
+        raise ConfigError(f"version: has to be {VERSION}; update the sidecar, or write the document with its own tool")
+    return Config(**expect.fields(document, "", _CONFIG, _required(Config)))
+
+
+def dump(config: Config) -> str:
+    """The JSON text of a configuration, the same for equal values: sorted, indented by 2, ending in a line break."""
+    return json.dumps({"version": VERSION, **asdict(config)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ConfigError("the document: a field stands in it twice; remove one of them")
+    return found
+
+
+def _required(kind: type[Config | ChannelConfig]) -> frozenset[str]:
+    return frozenset(field.name for field in dataclass_fields(kind) if field.default is MISSING)
+
+
+def _channels(value: object, path: str) -> tuple[ChannelConfig, ...]:
+    found: tuple[ChannelConfig, ...] = expect.items(value, path, _channel, most=expect.MAX_CHANNELS)
+    if len({channel.name for channel in found}) < len(found):
+        raise expect.wrong(path, "channels with different names")
+    return found
+
+
+def _channel(value: object, path: str) -> ChannelConfig:
+    channel = ChannelConfig(**expect.fields(value, path, _CHANNEL, _required(ChannelConfig)))
+    if channel.window > channel.max_delay:
+        raise expect.wrong(f"{path}.window", "at most max_delay")
+    if channel.format == "Json" and not channel.key:
+        raise expect.wrong(f"{path}.key", "the names of one field or more, with Json")
+    if channel.format == "Text" and len(channel.key) != 1:
+        raise expect.wrong(f"{path}.key", "one name, with Text")
+    return channel
+
+
+_CHANNEL: dict[str, expect.Check] = {
+    "name": expect.text(),
+    "pg_channel": expect.text(most_bytes=63),
+    "format": expect.one_of("Keys", "Text", "Json"),
+    "key": expect.names,
+    "rules": expect.rules_hash,
+    "sources": expect.truth,
+    "suspend": expect.truth,
+    "port": expect.whole(least=1, most=expect.MAX_PORT),
+    "path": expect.url_path,
+    "timeout": expect.seconds(positive=True),
+    "window": expect.seconds(),
+    "max_delay": expect.seconds(),
+    "min_interval": expect.seconds(),
+    "max_hints": expect.whole(least=1, most=expect.MAX_HINTS),
+    "max_wait": expect.seconds(),
+    "poll_interval": expect.seconds(),
+    "resync_spread": expect.seconds(),
+    "delivery": expect.one_of("BestEffort", "AtLeastOnce"),
+}
+_CONFIG: dict[str, expect.Check] = {
+    "installation": expect.text(),
+    "namespace": expect.text(),
+    "group": expect.text(),
+    "system_identifier": expect.optional(expect.system_identifier),
+    "dbname": expect.optional(expect.text(most_bytes=63)),
+    "channels": _channels,
+}
