@@ -51,7 +51,6 @@ class Shape:
     old_table: str | None = None
     new_table: str | None = None
     when: When = When.NONE
-    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +88,19 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The server, and the role whose rights count."""
+
+    version: int
+    """server_version_num."""
+    is_standby: bool
+    dbname: str
+    login: str
+    login_is_superuser: bool
+    may_create_schema: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
     """The schema `notifychannel`."""
 
@@ -123,39 +135,32 @@ class Facts:
     """Whose pass it is."""
     pg_channel: str
     take_over: bool
-    version: int
-    """server_version_num."""
-    is_standby: bool
-    dbname: str
-    login: str
-    """The role that was asked about: it connects."""
-    login_is_superuser: bool
-    may_create_schema: bool
+    """The pass claims what other installations have left of the same namespace and name."""
+    server: Server
     schema: Schema | None
-    tables: Mapping[tuple[str, str], Table]
+    tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
     """By name: everything without arguments in our schema."""
     taken: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """Names of the triggers of others on each table (by oid) and partition."""
     listener: Listener | None = None
+    uncastable: tuple[str, ...] = ()
+    """A sentence for each value in `when` that is none of its column's type."""
 
     @property
     def installer(self) -> str:
         """The role that owns our objects: the schema's owner where the login may become it, else the login."""
-        return self.schema.owner if self.schema and self.schema.may_become_owner else self.login
+        return self.schema.owner if self.schema and self.schema.may_become_owner else self.server.login
 
 
-def shape(
-    bits: int, *, old_table: str | None, new_table: str | None, when: When, is_plain: bool, arguments: tuple[str, ...]
-) -> Shape:
-    """The shape of a trigger as pg_trigger has it."""
+def shape(bits: int, *, old_table: str | None, new_table: str | None, when: When, is_plain: bool) -> Shape:
+    """The shape of a trigger as pg_trigger has it; `is_plain`: no constraint, column list or arguments."""
     events = [event for bit, event in EVENT_OF_BIT.items() if bits & bit]
-    ours = is_plain and len(events) == 1 and not bits & (BEFORE | INSTEAD)
+    is_ours = is_plain and len(events) == 1 and not bits & (BEFORE | INSTEAD)
     return Shape(
-        event=events[0] if ours else None,
+        event=events[0] if is_ours else None,
         by_row=bool(bits & ROW),
         old_table=old_table,
         new_table=new_table,
         when=when,
-        arguments=arguments,
     )

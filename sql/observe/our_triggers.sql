@@ -20,8 +20,7 @@ SELECT
             '{OPEXPR :opno ' || 'pg_catalog.*<>(record,record)'::regoperator::oid::text || ' %' THEN 'changed'
         ELSE 'other'
     END AS condition,
-    t.tgconstraint = 0 AND t.tgattr::text = '' AS is_plain,
-    pg_catalog.encode(t.tgargs, 'hex') AS arguments
+    t.tgconstraint = 0 AND t.tgattr::text = '' AND t.tgnargs = 0 AS is_plain
 FROM pg_catalog.pg_trigger AS t
 JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

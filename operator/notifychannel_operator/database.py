@@ -1,0 +1,158 @@
+"""The edge to one database: look at it, take the steps of a plan, remove what a channel has left there.
+
+The only file that runs DDL, in short transactions that give up rather than queue in front of the users' traffic.
+Looking writes nothing and locks no user's table. Refuses to decide: see `plan.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from notifychannel_operator import blocker, inventory, names, statements, triggers
+from notifychannel_operator import observe as catalog
+from notifychannel_operator import plan as planning
+from notifychannel_operator.catalog import PlanError
+from notifychannel_operator.objects import Facts
+from notifychannel_operator.quote import ident
+from notifychannel_operator.step import Kind
+
+if TYPE_CHECKING:
+    from notifychannel_operator.blocker import Blocker
+    from notifychannel_operator.spec import Channel
+    from notifychannel_operator.step import Plan, Step
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaveUp:
+    """A step that waited 200 ms for a lock, and was rolled back; `plan.next_try` says when to try again."""
+
+    step: Step
+    blockers: tuple[Blocker, ...]
+
+    def __str__(self) -> str:
+        held = " and ".join(map(str, self.blockers)) or "somebody who is gone by now"
+        return f"{self.step.sentence}: gave up after 200 ms, for the lock is held by {held}; nothing was changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a plan."""
+
+    done: tuple[Step, ...] = ()
+    gave_up: tuple[GaveUp, ...] = ()
+    stale: tuple[Step, ...] = ()
+    """Not taken, because the function is not as the plan saw it: look again."""
+    failed: tuple[str, ...] = ()
+    """A sentence for each step that PostgreSQL refused."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Every step was taken."""
+        return not (self.gave_up or self.stale or self.failed)
+
+    @property
+    def repaired(self) -> bool:
+        """Drift was mended: the listeners were told, in the same transaction, to look at everything."""
+        return any(step.kind is Kind.REPAIR for step in self.done)
+
+
+async def observe(
+    connection: Connection,
+    channel: Channel,
+    owner: names.Owner,
+    *,
+    role: str | None = None,
+    listener: str | None = None,
+) -> Facts:
+    """The database as this channel's pass sees it, in one read-only snapshot; not to be called in a transaction.
+
+    Rights are those of `role` (the connection's) and, where it is named, of the role `listener`.
+    Raises PlanError when there is no such role, asyncpg.PostgresError and OSError when the database can't be asked.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        blank = await _facts(connection, owner, channel=channel, role=role)
+        tables = await catalog.tables(connection, triggers.table_names(channel), role=blank.installer)
+        return Facts(
+            owner=owner,
+            pg_channel=blank.pg_channel,
+            take_over=channel.take_over,
+            server=blank.server,
+            schema=blank.schema,
+            functions=blank.functions,
+            tables=tables,
+            taken=await inventory.taken(connection, tables.values(), blank.functions),
+            listener=await inventory.listener(connection, listener) if listener else None,
+            uncastable=await inventory.uncastable(connection, triggers.literals(channel, tables)),
+        )
+
+
+async def apply(connection: Connection, plan: Plan) -> Result:
+    """Take the steps, each in a transaction of its own; what gives up, fails or is stale does not stop the others.
+
+    Raises OSError or asyncpg.PostgresConnectionError when the connection breaks; nothing is half done then.
+    """
+    result = Result()
+    for step in plan.steps:
+        result = await _take(connection, step, plan.installer, result)
+        if step.kind is Kind.SCHEMA and step not in result.done:
+            break
+    return result
+
+
+async def look_for_removal(connection: Connection, owner: names.Owner) -> Plan:
+    """What `remove` would do: read-only, for a script."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return planning.removal(await _facts(connection, owner, channel=None, role=None))
+
+
+async def remove(connection: Connection, owner: names.Owner) -> Result:
+    """Drop exactly this owner's functions with their triggers, and behind the last owner what all shared."""
+    return await apply(connection, await look_for_removal(connection, owner))
+
+
+async def _facts(connection: Connection, owner: names.Owner, *, channel: Channel | None, role: str | None) -> Facts:
+    try:
+        server, schema = await inventory.server(connection, role=role)
+    except LookupError:
+        message = f"there is no role {role} for the installer; run: CREATE ROLE {ident(role or '')} LOGIN;"
+        raise PlanError(message) from None
+    named = channel.pg_channel if channel else None
+    return Facts(
+        owner=owner,
+        pg_channel=named or names.pg_channel(owner),
+        take_over=channel is not None and channel.take_over,
+        server=server,
+        schema=schema,
+        functions=await inventory.functions(connection),
+    )
+
+
+async def _take(connection: Connection, step: Step, installer: str, before: Result) -> Result:
+    try:
+        async with connection.transaction():
+            await connection.execute(statements.begin(installer))
+            if await _is_stale(connection, step):
+                return replace(before, stale=(*before.stale, step))
+            for statement in step.statements:
+                await connection.execute(statement)
+    except asyncpg.LockNotAvailableError:
+        gave_up = GaveUp(step=step, blockers=await blocker.find(connection, step))
+        return replace(before, gave_up=(*before.gave_up, gave_up))
+    except asyncpg.PostgresConnectionError:
+        raise
+    except asyncpg.PostgresError as error:
+        failed = f"{step.sentence}: PostgreSQL refused ({error.sqlstate}): {error.args[0]}"
+        return replace(before, failed=(*before.failed, failed))
+    return replace(before, done=(*before.done, step))
+
+
+async def _is_stale(connection: Connection, step: Step) -> bool:
+    functions = await inventory.functions(connection)
+    if step.is_last:
+        return bool(functions.keys() - {"skipped"})
+    return step.function is not None and functions.get(step.function) != step.seen

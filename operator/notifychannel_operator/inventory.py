@@ -1,0 +1,132 @@
+"""Asks a database what it holds of ours: server, role, schema, functions, triggers, and the names that are taken.
+
+Reads only the catalog, so it locks no user's table. Each question is a file in `sql/observe`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from notifychannel_operator import marker, sqlfile
+from notifychannel_operator.catalog import Relation
+from notifychannel_operator.objects import Firing, Function, Listener, Schema, Server, Trigger, When, shape
+from notifychannel_operator.quote import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from notifychannel_operator.catalog import Table
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+MADE_BY_US = "made by NotifyChannel; dropped with its last channel"
+"""The comment that 010_schema.sql gives to a schema that it makes."""
+
+
+async def server(connection: Connection, *, role: str | None) -> tuple[Server, Schema | None]:
+    """Server, `role` (None: the connection's) and our schema; raises LookupError when there is no such role."""
+    row = await connection.fetchrow(sqlfile.read("observe/our_server.sql"), role)
+    if row is None:
+        raise LookupError(role)
+    found = Server(
+        version=row["version"],
+        is_standby=row["is_standby"],
+        dbname=row["dbname"],
+        login=row["role"],
+        login_is_superuser=row["is_superuser"],
+        may_create_schema=row["may_create_schema"],
+    )
+    return found, None if row["schema_owner"] is None else _schema(row)
+
+
+def _schema(row: asyncpg.Record) -> Schema:
+    return Schema(
+        owner=row["schema_owner"],
+        owner_is_superuser=row["schema_owner_is_superuser"],
+        may_become_owner=row["may_become_owner"],
+        is_made_by_us=row["schema_comment"] == MADE_BY_US,
+        is_granted=row["schema_is_granted"],
+        has_counter=row["has_counter"],
+        others=tuple(row["other_relations"]),
+    )
+
+
+async def functions(connection: Connection) -> dict[str, Function]:
+    """Every routine without arguments in our schema, by name, with the triggers that call it."""
+    found = await connection.fetch(sqlfile.read("observe/our_functions.sql"))
+    rows = await connection.fetch(sqlfile.read("observe/our_triggers.sql"), [row["oid"] for row in found])
+    calling = defaultdict(list)
+    for row in rows:
+        calling[row["function"]].append(_trigger(row))
+    return {row["name"]: _function(row, calling[row["oid"]]) for row in found}
+
+
+def _function(row: asyncpg.Record, calling: Iterable[Trigger]) -> Function:
+    return Function(
+        oid=row["oid"],
+        name=row["name"],
+        owner=row["owner"],
+        marker=marker.parse(row["comment"]),
+        body=row["body"],
+        settings=frozenset(row["settings"]),
+        is_shaped=row["is_shaped"],
+        is_public=row["is_public"],
+        is_granted=row["is_granted"],
+        triggers=tuple(calling),
+    )
+
+
+def _trigger(row: asyncpg.Record) -> Trigger:
+    return Trigger(
+        oid=row["trigger"],
+        name=row["trigger_name"],
+        relation=Relation(oid=row["oid"], schema=row["schema"], name=row["name"]),
+        shape=shape(
+            row["type"],
+            old_table=row["old_table"],
+            new_table=row["new_table"],
+            when=When(row["condition"]),
+            is_plain=row["is_plain"],
+        ),
+        firing=Firing(row["firing"]),
+        is_clone=row["is_clone"],
+    )
+
+
+async def taken(
+    connection: Connection, tables: Iterable[Table], ours: Mapping[str, Function]
+) -> dict[int, frozenset[str]]:
+    """Names of the triggers on these tables and their partitions, by oid, but those that call `ours`."""
+    oids = [oid for it in tables for oid in (it.relation.oid, *(part.relation.oid for part in it.partitions))]
+    rows = await connection.fetch(sqlfile.read("observe/our_names.sql"), oids)
+    known = {it.oid for it in ours.values()}
+    names: dict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["function"] not in known:
+            names[row["table"]].add(row["name"])
+    return {oid: frozenset(found) for oid, found in names.items()}
+
+
+async def listener(connection: Connection, role: str) -> Listener:
+    """What that role may do of what a listener needs."""
+    row = await connection.fetchrow(sqlfile.read("observe/our_listener.sql"), role)
+    if row is None:
+        return Listener(role=role, exists=False)
+    return Listener(
+        role=role, exists=True, may_connect=row["may_connect"], may_use=row["may_use"], may_call=row["may_call"]
+    )
+
+
+async def uncastable(connection: Connection, values: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+    """A sentence for each of (where, SQL of the type, value) that PostgreSQL does not take as that type."""
+    refused = []
+    for where, type_sql, value in values:
+        try:
+            async with connection.transaction():
+                await connection.execute(sqlfile.fill("observe/cast.sql", value=literal(value), type=type_sql))
+        except asyncpg.PostgresError as error:
+            refused.append(f"{where}: the value can't be read as {type_sql} ({error.args[0]}): correct it")
+    return tuple(refused)

@@ -1,0 +1,227 @@
+"""From what is in the database to what should be there, as steps for `database.py` or for `psql`: pure, no connection.
+
+One step is one transaction. A database that is as wanted gives no step; another owner's object is in none; a trigger
+that a person has disabled is never made anew. What can't be done is a problem or a note, with the remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from notifychannel_operator import comparison, grants, names, refusals, statements, triggers
+from notifychannel_operator.catalog import PlanError
+from notifychannel_operator.names import SCHEMA
+from notifychannel_operator.step import Kind, Plan, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from notifychannel_operator.comparison import Comparison
+    from notifychannel_operator.objects import Facts, Function
+    from notifychannel_operator.spec import Channel
+    from notifychannel_operator.triggers import WantedFunction, WantedTrigger
+
+FIRST_DELAY_S, MAX_DELAY_S = 5.0, 600.0
+
+
+def next_try(attempt: int) -> float:
+    """Seconds until DDL that gave up behind a lock is tried again; `attempt` counts from 1."""
+    return min(FIRST_DELAY_S * 2.0 ** min(attempt - 1, 10), MAX_DELAY_S)
+
+
+def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan:
+    """What a pass over the channel would do in a database with these facts. Never raises: see `problems`."""
+    stops = tuple(refusals.of_database(facts, has_sources=bool(channel.sources), allow_superuser=allow_superuser))
+    per_source = {it: tuple(refusals.of_table(it, facts)) for it in channel.sources}
+    lacking = tuple(it for source in channel.sources for it in refusals.of_partitions(source, facts))
+    said = (*stops, *facts.uncastable, *(it for problems in per_source.values() for it in problems), *lacking)
+    blank = Plan(installer=facts.installer, problems=tuple(dict.fromkeys(said)))
+    try:
+        wanted = triggers.wanted(channel, owner=facts.owner, tables=facts.tables)
+    except PlanError as error:
+        return blank.with_more(problems=error.problems)
+    if stops or facts.uncastable:
+        return blank
+    refused = {(source.schema, source.table) for source, problems in per_source.items() if problems}
+    return plan(wanted, facts, refused=frozenset(refused)).with_more(problems=blank.problems)
+
+
+def plan(wanted: Sequence[WantedFunction], facts: Facts, *, refused: frozenset[tuple[str, str]] = frozenset()) -> Plan:
+    """The steps from these facts to the wanted functions of the facts' owner, and no further.
+
+    What is there for a `refused` table (schema, name) is left as it is.
+    """
+    made = Plan(installer=facts.installer)
+    if wanted:
+        made = made.with_more(steps=_shared(facts))
+    for one in wanted:
+        if (one.schema, one.table) not in refused:
+            made = _function(made, one, facts)
+    kept = {one.name for one in wanted} | {names.function(facts.owner, *table) for table in refused}
+    return made.with_more(steps=[_drop(it) for it in ours(facts) if it.name not in kept])
+
+
+def removal(facts: Facts) -> Plan:
+    """The steps that leave nothing of the facts' owner, and nothing shared behind the last owner.
+
+    What a person has granted rights on stays: dropping it would drop those rights.
+    """
+    mine = ours(facts)
+    made = Plan(installer=facts.installer, steps=tuple(_drop(it) for it in mine))
+    left = [it for it in facts.functions.values() if it not in mine and it.name != "skipped"]
+    if facts.schema is None or not facts.schema.may_become_owner or left:
+        return made
+    counter = facts.functions.get("skipped")
+    if facts.schema.is_granted or (counter and counter.is_granted):
+        note = (
+            f"the schema {SCHEMA} stays, for somebody granted rights on it; to drop it: DROP SCHEMA {SCHEMA} CASCADE;"
+        )
+        return made.with_more(notes=[note])
+    drop_schema = facts.schema.is_made_by_us and not facts.schema.others
+    if not (facts.schema.has_counter or counter or drop_schema):
+        return made
+    what = statements.drop_shared(with_schema=drop_schema)
+    sentence = "drop what all channels shared"
+    return made.with_more(steps=[Step(kind=Kind.REMOVE, sentence=sentence, statements=what, is_last=True)])
+
+
+def ours(facts: Facts) -> tuple[Function, ...]:
+    """The functions of the facts' owner; when it takes over, also those of its namespace and name elsewhere."""
+    return tuple(it for it in facts.functions.values() if _is_ours(it, facts))
+
+
+def _is_ours(function: Function, facts: Facts) -> bool:
+    if function.marker is None:
+        return False
+    owner = function.marker.owner
+    if facts.take_over:
+        owner = replace(owner, installation=facts.owner.installation)
+    return owner == facts.owner
+
+
+def _shared(facts: Facts) -> Iterator[Step]:
+    counter = facts.functions.get("skipped")
+    is_right = counter is not None and statements.is_counter(counter) and counter.owner == facts.installer
+    if not (facts.schema and facts.schema.has_counter and is_right):
+        sentence = f"make the schema {SCHEMA}, the counter of skipped NOTIFYs, and the function that reads it"
+        yield Step(kind=Kind.SCHEMA, sentence=sentence, statements=(statements.shared(),))
+    listener = facts.listener
+    if listener and not (listener.may_use and listener.may_call) and listener.role != facts.installer:
+        rights = (grants.use(SCHEMA, listener.role), grants.call(listener.role))
+        sentence = f"let the listener {listener.role} read how many NOTIFYs were skipped"
+        yield Step(kind=Kind.GRANT, sentence=sentence, statements=tuple(it.removesuffix(";") for it in rights))
+
+
+def _function(made: Plan, wanted: WantedFunction, facts: Facts) -> Plan:
+    found = facts.functions.get(wanted.name)
+    if found is not None and not _is_ours(found, facts) and not _lost_its_comment(wanted, found):
+        return made.with_more(problems=[_foreign(wanted)])
+    differs = comparison.compare(wanted, found, installer=facts.installer)
+    notes = list(comparison.silent(found)) if found else []
+    if differs.rebuild and differs.held:
+        notes.append(_held(differs))
+        differs = replace(differs, rebuild=(), replace=differs.replace if differs.may_replace else ())
+    permitted = _permitted(differs, facts)
+    steps = [] if permitted is None or permitted.is_same else [_step(permitted, facts)]
+    return made.with_more(steps=steps, notes=notes)
+
+
+def _permitted(differs: Comparison, facts: Facts) -> Comparison | None:
+    """Without the new triggers for which a right on a partition is missing; None when all hangs on them."""
+    lacking = {
+        part.relation.oid
+        for table in facts.tables.values()
+        for part in table.partitions
+        if not (part.may_trigger and part.may_use_schema)
+    }
+    new = differs.wanted.triggers if differs.is_anew else differs.missing
+    barred = [it for it in new if lacking.intersection(_touched(it, facts))]
+    if barred and differs.is_anew:
+        return None
+    return replace(differs, missing=tuple(it for it in differs.missing if it not in barred))
+
+
+def _lost_its_comment(wanted: WantedFunction, found: Function) -> bool:
+    return found.marker is None and comparison.is_as_written(wanted, found)
+
+
+def _foreign(wanted: WantedFunction) -> str:
+    name = statements.function(wanted.name)
+    return (
+        f"{name} has the name of our trigger function for {wanted.schema}.{wanted.table} but not our comment, so it is "
+        f"left alone; if nobody needs it: DROP FUNCTION {name} CASCADE; if it is ours: {wanted.comment_sql};"
+    )
+
+
+def _held(differs: Comparison) -> str:
+    names = " and ".join(f"{it.name} on {it.relation.label}" for it in differs.held)
+    return (
+        f"{differs.wanted.schema}.{differs.wanted.table}: {', '.join(differs.rebuild)}; to mend that, all its triggers "
+        f"have to be made anew, which would undo what a person decided about {names}; first run: "
+        f"{' '.join(map(comparison.enable, differs.held))}"
+    )
+
+
+def _step(differs: Comparison, facts: Facts) -> Step:
+    wanted, found = differs.wanted, differs.found
+    anew = differs.is_anew
+    new = wanted.triggers if anew else differs.missing
+    what = [statements.drop(wanted.name)] if differs.rebuild else []
+    if anew or differs.replace:
+        what += [wanted.sql, wanted.comment_sql, statements.execute_by_all(wanted.name)]
+    what += statements.create(new, function=wanted.name, names=_names(wanted, facts))
+    old = found.triggers if found and differs.rebuild else ()
+    tables = [oid for it in new for oid in _touched(it, facts)]
+    return Step(
+        kind=_kind(differs),
+        sentence=_sentence(differs),
+        statements=(*what, statements.resync(facts.pg_channel)),
+        function=wanted.name,
+        seen=found,
+        relations=tuple(dict.fromkeys([*(it.relation.oid for it in old), *tables])),
+        is_exclusive=bool(old),
+    )
+
+
+def _kind(differs: Comparison) -> Kind:
+    if differs.found is None:
+        return Kind.INSTALL
+    marker = differs.found.marker
+    return Kind.CHANGE if marker and marker.hash != differs.wanted.hash else Kind.REPAIR
+
+
+def _sentence(differs: Comparison) -> str:
+    table = f"{differs.wanted.schema}.{differs.wanted.table}"
+    if differs.found is None:
+        return f"install the trigger function for {table} and {len(differs.missing)} triggers"
+    return f"{_kind(differs).value} the triggers for {table}: {'; '.join(differs.reasons)}"
+
+
+def _names(wanted: WantedFunction, facts: Facts) -> dict[int, frozenset[str]]:
+    """Names that a table's new triggers may not have."""
+    taken: dict[int, frozenset[str]] = {}
+    for it in wanted.triggers:
+        others = [facts.taken.get(oid, frozenset()) for oid in _touched(it, facts)]
+        taken[it.relation.oid] = taken.get(it.relation.oid, frozenset()).union(*others)
+    return taken
+
+
+def _touched(trigger: WantedTrigger, facts: Facts) -> tuple[int, ...]:
+    """The tables (oid) that making this trigger touches: a row trigger is cloned, name and all, to every partition."""
+    oid = trigger.relation.oid
+    tables = [it for it in facts.tables.values() if trigger.by_row and it.relation.oid == oid]
+    return (oid, *(part.relation.oid for table in tables for part in table.partitions))
+
+
+def _drop(function: Function) -> Step:
+    where = ", ".join(dict.fromkeys(it.relation.label for it in function.triggers if not it.is_clone))
+    return Step(
+        kind=Kind.REMOVE,
+        sentence=f"drop {SCHEMA}.{function.name}" + (f" and its triggers on {where}" if where else ""),
+        statements=(statements.drop(function.name),),
+        function=function.name,
+        seen=function,
+        relations=tuple(dict.fromkeys(it.relation.oid for it in function.triggers)),
+        is_exclusive=True,
+    )
