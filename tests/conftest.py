@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from contextlib import AsyncExitStack
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Without this, Python 3.11 makes pytest-asyncio a loop of the main thread that nobody closes, a warning."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,0 +1,50 @@
+"""The status port: /livez for the kubelet, /status for people and the operator, /metrics for Prometheus.
+
+Answers only while the loop turns, which is all that liveness means: a database or an application that is down must
+not restart anything. Says no keys, no DSN, no text from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+log = logging.getLogger(__name__)
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@asynccontextmanager
+async def serve(
+    *, host: str, port: int, status: Callable[[], dict[str, Any]], metrics: Callable[[], bytes]
+) -> AsyncIterator[int]:
+    """Serve until the block is left; gives the port. Raises OSError when it is taken."""
+
+    async def livez(_request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def show(_request: web.Request) -> web.Response:
+        return web.Response(text=json.dumps(status(), indent=2) + "\n", content_type="application/json")
+
+    async def measure(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics(), headers={"Content-Type": METRICS_TYPE})
+
+    application = web.Application()
+    application.add_routes([web.get("/livez", livez), web.get("/status", show), web.get("/metrics", measure)])
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        taken: int = runner.addresses[0][1]
+        log.info("serving /livez, /status and /metrics on port %d", taken)
+        yield taken
+    finally:
+        await runner.cleanup()
