@@ -124,7 +124,7 @@ def _changed(subject: Subject, rule: Rule, was: str, is_now: str) -> str:
     columns = (*(column.name for column in (*subject.key_columns, *subject.match_columns)), *rule.columns)
     old = ", ".join((*(within("OLD")(name) for name in columns), was))
     new = ", ".join((*(within("NEW")(name) for name in columns), is_now))
-    return f"ROW({old}) *<> ROW({new})"
+    return f"ROW({old})::record *<> ROW({new})::record"
 
 
 def _rules(subject: Subject, event: Event) -> list[Rule]:

@@ -7,17 +7,19 @@ is a file in `sql/observe`. What the answers mean is decided elsewhere.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import sqlfile
 from notifychannel_operator.catalog import Column, Generated, Kind, Partition, Relation, Table, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     import asyncpg
 
 PATH = "pg_catalog, pg_temp"
+SET_PATH = "SELECT pg_catalog.set_config('search_path', $1, true)"
 
 
 async def tables(
@@ -29,9 +31,7 @@ async def tables(
     In a REPEATABLE READ transaction of the caller's the answers are one picture. Raises asyncpg.PostgresError.
     """
     wanted = sorted(set(names))
-    async with connection.transaction():
-        before = await connection.fetchval("SELECT pg_catalog.current_setting('search_path')")
-        await _set_path(connection, PATH)
+    async with _pinned_path(connection):
         installer = role or await connection.fetchval("SELECT current_user::text")
         rows = await connection.fetch(
             sqlfile.read("observe/tables.sql"),
@@ -40,12 +40,26 @@ async def tables(
             installer,
         )
         found = await _details(connection, rows, installer)
-        await _set_path(connection, before)
     return {(table.relation.schema, table.relation.name): table for table in found}
 
 
-async def _set_path(connection: asyncpg.Connection[asyncpg.Record], path: str) -> None:
-    await connection.fetchval("SELECT pg_catalog.set_config('search_path', $1, true)", path)
+async def types(connection: asyncpg.Connection[asyncpg.Record], oids: Iterable[int]) -> tuple[Type, ...]:
+    """These types, as a column of the default collation would have them. Raises asyncpg.PostgresError."""
+    async with _pinned_path(connection):
+        wanted = list(dict.fromkeys(oids))
+        rows = await connection.fetch(sqlfile.read("observe/types.sql"), wanted)
+    found = {row["oid"]: row for row in rows}
+    return tuple(_type(oid, found, deterministic=True) for oid in wanted)
+
+
+@asynccontextmanager
+async def _pinned_path(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
+    """With it format_type() qualifies all but PostgreSQL's own types; in the caller's transaction it is put back."""
+    async with connection.transaction():
+        before = await connection.fetchval("SELECT pg_catalog.current_setting('search_path')")
+        await connection.fetchval(SET_PATH, PATH)
+        yield
+        await connection.fetchval(SET_PATH, before)
 
 
 async def _details(
