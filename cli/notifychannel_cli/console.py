@@ -1,0 +1,43 @@
+"""How commands print: colours on a terminal, plain text when piped or with NO_COLOR (https://no-color.org)."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from notifychannel_cli.exits import Exit
+from notifychannel_operator.manifest import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def console() -> Console:
+    """Standard output; lines are as long as they are, so that they can be searched and cut."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def complaints() -> Console:
+    """Standard error, as `console`."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_problems(problems: Iterable[object], *, out: Console | None = None) -> None:
+    """One line each, red on a terminal; nothing in them is taken for markup."""
+    out = out or complaints()
+    for problem in problems:
+        out.print(Text(str(problem), style="red"))
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """End the program with exit code 1 where a file says what can't be used, after printing everything it says."""
+    try:
+        yield
+    except SpecError as error:
+        print_problems(error.problems)
+        sys.exit(Exit.WRONG)
