@@ -4,7 +4,7 @@ that `--grants` prints and no others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import database as edge
@@ -100,13 +100,13 @@ class Site:
         assert (await self.plan(wanted, owner)).steps == ()
         return result
 
-    async def triggers(self) -> set[tuple[str, str]]:
+    async def triggers(self) -> list[tuple[str, str]]:
         """(table, function) of every trigger that is none of PostgreSQL's own or a clone."""
         rows = await self.admin.fetch(
             "SELECT tgrelid::regclass::text AS table, tgfoid::regproc::text AS function FROM pg_trigger"
-            " WHERE NOT tgisinternal AND tgparentid = 0"
+            " WHERE NOT tgisinternal AND tgparentid = 0 ORDER BY tgrelid, tgfoid, tgname"
         )
-        return {(row["table"], row["function"]) for row in rows}
+        return [(row["table"], row["function"]) for row in rows]
 
 
 async def build(database: Any, tables: str = TABLES) -> Site:
@@ -122,8 +122,3 @@ async def build(database: Any, tables: str = TABLES) -> Site:
     connection = await database.connect(app)
     await connection.execute(tables)
     return Site(database=database, admin=admin, app=connection, app_role=app, installer=installer, listener=listener)
-
-
-def without(wanted: Channel, **changes: Any) -> Channel:
-    """The channel with something changed."""
-    return replace(wanted, **changes)
