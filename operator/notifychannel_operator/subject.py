@@ -60,6 +60,14 @@ class Subject:
         lookups = (part.lookup for part in self.source.key if part.lookup is not None)
         return tuple(self.column(name) for name in dict.fromkeys(ours for each in lookups for _, ours in each.match))
 
+    @property
+    def used_columns(self) -> tuple[Column, ...]:
+        """The columns of the row that the body names."""
+        rules = (name for rule in self.source.rules for name in rule.columns)
+        conditions = (each.column for rule in self.source.rules for each in rule.when)
+        found = (self.table.column(name) for name in (*rules, *conditions))
+        return (*self.key_columns, *self.match_columns, *(column for column in found if column is not None))
+
     def distinct(self, place: Place) -> tuple[tuple[str, str], ...]:
         """Pairs (SQL, name) of what tells one key from another: k… as keys see it, m… as lookups need it."""
         pairs = (

@@ -116,10 +116,7 @@ def _function(channel: Channel, owner: names.Owner, subject: Subject) -> WantedF
     )
     settings = body.settings(subject)
     events = body.events(subject)
-    # partitions come and go without making it another function
-    fingerprint = names.digest(
-        text, repr(settings), repr([event.value for event in events]), repr(subject.table.by_row)
-    )
+    fingerprint = _fingerprint(subject, text, settings)
     comment = marker.text(owner, source.schema, source.table, fingerprint)
     qualified_name = qualified(names.SCHEMA, name)
     return WantedFunction(
@@ -138,6 +135,17 @@ def _function(channel: Channel, owner: names.Owner, subject: Subject) -> WantedF
         comment_sql=f"COMMENT ON FUNCTION {qualified_name}() IS {literal(comment)}",
         triggers=tuple(_triggers(subject, name, events)),
     )
+
+
+def _fingerprint(subject: Subject, text: str, settings: tuple[tuple[str, str], ...]) -> str:
+    """What makes it another function; partitions come and go without doing so.
+
+    A column of another type does, though the body may read the same: PL/pgSQL remembers the types of NEW and OLD for
+    a session, and would answer with a resync until the function is made anew.
+    """
+    events = [event.value for event in body.events(subject)]
+    types = [(column.name, column.type.oid) for column in subject.used_columns]
+    return names.digest(text, repr(settings), repr(events), repr(subject.table.by_row), repr(types))
 
 
 def _set(name: str, value: str) -> str:

@@ -3,13 +3,14 @@
 -- Made by NotifyChannel; the next pass undoes what is changed by hand. Whatever fails in here becomes a resync, and
 -- nothing that fails in here may fail the statement: only types of pg_catalog in DECLARE, all else in the block.
 DECLARE
-    nch_header constant text := '1%{rules}' || left(TG_OP, 1)
-        || lpad((extract(epoch FROM statement_timestamp()) * 1000000)::bigint::text, 16, '0');
+    nch_header text := '1%{rules}U0000000000000000';
     nch_keys text[]; -- NULL: nothing to hint; empty: look at everything
     nch_key text;
     nch_payload text;
 BEGIN
     BEGIN
+        nch_header := '1%{rules}' || left(TG_OP, 1)
+            || lpad((extract(epoch FROM statement_timestamp()) * 1000000)::bigint::text, 16, '0');
 %{branches}
         IF nch_keys IS NULL THEN
             RETURN NULL;

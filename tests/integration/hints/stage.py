@@ -58,6 +58,15 @@ class Stage:
                 await self.installer.execute(sql)
         return self.channel
 
+    async def replace_functions(self) -> None:
+        """What a pass does when the hash differs: `CREATE OR REPLACE`."""
+        for function in triggers.wanted(self.channel, owner=OWNER, tables=await self.look(self.channel)):
+            await self.installer.execute(function.sql)
+
+    async def hash(self) -> str:
+        """Of the first source's wanted state, as the catalog is now."""
+        return triggers.wanted(self.channel, owner=OWNER, tables=await self.look(self.channel))[0].hash
+
     async def grants(self, channel: Channel) -> list[str]:
         found = await observe.tables(self.admin, triggers.table_names(channel))
         lines = []
