@@ -16,9 +16,10 @@ import click
 from notifychannel_cli.console import console
 from notifychannel_cli.demo_application import HostApplication
 from notifychannel_cli.demo_story import Story
-from notifychannel_cli.embedded import FOLDERS, EmbeddedError, Server
-from notifychannel_cli.install import install
-from notifychannel_cli.sidecar_process import SidecarError, SidecarProcess
+from notifychannel_cli.embedded import FOLDERS, Server
+from notifychannel_cli.exits import Exit
+from notifychannel_cli.install import grant, install
+from notifychannel_cli.sidecar_process import SidecarProcess
 from notifychannel_operator import configmap, manifest
 
 if TYPE_CHECKING:
@@ -51,11 +52,8 @@ def command(*, postgres: str, keep: bool) -> None:
 
     Exit codes: 0 no key was lost, 1 keys were lost or a part did not start, 130 Ctrl-C.
     """
-    try:
-        lost = asyncio.run(_demo(version=int(postgres), keep=keep, out=console()))
-    except (EmbeddedError, SidecarError) as error:
-        raise click.ClickException(str(error)) from error
-    sys.exit(1 if lost else 0)
+    lost = asyncio.run(_demo(version=int(postgres), keep=keep, out=console()))
+    sys.exit(Exit.WRONG if lost else Exit.OK)
 
 
 async def _demo(*, version: int, keep: bool, out: Console) -> int:
@@ -94,7 +92,8 @@ async def _database(stack: AsyncExitStack, server: Server) -> asyncpg.Connection
 async def _sidecar(text: str, server: Server, application: HostApplication) -> SidecarProcess:
     (channel,) = manifest.parse(text, file="demo.yaml")
     installer, listener = (server.dsn("shop", role) for role in ROLES)
-    await install((channel,), installation=INSTALLATION, grant_by=server.dsn("shop"), dsn=installer, listener=ROLES[1])
+    await grant((channel,), dsn=server.dsn("shop"), installer=ROLES[0], listener=ROLES[1])
+    await install((channel,), dsn=installer, installation=INSTALLATION)
     config = configmap.config_for(
         (channel,), installation=INSTALLATION, namespace=channel.namespace, group="orders-api",
         system_identifier=None, dbname="shop",

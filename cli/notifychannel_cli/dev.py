@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
-import asyncpg
 import click
 
-from notifychannel_cli.console import console
+from notifychannel_cli import manifests
+from notifychannel_cli.console import console, problems
 from notifychannel_cli.dev_answer import Answer, Executing, Posting, printing
 from notifychannel_cli.dev_receiver import Receiver
+from notifychannel_cli.identity import connected
 from notifychannel_cli.install import install, remove
+from notifychannel_cli.manifests import files_option
 from notifychannel_cli.sidecar_process import SidecarProcess
-from notifychannel_operator import configmap, manifest
+from notifychannel_operator import configmap
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -52,7 +52,7 @@ class Task:
     short_help="A channel on your own database and machine, until Ctrl-C.",
     epilog="Example: notifychannel dev -f orders.yaml --dsn postgresql://me@localhost/shop --print --allow-superuser",
 )
-@click.option("-f", "files", multiple=True, required=True, type=click.Path(path_type=Path), help="Manifest; repeatable.")
+@files_option
 @click.option("--dsn", required=True, envvar="NOTIFYCHANNEL_DSN", help="The database; also NOTIFYCHANNEL_DSN.")
 @click.option("--post", metavar="URL", help="Forward each body; the application's answer is the answer.")
 @click.option("--exec", "run", metavar="CMD", help="Run a command for each body (JSON on standard input); "
@@ -61,7 +61,7 @@ class Task:
 @click.option("--group", help="The consumer to be; needed when the files name several.")
 @click.option("--keep", is_flag=True, help="Leave the triggers in the database at the end.")
 @click.option("--allow-superuser", is_flag=True, help="Accept a superuser as installer: for a database of one's own.")
-def command(*, files: Sequence[Path], dsn: str, post: str | None, run: str | None, show: bool, group: str | None,
+def command(*, files: Sequence[str], dsn: str, post: str | None, run: str | None, show: bool, group: str | None,
             keep: bool, allow_superuser: bool) -> None:  # fmt: skip
     """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
@@ -74,11 +74,12 @@ def command(*, files: Sequence[Path], dsn: str, post: str | None, run: str | Non
     if len(chosen) != 1:
         raise click.UsageError("say what to do with a delivery: exactly one of --post URL, --exec CMD, --print")
     with problems():
-        channels = tuple(channel for file in files for channel in manifest.load(file))
+        channels = manifests.channels(files)
         task = Task(
             channels=channels, group=group or _only_group(channels), dsn=dsn, answer=chosen[0][0],
             target=str(chosen[0][1]), keep=keep, allow_superuser=allow_superuser,
         )  # fmt: skip
+    with suppress(KeyboardInterrupt):
         asyncio.run(_dev(task, console()))
 
 
@@ -132,9 +133,6 @@ async def _answer(task: Task) -> AsyncIterator[Callable[[bytes], Awaitable[Answe
 
 
 async def _clock_offset(dsn: str) -> float:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         there: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
         return there - time.time()
-    finally:
-        await connection.close()

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from notifychannel_cli.exits import WrongError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,7 +40,7 @@ SETTINGS = {
 }
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(WrongError):
     """The embedded server can't be made or started; the message says why and what to do."""
 
 

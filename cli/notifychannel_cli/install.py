@@ -1,15 +1,65 @@
-"""Triggers of channels into a database, for `dev`, `demo` and `bench`: one pass as the operator makes it, and the way back."""
+"""Triggers of channels into a database and out again, for `dev`, `demo`, `bench`: one pass as the operator makes it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
-
-from notifychannel_operator import database, grants, plan
+from notifychannel_cli.exits import WrongError
+from notifychannel_cli.identity import connected
+from notifychannel_operator import database, grants, observe, plan, triggers
 from notifychannel_operator.names import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from notifychannel_operator.database import Result
     from notifychannel_operator.spec import Channel
+
+
+class InstallError(WrongError):
+    """The database is not as a channel needs it, or a lock was not to be had; one problem a line."""
+
+
+async def grant(channels: Sequence[Channel], *, dsn: str, installer: str, listener: str) -> None:
+    """Give two roles exactly what these channels need, as `notifychannel sql --grants` prints it; as the DSN's role."""
+    async with connected(dsn) as connection:
+        names = {name for channel in channels for name in triggers.table_names(channel)}
+        tables = await observe.tables(connection, names)
+        dbname = await connection.fetchval("SELECT current_database()")
+        script = grants.script(channels, installer=installer, listener=listener, dbname=dbname, tables=tables)
+        # Lines with a backslash are for psql; the server does not know them.
+        await connection.execute("\n".join(line for line in script.splitlines() if not line.startswith("\\")))
+
+
+async def install(
+    channels: Sequence[Channel], *, dsn: str, installation: str, allow_superuser: bool = False
+) -> tuple[str, ...]:
+    """One pass for each channel, as the DSN's role: what is worth saying. Raises InstallError with every problem."""
+    notes: list[str] = []
+    problems: list[str] = []
+    async with connected(dsn) as connection:
+        for channel in channels:
+            facts = await database.observe(connection, channel, _owner(channel, installation))
+            steps = plan.of(channel, facts, allow_superuser=allow_superuser)
+            notes += steps.notes
+            problems += steps.problems or _left_undone(await database.apply(connection, steps))
+    if problems:
+        raise InstallError("\n".join(dict.fromkeys(problems)))
+    return tuple(notes)
+
+
+async def remove(channels: Sequence[Channel], *, dsn: str, installation: str) -> None:
+    """Leave nothing of these channels. Raises InstallError when a lock was not to be had."""
+    async with connected(dsn) as connection:
+        results = [await database.remove(connection, _owner(channel, installation)) for channel in channels]
+    if problems := [problem for result in results for problem in _left_undone(result)]:
+        raise InstallError("\n".join(problems))
+
+
+def _left_undone(result: Result) -> tuple[str, ...]:
+    stale = tuple(f"{step.sentence}: somebody else changed it meanwhile; run it again" for step in result.stale)
+    return (*map(str, result.gave_up), *stale, *result.failed)
+
+
+def _owner(channel: Channel, installation: str) -> Owner:
+    return Owner(installation=installation, namespace=channel.namespace, name=channel.name)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from notifychannel_cli.embedded import free_port
+from notifychannel_cli.exits import WrongError
 from notifychannel_sidecar import config as sidecar_config
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ STOP_TIMEOUT_S = 10.0
 ASK_AGAIN_S = 0.05
 
 
-class SidecarError(Exception):
+class SidecarError(WrongError):
     """The sidecar ended, or does not listen; the message holds the end of its log."""
 
 
@@ -106,6 +107,11 @@ class SidecarProcess:
                 f"the sidecar does not listen: {seen.get('reason')} {seen.get('remedy') or ''}; {self.log_tail()}"
             ) from None
         return seen
+
+    async def ended(self) -> None:
+        """Wait for ever; raises SidecarError when the sidecar ends, which it does not do by itself."""
+        code = await self._running().wait()
+        raise SidecarError(f"the sidecar ended with exit code {code}: {self.log_tail()}")
 
     async def stop(self) -> None:
         """Let it finish (SIGTERM), and end it if it does not."""

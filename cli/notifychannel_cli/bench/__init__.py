@@ -12,8 +12,7 @@ from notifychannel_cli.bench import bulk, latency, memory, receive, writers
 from notifychannel_cli.bench.figure import Figure, as_table
 from notifychannel_cli.bench.rig import rig
 from notifychannel_cli.console import console
-from notifychannel_cli.embedded import FOLDERS, EmbeddedError
-from notifychannel_cli.sidecar_process import SidecarError
+from notifychannel_cli.embedded import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -45,10 +44,7 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
 
     Exit codes: 0 measured, 1 a part did not start, 130 Ctrl-C.
     """
-    try:
-        figures = asyncio.run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quiet=as_json))
-    except (EmbeddedError, SidecarError) as error:
-        raise click.ClickException(str(error)) from error
+    figures = asyncio.run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quiet=as_json))
     if as_json:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:

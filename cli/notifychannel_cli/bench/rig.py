@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from notifychannel_cli.embedded import Server
-from notifychannel_cli.install import install
+from notifychannel_cli.install import grant, install
 from notifychannel_operator import configmap, spec
 from notifychannel_operator.quote import ident
 
@@ -53,9 +53,8 @@ class Rig:
         """A table with our triggers for Insert; its channel has window 0 and no polls."""
         await self.table(name)
         channel = _channel(name, max_keys)
-        await install(
-            (channel,), installation=INSTALLATION, dsn=self.dsn(INSTALLER), grant_by=self.dsn(), listener=LISTENER
-        )
+        await grant((channel,), dsn=self.dsn(), installer=INSTALLER, listener=LISTENER)
+        await install((channel,), dsn=self.dsn(INSTALLER), installation=INSTALLATION)
         return channel
 
     def config(self, channel: spec.Channel, *, port: int) -> Config:
