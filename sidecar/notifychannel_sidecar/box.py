@@ -101,7 +101,9 @@ class Box:
     def _take_hints(self, now: float) -> Work | None:
         hints = [self._hint(entry, now) for entry in self._pending.take(now)]
         good = tuple(hint for hint in hints if hint is not None)
-        return self._work(now, good, None) if good else None
+        if good or not hints:
+            return self._work(now, good, None) if good else None
+        return self.take(now)  # nothing but malformed keys: a resync is due instead
 
     def _hint(self, entry: Entry, now: float) -> Hint | None:
         try:

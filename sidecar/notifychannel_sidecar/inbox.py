@@ -45,6 +45,7 @@ class Inbox:
         self._clock = clock or Clock()
         self._random = random or SystemRandom()
         self._boxes: dict[str, Box] = {}
+        self._puts: dict[str, Callable[[str, float], None]] = {}
 
     # ---- what the listener calls
 
@@ -61,12 +62,13 @@ class Inbox:
                 self._boxes[name] = self._box(config, now)
             elif box.config != config:
                 box.configure(config, now)
+        self._puts = {name: box.intake.put for name, box in self._boxes.items()}
 
     def put(self, name: str, payload: str, now: float) -> None:
         """Merge one notification's payload, as received. The hot path."""
-        box = self._boxes.get(name)
-        if box is not None:
-            box.intake.put(payload, now)
+        put = self._puts.get(name)
+        if put is not None:
+            put(payload, now)
 
     def resync(self, name: str, reason: Reason, now: float, *, since: str | None, delay: float = 0.0) -> None:
         """Want a resync in `delay` seconds; `since`: RFC 3339 database time of the last moment when the channel was

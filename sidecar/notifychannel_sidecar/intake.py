@@ -67,11 +67,25 @@ class Intake:
             self._put_other(payload, now)
             return
         at = payload[10:26]
-        keys = payload[27:].split("\n")
+        keys = payload[27:]
+        entry = self._entries.get(keys)
+        if entry is None:
+            self._put_keys(keys.split("\n"), letter, at, now)
+            return
+        self.keys += 1  # what follows is Entry.touch without the call: one key that is pending already
+        entry.count += 1
+        entry.changed = now
+        if letter not in entry.events:
+            entry.events += letter
+        if at > entry.last_at:
+            entry.last_at = at
+        elif at < entry.first_at:
+            entry.first_at = at
+
+    def _put_keys(self, keys: list[str], letter: str, at: str, now: float) -> None:
         self.keys += len(keys)
-        entries = self._entries
         for key in keys:
-            entry = entries.get(key)
+            entry = self._entries.get(key)
             if entry is None:
                 self._add(key, letter, at, now)
             else:

@@ -31,7 +31,6 @@ class Pending:
         self._remembered: dict[str, float] = {}
         """Key → loop time until which minInterval holds it back; oldest first."""
         self._schedule = Schedule(config)
-        self._config = config
         self._budget = budget
 
     @property
@@ -109,7 +108,6 @@ class Pending:
 
     def configure(self, config: ChannelConfig) -> None:
         """Other settings: other due times."""
-        self._config = config
         self._schedule.rebuild(config, [entry for key, entry in self.entries.items() if key not in self.in_flight])
 
     def _land(self, entry: Entry) -> Entry | None:

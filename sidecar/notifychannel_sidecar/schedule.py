@@ -23,7 +23,7 @@ class Schedule:
     """Entries by due time. Every entry is in it once, or not at all (taken, or waiting for an answer of its key)."""
 
     def __init__(self, config: ChannelConfig) -> None:
-        self._config = config
+        self._configure(config)
         self._heap: list[tuple[float, int, Entry]] = []
         self._numbers = itertools.count()
         self._ripe: deque[tuple[float, Entry]] = deque()
@@ -34,9 +34,10 @@ class Schedule:
         """min(last change + window, first change + maxDelay), not before backoff and minInterval allow."""
         if entry.changed <= self._hurried_at:
             return max(entry.changed, entry.not_before)
-        config = self._config
-        settled = min(entry.changed + config.window, entry.first + config.max_delay)
-        return max(settled, entry.not_before)
+        settled = entry.changed + self._window
+        latest = entry.first + self._max_delay
+        settled = min(settled, latest)
+        return max(entry.not_before, settled)
 
     def add(self, entry: Entry) -> float:
         """Wait for this entry; answers when it is due."""
@@ -51,9 +52,9 @@ class Schedule:
         if not self._ripe:
             return head
         due, first = self._ripe[0]
-        if _alone(first) or len(self._ripe) >= self._config.max_hints:
+        if _alone(first) or len(self._ripe) >= self._max_hints:
             return due
-        return min(due + self._config.max_wait, head)
+        return min(due + self._max_wait, head)
 
     def take(self, now: float) -> list[Entry]:
         """What goes into one POST now: up to maxHints, or one that is sent alone, or nothing."""
@@ -62,7 +63,7 @@ class Schedule:
         if _alone(self._ripe[0][1]):
             return [self._ripe.popleft()[1]]
         batch: list[Entry] = []
-        while self._ripe and len(batch) < self._config.max_hints and not _alone(self._ripe[0][1]):
+        while self._ripe and len(batch) < self._max_hints and not _alone(self._ripe[0][1]):
             batch.append(self._ripe.popleft()[1])
         return batch
 
@@ -75,7 +76,7 @@ class Schedule:
     def rebuild(self, config: ChannelConfig, entries: Iterable[Entry]) -> None:
         """Other settings: every due time is worked out again."""
         self.clear()
-        self._config = config
+        self._configure(config)
         for entry in entries:
             self.add(entry)
 
@@ -84,8 +85,14 @@ class Schedule:
         self._heap.clear()
         self._ripe.clear()
 
+    def _configure(self, config: ChannelConfig) -> None:
+        self._window = config.window
+        self._max_delay = config.max_delay
+        self._max_hints = config.max_hints
+        self._max_wait = config.max_wait
+
     def _ripen(self, now: float) -> None:
-        while self._heap and self._heap[0][0] <= now and len(self._ripe) < self._config.max_hints:
+        while self._heap and self._heap[0][0] <= now and len(self._ripe) < self._max_hints:
             entry = self._heap[0][2]
             due = self.due(entry)
             if due > now:
