@@ -49,10 +49,9 @@ class CredentialsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Everything that is needed to connect; `repr` shows the fingerprint and nothing else."""
+    """Everything that is needed to connect; `repr` shows a digest and nothing else."""
 
-    fingerprint: str
-    """Changes when anything in the Secret that matters changes; to be compared within one process only."""
+    digest: str
     hosts: tuple[str, ...] = field(repr=False)
     ports: tuple[int, ...] = field(repr=False)
     dbname: str = field(repr=False)
@@ -62,6 +61,10 @@ class Credentials:
     direct_tls: bool = field(repr=False)
     target_session_attrs: str = field(repr=False)
     server_settings: tuple[tuple[str, str], ...] = field(repr=False)
+
+    def fingerprint(self) -> str:
+        """Changes when anything in the Secret that matters changes; to be compared within one process only."""
+        return self.digest
 
     def connect_arguments(self) -> dict[str, Any]:
         """Keyword arguments for asyncpg.connect; each is given, so that asyncpg looks for none of them elsewhere.
@@ -82,10 +85,15 @@ class Credentials:
 
 
 def read(directory: Path) -> Credentials:
-    """From a Secret mounted as files; raises CredentialsError."""
-    if not directory.is_dir():
+    """From a Secret mounted as files; raises CredentialsError.
+
+    The kubelet swaps all files at once by the link `..data`: all of them are read from where it leads at the start.
+    """
+    swapped = directory / "..data"
+    folder = (swapped if swapped.exists() else directory).resolve()
+    if not folder.is_dir():
         raise CredentialsError(f"{directory}: no such folder; mount the Secret there, or write one file per key")
-    return from_mapping({key: value for key in KEYS if (value := _file(directory / key)) is not None})
+    return from_mapping({key: value for key in KEYS if (value := _file(folder / key)) is not None})
 
 
 def read_token(directory: Path) -> str | None:
@@ -135,7 +143,7 @@ def _credentials(parts: dict[str, str], certificates: Certificates, *, needs: st
         raise CredentialsError(str(error)) from None
     settings = uris.server_settings(parts, PARTS)
     return Credentials(
-        fingerprint=_fingerprint(parts, certificates),
+        digest=_digest(parts, certificates),
         hosts=hosts,
         ports=_ports(parts.get("port", ""), len(hosts)),
         dbname=parts.get("dbname", parts["user"]),
@@ -214,6 +222,6 @@ def _text(key: str, value: bytes) -> str:
     return text
 
 
-def _fingerprint(parts: Mapping[str, str], certificates: Certificates) -> str:
+def _digest(parts: Mapping[str, str], certificates: Certificates) -> str:
     values = {**parts, "ca": certificates.ca, "certificate": certificates.certificate, "key": certificates.key}
     return hashlib.blake2b(repr(sorted(values.items())).encode(), key=_SALT, digest_size=16).hexdigest()
