@@ -132,8 +132,8 @@ def _credentials(parts: dict[str, str], certificates: Certificates, *, needs: st
         raise CredentialsError(f"user is missing in {needs}; write the role's name")
     certificates = _with_files(parts, certificates)
     hosts = tuple(parts["host"].split(","))
-    if not all(hosts):
-        raise CredentialsError(f"host has an empty entry in {needs}; write name,name")
+    if not all(map(_may_be_host, hosts)):
+        raise CredentialsError(f"host is no host name in {needs}; write a name or an address, several with commas")
     attributes = parts.get("target_session_attrs", "any")
     if attributes not in SESSIONS:
         raise CredentialsError(f"target_session_attrs is not known; write one of {', '.join(SESSIONS)}")
@@ -185,6 +185,14 @@ def _named(name: str, path: str | None) -> bytes | None:
     if value is None:
         raise CredentialsError(f"{name} names a file that is not there; write its path on this machine")
     return value
+
+
+def _may_be_host(text: str) -> bool:
+    """What socket.getaddrinfo takes without raising UnicodeError, which nobody expects of a connection."""
+    try:
+        return bool(text.encode("idna"))
+    except UnicodeError:
+        return text.startswith("/")  # the folder of a socket
 
 
 def _ports(text: str, count: int) -> tuple[int, ...]:
