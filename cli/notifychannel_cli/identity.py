@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from notifychannel_cli.exits import UnreachableError
+from notifychannel_operator import grants
 from notifychannel_sidecar import credentials
 from notifychannel_sidecar.credentials import CredentialsError
 
@@ -55,6 +56,9 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(**{**arguments, "timeout": CONNECT_TIMEOUT_S})
     except CredentialsError as error:
         raise UnreachableError(f"the DSN can't be used: {error}") from None
+    except asyncpg.InsufficientPrivilegeError:
+        grant = grants.connect(arguments["database"], arguments["user"])
+        raise UnreachableError(f"the role may not connect to the database; run: {grant}") from None
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise UnreachableError(reason(error)) from None
     try:

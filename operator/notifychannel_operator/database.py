@@ -15,12 +15,15 @@ from notifychannel_operator import blocker, inventory, names, statements, trigge
 from notifychannel_operator import observe as catalog
 from notifychannel_operator import plan as planning
 from notifychannel_operator.catalog import PlanError
-from notifychannel_operator.objects import Facts
+from notifychannel_operator.objects import Existing, Facts
 from notifychannel_operator.quote import ident
 from notifychannel_operator.step import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from notifychannel_operator.blocker import Blocker
+    from notifychannel_operator.objects import Schema, Server
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.step import Plan, Step
 
@@ -75,17 +78,19 @@ async def observe(
     Raises PlanError when there is no such role, asyncpg.PostgresError and OSError when the database can't be asked.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        blank = await _facts(connection, owner, channel=channel, role=role)
-        tables = await catalog.tables(connection, triggers.table_names(channel), role=blank.installer)
+        server, schema = await _server(connection, role)
+        functions = await inventory.functions(connection)
+        installer = Existing(server=server, schema=schema).installer
+        tables = await catalog.tables(connection, triggers.table_names(channel), role=installer)
         return Facts(
             owner=owner,
-            pg_channel=blank.pg_channel,
+            pg_channel=channel.pg_channel or names.pg_channel(owner),
             take_over=channel.take_over,
-            server=blank.server,
-            schema=blank.schema,
-            functions=blank.functions,
+            server=server,
+            schema=schema,
+            functions=functions,
             tables=tables,
-            taken=await inventory.taken(connection, tables.values(), blank.functions),
+            taken=await inventory.taken(connection, tables.values(), functions),
             listener=await inventory.listener(connection, listener) if listener else None,
             uncastable=await inventory.uncastable(connection, triggers.literals(channel, tables)),
         )
@@ -104,32 +109,25 @@ async def apply(connection: Connection, plan: Plan) -> Result:
     return result
 
 
-async def look_for_removal(connection: Connection, owner: names.Owner) -> Plan:
-    """What `remove` would do: read-only, for a script."""
+async def observe_removal(connection: Connection, owners: Collection[names.Owner], *, role: str | None = None) -> Plan:
+    """What `remove` would do for all of these, read-only; raises as `observe`."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return planning.removal(await _facts(connection, owner, channel=None, role=None))
+        server, schema = await _server(connection, role)
+        functions = await inventory.functions(connection)
+    return planning.removal(Existing(server=server, schema=schema, functions=functions), owners)
 
 
 async def remove(connection: Connection, owner: names.Owner) -> Result:
     """Drop exactly this owner's functions with their triggers, and behind the last owner what all shared."""
-    return await apply(connection, await look_for_removal(connection, owner))
+    return await apply(connection, await observe_removal(connection, [owner]))
 
 
-async def _facts(connection: Connection, owner: names.Owner, *, channel: Channel | None, role: str | None) -> Facts:
+async def _server(connection: Connection, role: str | None) -> tuple[Server, Schema | None]:
     try:
-        server, schema = await inventory.server(connection, role=role)
+        return await inventory.server(connection, role=role)
     except LookupError:
         message = f"there is no role {role} for the installer; run: CREATE ROLE {ident(role or '')} LOGIN;"
         raise PlanError(message) from None
-    named = channel.pg_channel if channel else None
-    return Facts(
-        owner=owner,
-        pg_channel=named or names.pg_channel(owner),
-        take_over=channel is not None and channel.take_over,
-        server=server,
-        schema=schema,
-        functions=await inventory.functions(connection),
-    )
 
 
 async def _take(connection: Connection, step: Step, installer: str, before: Result) -> Result:

@@ -128,7 +128,22 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Existing:
+    """What there is of ours, whosever it is."""
+
+    server: Server
+    schema: Schema | None
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    """By name: everything without arguments in our schema."""
+
+    @property
+    def installer(self) -> str:
+        """The role that owns our objects: the schema's owner where the login may become it, else the login."""
+        return self.schema.owner if self.schema and self.schema.may_become_owner else self.server.login
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(Existing):
     """One database as one channel's pass sees it, in one snapshot."""
 
     owner: Owner
@@ -136,21 +151,12 @@ class Facts:
     pg_channel: str
     take_over: bool
     """The pass claims what other installations have left of the same namespace and name."""
-    server: Server
-    schema: Schema | None
     tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
-    functions: Mapping[str, Function] = field(default_factory=dict)
-    """By name: everything without arguments in our schema."""
     taken: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """Names of the triggers of others on each table (by oid) and partition."""
     listener: Listener | None = None
     uncastable: tuple[str, ...] = ()
     """A sentence for each value in `when` that is none of its column's type."""
-
-    @property
-    def installer(self) -> str:
-        """The role that owns our objects: the schema's owner where the login may become it, else the login."""
-        return self.schema.owner if self.schema and self.schema.may_become_owner else self.server.login
 
 
 def shape(bits: int, *, old_table: str | None, new_table: str | None, when: When, is_plain: bool) -> Shape:

@@ -15,10 +15,10 @@ from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.step import Kind, Plan, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from notifychannel_operator.comparison import Comparison
-    from notifychannel_operator.objects import Facts, Function
+    from notifychannel_operator.objects import Existing, Facts, Function
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.triggers import WantedFunction, WantedTrigger
 
@@ -62,12 +62,12 @@ def plan(wanted: Sequence[WantedFunction], facts: Facts, *, refused: frozenset[t
     return made.with_more(steps=[_drop(it) for it in ours(facts) if it.name not in kept])
 
 
-def removal(facts: Facts) -> Plan:
-    """The steps that leave nothing of the facts' owner, and nothing shared behind the last owner.
+def removal(facts: Existing, owners: Collection[names.Owner]) -> Plan:
+    """The steps that leave nothing of these owners, and nothing shared behind the last owner.
 
     What a person has granted rights on stays: dropping it would drop those rights.
     """
-    mine = ours(facts)
+    mine = [it for it in facts.functions.values() if it.marker is not None and it.marker.owner in owners]
     made = Plan(installer=facts.installer, steps=tuple(_drop(it) for it in mine))
     left = [it for it in facts.functions.values() if it not in mine and it.name != "skipped"]
     if facts.schema is None or not facts.schema.may_become_owner or left:

@@ -64,7 +64,8 @@ def create(triggers: Iterable[WantedTrigger], *, function: str, names: Mapping[i
     """Each trigger, unless this function has it by now; under another name where its own is taken."""
     for trigger in triggers:
         name = _free(trigger.name, names.get(trigger.relation.oid, frozenset()))
-        yield _guarded(
+        yield _tagged(
+            "plan/trigger.sql",
             table=literal(qualified(trigger.relation.schema, trigger.relation.name)),
             name=literal(name),
             function=literal(f"{qualified(SCHEMA, function)}()"),
@@ -74,15 +75,15 @@ def create(triggers: Iterable[WantedTrigger], *, function: str, names: Mapping[i
 
 def resync(pg_channel: str) -> str:
     """Tells the listeners, at commit, to look at everything."""
-    return sqlfile.fill("plan/resync.sql", channel=literal(pg_channel))
+    return _tagged("plan/resync.sql", channel=literal(pg_channel))
 
 
-def _guarded(**parts: str) -> str:
+def _tagged(template: str, **parts: str) -> str:
     tag, number = "$nch$", 0
     while any(tag in part for part in parts.values()):
         number += 1
         tag = f"$nch{number}$"
-    return sqlfile.fill("plan/trigger.sql", tag=tag, **parts)
+    return sqlfile.fill(template, tag=tag, **parts)
 
 
 def _free(name: str, taken: frozenset[str]) -> str:

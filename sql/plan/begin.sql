@@ -6,4 +6,4 @@ SET LOCAL client_min_messages = 'warning';
 -- the owner of what is made here
 SET LOCAL ROLE %{role};
 -- one pass at a time in this database
-SELECT pg_catalog.pg_advisory_xact_lock(%{lock});
+DO $lock$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(%{lock}); END $lock$;

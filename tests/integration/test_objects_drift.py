@@ -383,7 +383,7 @@ async def test_a_function_with_our_name_that_is_not_ours_is_a_problem_and_never_
     assert made.steps == ()
     assert f"DROP FUNCTION {name} CASCADE" in made.problems[0]
     await edge.remove(session, OWNER)
-    assert "DROP" not in str(await edge.look_for_removal(session, OWNER))
+    assert "DROP" not in str(await edge.observe_removal(session, [OWNER]))
     assert site.dump() == before
 
 

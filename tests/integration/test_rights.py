@@ -8,8 +8,10 @@ import asyncpg
 import pytest
 from tests.premises import OWNER, build, channel, source
 
+from notifychannel_cli.exits import UnreachableError
+from notifychannel_cli.identity import connected
 from notifychannel_operator import database as edge
-from notifychannel_operator import plan, unreachable
+from notifychannel_operator import plan
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import pg_channel
 from notifychannel_operator.spec import KeyPart, Lookup
@@ -97,9 +99,10 @@ async def complaint(site, asked):
     """What a person who runs into it gets to read."""
     for role in (site.installer, site.listener):
         try:
-            await site.session(role)
-        except unreachable.ERRORS as error:
-            return unreachable.sentence(error, dbname=site.database.name, role=role)
+            async with connected(site.database.dsn(role)):
+                pass
+        except UnreachableError as error:
+            return error.message
     facts = await edge.observe(await site.session(), asked, OWNER, listener=site.listener)
     made = plan.of(asked, facts)
     granting = (f"{it};" for step in made.steps if step.kind.value == "grant" for it in step.statements)
