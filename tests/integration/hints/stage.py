@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from notifychannel_operator import names, observe, triggers
+from notifychannel_operator.quote import ident, qualified
 from notifychannel_operator.spec import Channel, Consumer, Endpoint, KeyPart, Rule, Source
 
 if TYPE_CHECKING:
@@ -73,17 +74,15 @@ class Stage:
         for source in channel.sources:
             table = found[source.schema, source.table]
             for relation in (table.relation, *(part.relation for part in table.partitions)):
-                lines.append(f'GRANT USAGE ON SCHEMA "{relation.schema}" TO "{self.installer_role}"')
-                lines.append(f'GRANT TRIGGER ON "{relation.schema}"."{relation.name}" TO "{self.installer_role}"')
-            for part in source.key:
-                if part.lookup is not None:
-                    columns = {part.lookup.column, *(theirs for theirs, _ in part.lookup.match)}
-                    listed = ", ".join(f'"{name}"' for name in sorted(columns))
-                    lines.append(f'GRANT USAGE ON SCHEMA "{part.lookup.schema}" TO "{self.installer_role}"')
-                    lines.append(
-                        f'GRANT SELECT ({listed}) ON "{part.lookup.schema}"."{part.lookup.table}" '
-                        f'TO "{self.installer_role}"'
-                    )
+                lines.append(f'GRANT USAGE ON SCHEMA {ident(relation.schema)} TO "{self.installer_role}"')
+                on = qualified(relation.schema, relation.name)
+                lines.append(f'GRANT TRIGGER ON {on} TO "{self.installer_role}"')
+            for looked in (part.lookup for part in source.key if part.lookup is not None):
+                columns = {looked.column, *(theirs for theirs, _ in looked.match)}
+                listed = ", ".join(ident(name) for name in sorted(columns))
+                lines.append(f'GRANT USAGE ON SCHEMA {ident(looked.schema)} TO "{self.installer_role}"')
+                on = qualified(looked.schema, looked.table)
+                lines.append(f'GRANT SELECT ({listed}) ON {on} TO "{self.installer_role}"')
         return lines
 
     async def hear(self, *statements: str, writer: asyncpg.Connection | None = None) -> list[tuple[str, Any]]:

@@ -48,7 +48,9 @@ async def queue(stage):
     await sleeper.execute("LISTEN other")
     await sleeper.execute("BEGIN; SELECT 1")
     await stage.tables("""
-        CREATE TABLE t (id int); CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p0 PARTITION OF p DEFAULT;
+        CREATE TABLE t (id int);
+        CREATE TABLE p (id int) PARTITION BY RANGE (id);
+        CREATE TABLE p0 PARTITION OF p DEFAULT;
     """)
     for_each = rule(Event.INSERT, Event.TRUNCATE)
     await stage.install(*(Source(schema="public", table=name, key=key("id"), rules=(for_each,)) for name in "tp"))

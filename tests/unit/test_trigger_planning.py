@@ -1,0 +1,225 @@
+"""What `triggers.wanted` makes of values alone: objects, problems, hashes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from notifychannel_operator import names, triggers
+from notifychannel_operator.catalog import Column, Generated, Kind, Partition, PlanError, Relation, Table, Type
+from notifychannel_operator.spec import (
+    Capture,
+    Channel,
+    Condition,
+    Event,
+    KeyPart,
+    Lookup,
+    Operator,
+    Rule,
+    Source,
+)
+
+OWNER = names.Owner(installation="i", namespace="n", name="c")
+
+
+def a_type(name="int4", **more):
+    return Type(**{"oid": sum(name.encode()), "schema": "pg_catalog", "name": name, "sql": name, "kind": "b", **more})
+
+
+def a_table(name="orders", oid=1, **more):
+    columns = (
+        Column(name="id", type=a_type(), not_null=True),
+        Column(name="tenant", type=a_type()),
+        Column(name="note", type=a_type("text"), collation=100),
+        Column(name="doc", type=a_type("json", equality=False, ordering=False, exact=False)),
+        Column(name="virtual", type=a_type(), generated=Generated.VIRTUAL),
+        Column(name="pair", type=a_type("pair", schema="public", kind="c", equality=False, ordering=False)),
+        Column(name="email", type=a_type("citext", schema="public", exact=False)),
+    )
+    facts = {
+        "kind": Kind.TABLE,
+        "columns": columns,
+        "primary_key": ("id",),
+        "unique_keys": (("id",), ("tenant", "note")),
+        **more,
+    }
+    return Table(relation=Relation(oid=oid, schema="public", name=name), **facts)
+
+
+def a_source(*rules, **more):
+    facts = {"schema": "public", "table": "orders", "key": (KeyPart(name="id", column="id"),), **more}
+    return Source(rules=rules or (Rule(name="r", events=(Event.INSERT,)),), **facts)
+
+
+def plan(*sources, tables=(), owner=OWNER, **more):
+    channel = Channel(namespace="n", name="c", secret="s", sources=sources, consumers=(), **more)
+    found = {(table.relation.schema, table.relation.name): table for table in tables or (a_table(),)}
+    return triggers.wanted(channel, owner=owner, tables=found)
+
+
+def problems(*sources, **more):
+    with pytest.raises(PlanError) as error:
+        plan(*sources, **more)
+    return list(error.value.problems)
+
+
+def looking(column, *match, table="tenants"):
+    lookup = Lookup(schema="public", table=table, column=column, match=match)
+    return a_source(key=(KeyPart(name="looked", lookup=lookup),))
+
+
+def test_every_problem_of_every_source_is_told_at_once():
+    when = (
+        Condition(column="doc", operator=Operator.GREATER_THAN, values=("1",)),
+        Condition(column="pair", operator=Operator.EQUALS, values=("1",)),
+        Condition(column="virtual", operator=Operator.IS_NULL),
+        Condition(column="missing", operator=Operator.IS_NULL),
+    )
+    rule = Rule(name="r", events=(Event.UPDATE,), columns=("nothing", "virtual"), when=when)
+    key = (KeyPart(name="a", column="lost"), KeyPart(name="b", column="pair"), KeyPart(name="c", column="virtual"))
+    lines = a_source(table="lines", key=(KeyPart(name="a", column="lost"),))
+    virtual = "column virtual is a virtual generated column, which triggers see as NULL: make it STORED"
+    composite = "is a composite: name its fields, as generated columns, instead"
+    ordered = "GreaterThan needs an order, and the type json has none: use In or NotIn"
+    compared = "the type pair can't be compared with a value: use IsNull or IsNotNull"
+    assert problems(a_source(rule, key=key), lines, tables=(a_table(), a_table("lines"))) == [
+        "public.orders: there is no column lost, which key a names: correct it there",
+        f"public.orders: column pair can't stand in the key: its type pair {composite}",
+        f"public.orders: {virtual} (key c)",
+        "public.orders: there is no column nothing, which `columns` of rule r names: correct it there",
+        f"public.orders: {virtual} (`columns` of rule r)",
+        f"public.orders: `when` of rule r, column doc: {ordered}",
+        f"public.orders: `when` of rule r, column pair: {compared}",
+        f"public.orders: {virtual} (`when` of rule r)",
+        "public.orders: there is no column missing, which `when` of rule r names: correct it there",
+        "public.lines: there is no column lost, which key a names: correct it there",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (looking("note", ("tenant", "id")), "`match` may find several rows of public.tenants"),
+        (looking("none", ("id", "id")), "public.tenants has no column none"),
+        (looking("note", ("id", "none")), "there is no column none, which the lookup of key looked names"),
+        (looking("pair", ("id", "id")), "public.tenants.pair can't stand in a key: its type pair is a composite"),
+        (looking("note", ("id", "note")), "public.tenants.id (int4) and note (text) can't be compared"),
+        (looking("note", ("id", "id"), ("email", "email")), "public.tenants.email (citext) and email (citext) can't"),
+        (looking("note", ("id", "virtual")), "column virtual is a virtual generated column"),
+    ],
+)
+def test_a_lookup_that_could_fail_or_find_several_rows_is_refused(source, sentence):
+    [said] = problems(source, tables=(a_table(), a_table("tenants")))
+    assert sentence in said
+
+
+def test_a_lookup_over_two_collations_is_refused():
+    other = a_table("tenants")
+    columns = tuple(replace(column, collation=950) if column.name == "note" else column for column in other.columns)
+    source = looking("id", ("tenant", "tenant"), ("note", "note"))
+    assert plan(source, tables=(a_table(), other))
+    [said] = problems(source, tables=(a_table(), replace(other, columns=columns)))
+    assert "have different collations" in said
+
+
+def test_integers_of_different_width_may_match():
+    other = a_table("tenants")
+    columns = tuple(replace(column, type=a_type("int8")) if column.name == "id" else column for column in other.columns)
+    assert plan(looking("note", ("id", "id")), tables=(a_table(), replace(other, columns=columns)))
+
+
+def test_a_source_whose_table_is_missing_gives_no_function_and_leaves_the_others():
+    made = plan(a_source(), a_source(table="missing"), looking("note", ("id", "id"), table="missing"))
+    assert [function.table for function in made] == ["orders"]
+
+
+def test_two_channels_on_one_table_have_functions_and_triggers_of_their_own():
+    [one] = plan(a_source())
+    [other] = plan(a_source(), owner=replace(OWNER, namespace="m"))
+    assert one.name != other.name
+    assert one.triggers[0].name != other.triggers[0].name
+
+
+def test_outbox_is_refused_until_it_exists():
+    assert problems(a_source(), capture=Capture.OUTBOX) == ["capture: Outbox can't be installed yet: write Notify"]
+
+
+def test_there_is_one_trigger_per_event_and_no_trigger_names_a_column():
+    rule = Rule(
+        name="r", events=tuple(Event), columns=("note",), when=(Condition(column="id", operator=Operator.IS_NULL),)
+    )
+    [function] = plan(a_source(replace(rule, events=tuple(Event))))
+    assert [trigger.event for trigger in function.triggers] == list(Event)
+    assert not any(column in trigger.sql for trigger in function.triggers for column in ('"id"', '"note"', "UPDATE OF"))
+    assert not any(trigger.by_row for trigger in function.triggers)
+
+
+def test_a_partitioned_table_gets_row_triggers_and_truncate_triggers_on_its_leaves():
+    def part(name, *, leaf):
+        return Partition(relation=Relation(oid=9, schema="public", name=name), is_leaf=leaf, may_trigger=True)
+
+    table = a_table(kind=Kind.PARTITIONED, partitions=(part("a", leaf=True), part("b", leaf=False)))
+    [function] = plan(a_source(Rule(name="r", events=(Event.UPDATE, Event.TRUNCATE))), tables=(table,))
+    assert [(trigger.relation.name, trigger.event, trigger.by_row) for trigger in function.triggers] == [
+        ("orders", Event.INSERT, True),
+        ("orders", Event.UPDATE, True),
+        ("orders", Event.DELETE, True),
+        ("a", Event.TRUNCATE, False),
+    ]
+
+
+def test_the_hash_follows_what_is_wanted_and_not_the_partitions():
+    def part(name):
+        return Partition(relation=Relation(oid=9, schema="public", name=name), is_leaf=True, may_trigger=True)
+
+    def hash_of(*rules, partitions=(), **more):
+        table = a_table(kind=Kind.PARTITIONED, partitions=partitions)
+        return plan(a_source(*rules), tables=(table,), **more)[0].hash
+
+    truncate = Rule(name="r", events=(Event.TRUNCATE,))
+    assert hash_of(truncate, partitions=(part("a"),)) == hash_of(truncate, partitions=(part("b"),))
+    assert len({hash_of(truncate), hash_of(), hash_of(suspend=True), hash_of(pg_channel="x")}) == 4
+
+
+def test_a_function_is_closed_off_from_its_callers_settings():
+    [function] = plan(a_source(key=(KeyPart(name="note", column="note"),)))
+    assert function.settings == (("search_path", "pg_catalog, pg_temp"),)
+    assert "SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp\n" in function.sql
+
+
+def test_settings_are_pinned_for_what_the_key_holds_and_a_lookup_waits_for_no_lock():
+    tables = (a_table(), a_table("tenants"))
+    [function] = plan(looking("email", ("id", "id")), tables=tables)
+    assert dict(function.settings) == {
+        "search_path": "pg_catalog, pg_temp",
+        "DateStyle": "ISO, MDY",
+        "IntervalStyle": "postgres",
+        "TimeZone": "UTC",
+        "bytea_output": "hex",
+        "extra_float_digits": "1",
+        "lc_monetary": "C",
+        "xmloption": "content",
+        "lock_timeout": "100ms",
+    }
+
+
+def test_the_literals_of_when_are_told_with_the_type_that_they_must_be():
+    when = (Condition(column="id", operator=Operator.IN, values=("1", "x")),)
+    channel = Channel(
+        namespace="n",
+        name="c",
+        secret="s",
+        consumers=(),
+        sources=(a_source(Rule(name="r", events=(Event.INSERT,), when=when)),),
+    )
+    found = list(triggers.literals(channel, {("public", "orders"): a_table()}))
+    where = "public.orders: `when` of rule r, column id"
+    assert found == [(where, "int4", "1"), (where, "int4", "x")]
+
+
+def test_every_table_of_sources_and_lookups_is_asked_for():
+    channel = Channel(
+        namespace="n", name="c", secret="s", consumers=(), sources=(a_source(), looking("note", ("id", "id")))
+    )
+    assert triggers.table_names(channel) == {("public", "orders"), ("public", "tenants")}
