@@ -28,7 +28,7 @@ def text(plans: Sequence[tuple[str, Plan]]) -> str:
 
 
 def _transaction(step: Step, installer: str) -> Iterator[str]:
-    yield from _comment(f"{step.kind.value}: {step.sentence}")
+    yield from _comment(step.sentence)
     yield "BEGIN;"
     yield statements.begin(installer)
     for statement in step.statements:
