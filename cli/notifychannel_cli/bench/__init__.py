@@ -48,7 +48,9 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
     if as_json:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:
-        console().print(as_table(figures))
+        out = console()
+        table = as_table(figures)
+        out.print(table, width=max(out.width, out.measure(table).maximum), crop=False)
 
 
 async def _measure(what: list[str], version: int, *, quiet: bool) -> list[Figure]:

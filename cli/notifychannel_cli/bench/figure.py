@@ -60,12 +60,14 @@ class Figure:
 
 def as_table(figures: Iterable[Figure]) -> Table:
     """For a terminal."""
-    table = Table("figure", "value", "floor of this run", "goal", "met", "", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for heading in ("figure", "value", "goal", "met", "floor of this run", ""):
+        table.add_column(heading, no_wrap=True)
     for figure in figures:
         floor = f"{_short(figure.floor.value)} {figure.floor.unit}"
         goal = "" if figure.goal is None else f"{figure.side.value} {_short(figure.goal)} {figure.unit}"
         met = {None: "", True: "[green]yes[/green]", False: "[red]no[/red]"}[figure.met]
-        table.add_row(figure.name, f"{_short(figure.value)} {figure.unit}", floor, goal, met, figure.note)
+        table.add_row(figure.name, f"{_short(figure.value)} {figure.unit}", goal, met, floor, figure.note)
     return table
 
 

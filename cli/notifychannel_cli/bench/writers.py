@@ -50,11 +50,12 @@ async def measure(rig: Rig) -> list[Figure]:
 
 
 def _commits_per_second(rig: Rig, table: str, clients: int) -> float:
+    script = rig.server.directory / f"{table}.sql"
+    script.write_text(SCRIPT.format(table=ident(table)))
     printed = rig.server.run(
         "pgbench", "--no-vacuum", "--client", str(clients), "--jobs", "2", "--time", str(SECONDS),
         "--host", str(rig.server.directory), "--port", str(rig.server.port), "--username", "postgres",
-        "--file", "/dev/stdin", "bench",
-        stdin=SCRIPT.format(table=ident(table)),
+        "--file", str(script), "bench",
     )  # fmt: skip
     found = re.search(r"^tps = ([0-9.]+)", printed, re.MULTILINE)
     if found is None:
