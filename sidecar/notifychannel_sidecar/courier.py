@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOTHING_YET = "nothing had to be delivered yet"
+TICK_S = 0.001
+"""uvloop's clock ticks in milliseconds and its timers round: an alarm a tick late never rings too early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class Courier:
     async def _wait_until(self, when: float) -> None:
         """Until then, or until woken."""
         loop = asyncio.get_running_loop()
-        alarm = None if math.isinf(when) else loop.call_at(when, self._woken.set)
+        alarm = None if math.isinf(when) else loop.call_at(when + TICK_S, self._woken.set)
         try:
             await self._woken.wait()
         finally:

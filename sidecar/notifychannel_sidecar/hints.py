@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 HEADER_LENGTH = 26
+NO_RULES = "00000000"
+"""The hash in the resync that the operator sends after it has put triggers right: nobody knows what was not heard."""
 VERSION = "1"
 
 

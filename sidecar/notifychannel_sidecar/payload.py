@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notifychannel_sidecar import keys
-from notifychannel_sidecar.hints import Reason, header
+from notifychannel_sidecar.hints import NO_RULES, Reason, header
 
 if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
@@ -60,4 +60,5 @@ def _own(rules: str, payload: str) -> Everything:
     if found is None:
         return Everything(reason=Reason.BULK, malformed=True)
     reason = Reason.BULK if found.rules == rules else Reason.RULES
-    return Everything(reason=reason, since_us=found.at_us)
+    unheard = found.rules == NO_RULES or found.at_us == 0  # time 0: the trigger failed before it knew the time
+    return Everything(reason=reason, since_us=None if unheard else found.at_us)

@@ -123,14 +123,29 @@ def test_a_payload_without_keys_is_a_bulk_resync_since_its_statement_debounced_l
 
 def test_an_unknown_hash_of_the_rules_is_one_resync_within_the_spread_however_many_payloads_come():
     inbox = inbox_with(channel(resync_spread=10.0))
-    inbox.put("orders", payload(1, rules="00000000", seconds=5), 0.0)
+    inbox.put("orders", payload(1, rules="00000009", seconds=5), 0.0)
     due = inbox.next_due("orders", 0.0)
     assert 0 < due <= 10.0
     for tick in range(100):
-        inbox.put("orders", payload(tick, rules="00000000", seconds=6), 0.0)
+        inbox.put("orders", payload(tick, rules="00000009", seconds=6), 0.0)
     assert inbox.next_due("orders", 0.0) == due
     work = inbox.take("orders", due)
     assert (work.reason, work.since_us) == (Reason.RULES, MIDNIGHT_US + 5_000_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (payload(event="T", rules="00000000"), Reason.RULES),
+        (payload()[:10] + "0" * 16, Reason.BULK),
+    ],
+)
+def test_what_the_operator_sends_after_a_repair_and_a_trigger_that_failed_leave_since_unknown(text, reason):
+    """Mutant: `since_us=found.at_us` in payload._own: what changed while the trigger was gone is older than that."""
+    inbox = inbox_with(channel(resync_spread=0.0))
+    inbox.put("orders", text, 0.0)
+    work = inbox.take("orders", 1.0)
+    assert (work.reason, work.since_us) == (reason, None)
 
 
 def test_other_rules_at_a_reload_ask_for_a_resync_and_other_key_names_drop_what_was_keyed_by_the_old_ones():
