@@ -168,10 +168,10 @@ class Server:
         """The path of `psql`, `pg_dump`, `pgbench` … of this version."""
         return str(_binaries(self.version) / name)
 
-    def run(self, name: str, *args: str) -> str:
+    def run(self, name: str, *args: str, stdin: str = "") -> str:
         """Run one of the server's programs as its user; its standard output. Raises EmbeddedError."""
         done = subprocess.run(
-            [self.binary(name), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            [self.binary(name), *args], input=stdin, capture_output=True, text=True, check=False,
             user=_drop_to(), group=_drop_to_group(), extra_groups=None if _drop_to() is None else [], cwd="/",
         )  # fmt: skip
         if done.returncode:
