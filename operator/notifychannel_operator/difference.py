@@ -13,11 +13,16 @@ from notifychannel_operator.spec import Row
 from notifychannel_operator.subject import within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from notifychannel_operator.catalog import Column, Table
     from notifychannel_operator.spec import Rule
     from notifychannel_operator.subject import Subject
 
 ROW = "r"
+BYTES = "bytes"
+SHORT_BYTES = "CASE WHEN octet_length(t.bytes) > 256 THEN sha256(t.bytes) ELSE t.bytes END"
+"""Wide rows are told apart by a hash, so that a bulk UPDATE of documents holds no copy of them."""
 
 
 def rows(subject: Subject, rule: Rule) -> str:
@@ -28,7 +33,7 @@ def rows(subject: Subject, rule: Rule) -> str:
     names = ", ".join(f"t.{name}" for _, name in distinct)
     parts = {
         "names": names,
-        "all_names": ", ".join(f"t.{name}" for _, name in everything),
+        "groups": ", ".join(SHORT_BYTES if name == BYTES else f"t.{name}" for _, name in everything),
         "tuple": ", ".join(f"{sql} AS {name}" for sql, name in everything),
     }
     either = [each for each in rule.when if each.row is None]
@@ -44,7 +49,8 @@ def _watched(subject: Subject, rule: Rule) -> tuple[tuple[str, str], ...]:
     """Pairs (SQL, name) that differ when a watched column of one row differs."""
     identity = _identity(subject.table)
     if not rule.columns or not identity:
-        return ((_bytes(subject.table.columns, f"{ROW}.*"), "w"),)
+        # columns added since the last pass are in `r.*` too
+        return (_binary(subject.table.columns, f"{ROW}.*"),)
     seen = {column.name for column in subject.key_columns if column.type.exact}
     names = [name for name in dict.fromkeys((*identity, *rule.columns)) if name not in seen]
     columns = [subject.column(name) for name in names]
@@ -52,16 +58,17 @@ def _watched(subject: Subject, rule: Rule) -> tuple[tuple[str, str], ...]:
     rest = [column for column in columns if not column.type.exact]
     pairs = [(within(ROW)(column.name), f"w{i}") for i, column in enumerate(exact)]
     if rest:
-        pairs.append((_bytes(rest, f"ROW({', '.join(within(ROW)(column.name) for column in rest)})"), "w"))
+        pairs.append(_binary(rest, f"ROW({', '.join(within(ROW)(column.name) for column in rest)})"))
     return tuple(pairs)
 
 
-def _bytes(columns: list[Column] | tuple[Column, ...], row: str) -> str:
-    """All of a row as one value: columns added since the last pass are in `r.*` too.
-
-    The binary form shows every difference (1.0 and 1.00), needs no equality and heeds no session setting.
+def _binary(columns: Sequence[Column], row: str) -> tuple[str, str]:
+    """All of a row as one value, in the binary form: it shows every difference (1.0 and 1.00), needs no equality and
+    heeds no session setting. Types without one are rare, and print.
     """
-    return f"record_send({row})" if all(column.type.sendable for column in columns) else f"({row})::text"
+    if all(column.type.sendable for column in columns):
+        return f"record_send({row})", BYTES
+    return f"({row})::text", "printed"
 
 
 def _identity(table: Table) -> tuple[str, ...]:

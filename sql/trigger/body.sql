@@ -1,5 +1,4 @@
 
-#variable_conflict use_column
 -- Made by NotifyChannel; the next pass undoes what is changed by hand. Whatever fails in here becomes a resync, and
 -- nothing that fails in here may fail the statement: only types of pg_catalog in DECLARE, all else in the block.
 DECLARE

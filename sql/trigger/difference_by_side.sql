@@ -1,12 +1,13 @@
                         SELECT %{names}
                         FROM (
-                            SELECT %{all_names}, t.either, t.was, t.becomes, sum(t.surplus) AS surplus
+                            SELECT %{names}, t.either, t.was, t.becomes, sum(t.surplus) AS surplus
                             FROM (
                                 SELECT %{tuple}, %{flags}, 1 AS surplus FROM notifychannel_old AS r
                                 UNION ALL
                                 SELECT %{tuple}, %{flags}, -1 FROM notifychannel_new AS r
+                                OFFSET 0
                             ) AS t
-                            GROUP BY %{all_names}, t.either, t.was, t.becomes
+                            GROUP BY %{groups}, t.either, t.was, t.becomes
                             HAVING sum(t.surplus) <> 0
                         ) AS t
                         GROUP BY %{names}

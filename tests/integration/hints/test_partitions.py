@@ -169,3 +169,11 @@ async def test_without_a_key_each_statement_is_a_resync(parts):
         "INSERT INTO p VALUES (1, 1, 1), (2, 1, 1)", "UPDATE p SET a = 'x'", "UPDATE p SET a = 'x'"
     )
     assert heard == [("insert", "resync"), ("update", "resync")]
+
+
+async def test_a_virtual_generated_column_beside_the_key_does_no_harm(parts):
+    if parts.database.server.version >= 18:
+        await parts.tables("ALTER TABLE p ADD COLUMN double int GENERATED ALWAYS AS (k * 2) VIRTUAL")
+    await parts.install(source(rule(*ALL)))
+    heard = await parts.hear("INSERT INTO p VALUES (1, 1, 1)", "UPDATE p SET k = k", "UPDATE p SET k = 2")
+    assert heard == [("insert", [[1]]), ("update", [[1]])]

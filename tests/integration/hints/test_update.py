@@ -48,7 +48,7 @@ async def test_only_keys_with_a_change_are_hinted(stage_t):
 )
 @pytest.mark.parametrize("columns", [(), ("a", "j", "n", "v", "p", "f")], ids=["any column", "columns"])
 async def test_a_change_that_only_a_reader_could_see_is_hinted(stage_t, change, columns):
-    """Values that are equal to `=`, or have no `=`. Mutant: all of `names` into `exact` in difference.py."""
+    """Values that are equal to `=`, or have no `=`. Mutant: `not column.type.equality` in difference.py."""
     await stage_t.app.execute("SET extra_float_digits = -15")
     await stage_t.install(source(rule(Event.UPDATE, columns=columns), keys=("id",)))
     assert await stage_t.hear(f"UPDATE t SET {change} WHERE id = 11") == [("update", [[11]])]
@@ -95,6 +95,16 @@ async def test_a_column_added_after_the_installation_counts_as_any_column(stage_
     await stage_t.tables("ALTER TABLE t ADD COLUMN later json; ALTER TABLE t DROP COLUMN a")
     assert await stage_t.hear("UPDATE t SET later = '1' WHERE id = 11") == [("update", [[11]])]
     assert await stage_t.hear("UPDATE t SET later = '1' WHERE id = 11") == []
+
+
+async def test_a_change_at_the_end_of_a_wide_row_is_hinted(stage_t):
+    """Wide rows are compared by a hash of all of them."""
+    await stage_t.install(source(rule(Event.UPDATE), rule(Event.UPDATE, name="j", columns=("j",)), keys=("id",)))
+    wide = "UPDATE t SET a = repeat('x', 100000), j = to_json(repeat('y', 100000)), f = {} WHERE id = 11"
+    assert await stage_t.hear(wide.format(1), wide.format(2), wide.format(2)) == [("update", [[11]])] * 2
+    assert await stage_t.hear("UPDATE t SET j = to_json(repeat('y', 99999) || 'z') WHERE id = 11") == [
+        ("update", [[11]])
+    ]
 
 
 async def test_more_changed_keys_than_max_keys_are_one_resync(stage_t):
