@@ -144,7 +144,7 @@ class Listener:
         await session.name(target.session_name)
         self._proven_s = time.monotonic()
         missed_since_us = self._whole_us
-        await self._learn(session, trip)
+        self._learn(trip)
         self._resync_all(target, since_us=missed_since_us)
         self._say(Phase.LISTENING)
         log.info("listening to %d channels; the next round trip is in %.0f s", len(target.config.channels),
@@ -162,7 +162,7 @@ class Listener:
             trip = await session.round_trip()
         except TimeoutError:
             raise Refused(Why.HALF_OPEN) from None
-        if await self._learn(session, trip):
+        if self._learn(trip):
             for channel in target.config.channels:
                 if channel.sources:
                     self._resync(channel.name, Reason.SKIPPED, since_us=self._skips.since_us)
@@ -205,12 +205,9 @@ class Listener:
         since = None if since_us is None else timestamp(since_us)
         self.sink.resync(name, reason, asyncio.get_running_loop().time(), since=since, delay=delay_s)
 
-    async def _learn(self, session: Session, trip: RoundTrip) -> bool:
+    def _learn(self, trip: RoundTrip) -> bool:
         """Take in a round trip; whether something was skipped that nobody has been asked to look at since."""
-        due = self._skips.settled(trip.oldest_running)
-        if self._skips.changed(trip.skipped):
-            self._skips.fence(await session.fence(), whole_us=self._whole_us)
-            due = True
+        due = self._skips.look(trip, whole_us=self._whole_us)
         self._whole_us = trip.at_us
         best = self._samples.best(trip)
         self.sink.set_clock(best.answered_s, best.at_us)

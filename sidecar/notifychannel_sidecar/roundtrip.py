@@ -38,6 +38,8 @@ class RoundTrip:
     """notifychannel.skipped(); None where it is missing or not permitted."""
     oldest_running: int
     """Transaction id: all below it had ended."""
+    transaction: int
+    """Its own id, above that of all who had written something by then."""
 
     @classmethod
     def of(cls, row: asyncpg.Record, *, skipped: int | None, sent_s: float, answered_s: float, back_s: float) -> Self:
@@ -50,6 +52,7 @@ class RoundTrip:
             queue_usage=float(row["queue_usage"]),
             skipped=skipped,
             oldest_running=row["oldest_running"],
+            transaction=row["transaction"],
         )
 
 
@@ -75,25 +78,17 @@ class Skips:
 
     since_us: int | None = None
     """Database time at which nothing had been skipped."""
-    _known: int = 0
+    _known: int | None = 0
     _fence: int | None = None
 
-    def changed(self, skipped: int | None) -> bool:
-        """Whether this count is another one; unknown says nothing."""
-        if skipped is None or skipped == self._known:
-            return False
-        self._known = skipped
-        return True
-
-    def fence(self, transaction: int, *, whole_us: int | None) -> None:
-        """Whoever counted runs in a transaction below this one; `whole_us`: database time of the look before."""
-        if self._fence is None:
-            self.since_us = whole_us
-        self._fence = transaction
-
-    def settled(self, oldest_running: int) -> bool:
-        """Whether all who counted have ended now: once per fence."""
-        if self._fence is None or oldest_running < self._fence:
-            return False
-        self._fence = None
-        return True
+    def look(self, trip: RoundTrip, *, whole_us: int | None) -> bool:
+        """Whether a resync is due after this round trip; `whole_us` is the database time of the one before."""
+        if trip.skipped not in (None, self._known):
+            if self._fence is None:
+                self.since_us = whole_us
+            self._known, self._fence = trip.skipped, trip.transaction
+            return True
+        if self._fence is not None and trip.oldest_running >= self._fence:
+            self._fence = None
+            return True
+        return False

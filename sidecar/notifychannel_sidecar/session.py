@@ -119,12 +119,6 @@ class Session:
             back_s = time.monotonic()
         return RoundTrip.of(row, skipped=skipped, sent_s=sent_s, answered_s=answered_s, back_s=back_s)
 
-    async def fence(self) -> int:
-        """A transaction id above that of all who have written something by now."""
-        async with asyncio.timeout(self._timings.statement_timeout_s):
-            row = await self._row(statements.FENCE)
-        return int(row["transaction"])
-
     async def name(self, application_name: str) -> None:
         """Say in pg_stat_activity who we are; only a proven session does."""
         async with asyncio.timeout(self._timings.statement_timeout_s):

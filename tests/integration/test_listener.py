@@ -93,10 +93,7 @@ async def test_a_restarted_server_is_heard_again(own_server, mode):
 
 
 async def test_a_standby_is_named_and_heard_after_its_promotion(own_server):
-    """Mutant: no look at pg_is_in_recovery(): the reason would be that LISTEN failed, Unreachable.
-
-    The promoted server has a new history: what the old one said last is no `since` for it.
-    """
+    """Mutant: neither `in_recovery` nor ReadOnlySQLTransactionError looked at: LISTEN fails as Unreachable."""
     with standby(own_server) as replica:
         async with Listening(target=target(replica.dsn())) as listening:
             count = await listening.says("ReadOnlyReplica")

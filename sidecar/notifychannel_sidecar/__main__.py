@@ -1,0 +1,71 @@
+"""`notifychannel-sidecar`: reads the environment, takes the signals, runs the sidecar.
+
+SIGUSR1 finishes and stays; SIGTERM and SIGINT finish (if that has not been done) and end; a second one ends at once.
+Exit codes: 0 ended by a signal, 1 a bug or the status port is taken, 2 a setting can't be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from notifychannel_sidecar import log as logs
+from notifychannel_sidecar.app import Sidecar
+from notifychannel_sidecar.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+try:
+    import uvloop
+except ImportError:  # not on Windows, and the standard loop does as well, more slowly
+    _new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+else:
+    _new_loop = uvloop.new_event_loop
+
+
+def main() -> None:
+    """Run until a signal ends it."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.exit(_complain(f"notifychannel-sidecar: {error}", 2))
+    logs.configure(settings.log_format)
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        try:
+            runner.run(_run(settings))
+        except OSError as error:
+            sys.exit(_complain(f"notifychannel-sidecar: the status port can't be served: {error.strerror}", 1))
+
+
+async def _run(settings: Settings) -> None:
+    sidecar = Sidecar(settings)
+    running = asyncio.create_task(sidecar.run())
+    loop = asyncio.get_running_loop()
+
+    def end(received: signal.Signals) -> None:
+        loop.add_signal_handler(received, running.cancel)
+        log.info("%s: ending; a second one ends at once", received.name)
+        sidecar.stop()
+
+    loop.add_signal_handler(signal.SIGUSR1, sidecar.finish)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+def _complain(sentence: str, code: int) -> int:
+    sys.stderr.write(sentence + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()

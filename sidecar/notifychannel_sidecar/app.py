@@ -1,0 +1,159 @@
+"""The sidecar, wired: files → listener → inbox ← deliverer, with status and metrics beside them.
+
+    run() ── listening, delivering ── finish() ──► delivering what is pending, bounded ──► idle ── stop() ──► end
+
+The parts never build each other; this does. Refuses to touch signals and the environment: __main__ does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_sidecar import endpoint, health, status
+from notifychannel_sidecar.backoff import Backoff
+from notifychannel_sidecar.clock import Clock
+from notifychannel_sidecar.deliverer import Deliverer
+from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.inbox_metrics import InboxMetrics
+from notifychannel_sidecar.listener import Listener
+from notifychannel_sidecar.metrics import Metrics
+from notifychannel_sidecar.reload import Files
+from notifychannel_sidecar.state import Phase, State
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.roundtrip import RoundTrip
+    from notifychannel_sidecar.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FINISH_TIMEOUT_S = 5.0
+"""For the deliveries of `finish`; a pod has 30 s by default, shared with the application's own end."""
+
+
+def installed_version() -> str:
+    """Of this package."""
+    try:
+        return version("notifychannel")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Sidecar:
+    """One sidecar: `await run()` once; `finish` and `stop` may be called at any time, by signals."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.port: int | None = None
+        """Of the status server, once it serves."""
+        self._settings = settings
+        self._version = installed_version()
+        self._state = State(phase=Phase.CONNECTING, since_s=time.time())
+        self._trip: RoundTrip | None = None
+        self._finish = asyncio.Event()
+        self._stop = asyncio.Event()
+        clock = Clock()
+        self._metrics = Metrics(clock=clock, version=self._version)
+        self._inbox = Inbox(budget=settings.max_keys, on_due=self._on_due, clock=clock)
+        self._listener = Listener(
+            sink=self._inbox, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip
+        )
+        self._files = Files(
+            config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
+            on_reload=lambda good: self._metrics.on_reload(good=good),
+        )  # fmt: skip
+        self._deliverer: Deliverer | None = None
+
+    def finish(self) -> None:
+        """Stop listening, deliver what is pending, then stay idle until `stop`."""
+        self._finish.set()
+
+    def stop(self) -> None:
+        """Finish if that was not asked for yet, then end."""
+        self._finish.set()
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until `stop`; raises what is a bug, and OSError when the status port is taken."""
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(endpoint.open_session())
+            self._deliverer = deliverer = self._make_deliverer(http)
+            self._metrics.add(
+                InboxMetrics(names=self._names, counts=self._inbox.counts, breaker_open=deliverer.breaker_open)
+            )
+            self.port = await stack.enter_async_context(
+                health.serve(
+                    host=self._settings.status_host, port=self._settings.status_port, status=self.status,
+                    metrics=self._metrics.text,
+                )
+            )  # fmt: skip
+            async with asyncio.TaskGroup() as group:
+                hearing = [group.create_task(self._files.run()), group.create_task(self._listener.run())]
+                delivering = group.create_task(deliverer.run())
+                await self._finish.wait()
+                await self._finishing(hearing, deliverer)
+                delivering.cancel()
+            await self._stop.wait()
+
+    def status(self) -> dict[str, Any]:
+        """What /status says."""
+        deliverer = self._deliverer
+        return status.overview(
+            pod=self._settings.pod, version=self._version, state=self._state, trip=self._trip,
+            now_s=time.monotonic(), files=self._files,
+            channels={
+                config.name: status.channel(
+                    config, self._inbox.counts(config.name), delivering=deliverer.delivering(config.name),
+                    breaker_open=deliverer.breaker_open(config.name),
+                )
+                for config in self._channels()
+                if deliverer is not None
+            },
+        )  # fmt: skip
+
+    def _make_deliverer(self, http: aiohttp.ClientSession) -> Deliverer:
+        return Deliverer(
+            inbox=self._inbox, http=http, token=lambda: self._files.token, mode=lambda: self._state.mode,
+            on_answer=self._metrics.on_answer,
+        )  # fmt: skip
+
+    async def _finishing(self, hearing: list[asyncio.Task[Any]], deliverer: Deliverer) -> None:
+        log.info("finishing: no more listening; delivering what is pending, for up to %.0f s", FINISH_TIMEOUT_S)
+        for task in hearing:
+            task.cancel()
+        await asyncio.wait(hearing)
+        self._on_state(State(phase=Phase.FINISHED, since_s=time.time()))
+        await deliverer.finish(FINISH_TIMEOUT_S)
+        left = sum(self._inbox.counts(name).pending_keys for name in self._names())
+        log.info("finished; %d keys are left to the application's next start; waiting for the end", left)
+
+    def _channels(self) -> tuple[ChannelConfig, ...]:
+        return self._files.config.channels if self._files.config else ()
+
+    def _names(self) -> list[str]:
+        return [config.name for config in self._channels()]
+
+    def _on_change(self) -> None:
+        """The inbox first: a channel is known there before it is heard."""
+        self._inbox.configure(self._channels(), asyncio.get_running_loop().time())
+        if self._deliverer is not None:
+            self._deliverer.configure(self._channels())
+        self._listener.aim(self._files.target(self._settings.pod))
+
+    def _on_due(self, name: str) -> None:
+        if self._deliverer is not None:
+            self._deliverer.wake(name)
+
+    def _on_state(self, state: State) -> None:
+        self._state = state
+        self._metrics.on_state(state)
+
+    def _on_round_trip(self, trip: RoundTrip) -> None:
+        self._trip = trip
+        self._metrics.on_round_trip(trip)

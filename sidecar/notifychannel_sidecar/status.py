@@ -1,0 +1,66 @@
+"""What /status says: pure, from values to JSON. No keys, no DSN, no text from outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.reload import Files
+    from notifychannel_sidecar.roundtrip import RoundTrip
+    from notifychannel_sidecar.state import State
+    from notifychannel_sidecar.work import Counts
+
+
+def overview(
+    *,
+    pod: str,
+    version: str,
+    state: State,
+    trip: RoundTrip | None,
+    now_s: float,
+    files: Files,
+    channels: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """The document; `now_s` is time.monotonic()."""
+    return {
+        "group": files.config.group if files.config else None,
+        "pod": pod,
+        "version": version,
+        "state": state.phase.value,
+        "reason": state.why.value if state.why else None,
+        "since": datetime.fromtimestamp(state.since_s, UTC).isoformat(timespec="milliseconds"),
+        "retry_in_s": None if state.retry_in_s is None else round(state.retry_in_s, 3),
+        "remedy": state.remedy,
+        "mode": state.mode.value,
+        "last_round_trip": None if trip is None else _trip(trip, now_s),
+        "config": {"hash": files.config_hash, "error": files.config_error},
+        "secret": {"error": files.secret_error},
+        "channels": channels,
+    }
+
+
+def channel(
+    config: ChannelConfig, counts: Counts, *, delivering: tuple[bool, str], breaker_open: bool
+) -> dict[str, Any]:
+    """One channel's part of it."""
+    return {
+        "suspended": config.suspend,
+        "pending": counts.pending_keys,
+        "delivering": delivering[0],
+        "last_answer": delivering[1],
+        "breaker": "open" if breaker_open else "closed",
+        "notifications": counts.notifications,
+        "resyncs": {reason.value: count for reason, count in counts.resyncs.items() if count},
+        "malformed": counts.malformed,
+    }
+
+
+def _trip(trip: RoundTrip, now_s: float) -> dict[str, Any]:
+    return {
+        "age_s": round(now_s - trip.answered_s, 3),
+        "took_s": round(trip.trip_s, 6),
+        "queue_usage": trip.queue_usage,
+        "sees_skipped": trip.skipped is not None,
+    }
