@@ -7,11 +7,13 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifychannel_sidecar.config import ChannelConfig, Config, ConfigError, dump, load, parse
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine is shared: a slow example is no finding."""
 CHANNEL = ChannelConfig(name="orders", pg_channel="nch", key=("id",), rules="0123abcd", port=8080, path="/hints")
 CONFIG = Config(installation="dev", namespace="shop", group="api", channels=(CHANNEL,))
 
@@ -160,16 +162,19 @@ def _configs(draw):
     )
 
 
+@UNHURRIED
 @given(_configs())
 def test_any_configuration_reads_back_equal(config):
     assert parse(dump(config)) == config
 
 
+@UNHURRIED
 @given(st.text() | _json.map(json.dumps))
 def test_any_text_gives_a_configuration_or_a_config_error(text):
     refusal(text)
 
 
+@UNHURRIED
 @given(st.sampled_from(sorted(json.loads(dump(CONFIG))["channels"][0])), _json)
 def test_any_value_in_any_field_gives_a_configuration_or_a_config_error(name, value):
     for text in (with_channel(**{name: value}), changed(**{name: value}), changed(channels=value)):

@@ -7,12 +7,14 @@ import getpass
 import ssl
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.certificates import authority, encrypted
 
 from notifychannel_sidecar.credentials import CredentialsError, from_dsn, from_mapping, read, read_token
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine is shared: a slow example is no finding."""
 URI = "postgresql://me:pass@db.example:5433/shop"
 MARK = "hunter2-is-the-password"
 
@@ -146,6 +148,7 @@ def test_a_missing_or_wrong_part_is_named_with_what_to_write(secret, message):
     assert refusal(**secret) == message
 
 
+@UNHURRIED
 @given(st.dictionaries(st.sampled_from(["uri", "host", "port", "user", "sslmode", "ca__crt", "tls__crt"]), st.text()))
 def test_no_value_of_a_secret_stands_in_an_error_or_a_repr(secret):
     """Mutant: put `{uri}` into DsnError's sentence."""

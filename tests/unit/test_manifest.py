@@ -7,7 +7,7 @@ import string
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifychannel_operator.manifest import SpecError, load, parse
@@ -36,6 +36,8 @@ from notifychannel_operator.spec import (
     Source,
 )
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine is shared: a slow example is no finding."""
 WHOLE = """\
 apiVersion: notifychannel.io/v1alpha1
 kind: NotifyChannel
@@ -219,6 +221,12 @@ def test_aliases_that_multiply_cost_no_more_than_their_text():
         parse(SMALLEST + "\n".join(lines) + "\n", file="-")
 
 
+def test_the_order_in_which_a_lookup_s_columns_are_written_is_no_change_of_the_rules():
+    key = "key: [{name: k, lookup: {schema: s, table: t, column: c, match: {MATCH}}}], rules"
+    one, other = (SMALLEST.replace("rules", key.replace("MATCH", match)) for match in ("a: b, c: d", "c: d, a: b"))
+    assert parse(one, file="-") == parse(other, file="-")
+
+
 def test_null_is_as_good_as_nothing():
     text = SMALLEST.replace("spec:\n", "spec:\n  capture:\n  channel: ~\n  audit: null\n")
     assert parse(text, file="-") == parse(SMALLEST, file="-")
@@ -295,16 +303,19 @@ def judged(text: str) -> None:
         assert 0 <= problem.line <= sum(map(text.count, "\n\r\x85\u2028\u2029")) + 2
 
 
+@UNHURRIED
 @given(st.text() | st.lists(_words | st.text(max_size=3), max_size=40).map(" ".join))
 def test_any_text_gives_channels_or_a_spec_error(text):
     judged(text)
 
 
+@UNHURRIED
 @given(st.lists(_words, max_size=12).map(" ".join), st.integers(0, len(WHOLE)), st.integers(0, 40))
 def test_a_good_file_with_something_pasted_into_it_gives_channels_or_a_spec_error(text, start, length):
     judged(WHOLE[:start] + text + WHOLE[start + length :])
 
 
+@UNHURRIED
 @given(st.data())
 def test_a_good_resource_with_one_value_replaced_by_any_gives_channels_or_a_spec_error(data):
     resource = yaml.safe_load(WHOLE)
@@ -529,6 +540,7 @@ def _as_json(value: object) -> str:
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
+@UNHURRIED
 @given(channels(), st.sampled_from([_as_yaml, _as_json]))
 def test_any_good_channel_written_as_yaml_or_json_reads_back_equal(channel, write):
     assert parse(write(as_resource(channel)), file="-") == (channel,)

@@ -129,9 +129,7 @@ class _Tree:
         if id(node) in self.open:
             return Scalar(node.start_mark.line + 1, Kind.LOOP, "")
         self.open.add(id(node))
-        made = self._make(node)
-        self.open.discard(id(node))
-        self.done[id(node)] = made
+        made = self.done[id(node)] = self._make(node)
         return made
 
     def _make(self, node: yaml.Node) -> Node:
