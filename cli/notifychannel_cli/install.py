@@ -43,6 +43,8 @@ async def install(
             steps = plan.of(channel, facts, allow_superuser=allow_superuser)
             notes += steps.notes
             problems += steps.problems or _left_undone(await database.apply(connection, steps))
+            if facts.server.login_is_superuser and not allow_superuser:
+                problems.append("For a database of your own `notifychannel dev` accepts one with --allow-superuser.")
     if problems:
         raise InstallError("\n".join(dict.fromkeys(problems)))
     return tuple(notes)
