@@ -113,7 +113,7 @@ class Schema:
     """A role other than its owner may use it."""
     has_counter: bool
     others: tuple[str, ...] = ()
-    """Tables and the like in it that are none of ours."""
+    """Names of tables, types and routines with arguments in it: none of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,11 @@ def removal(facts: Existing, owners: Collection[names.Owner]) -> Plan:
     What a person has granted rights on stays: dropping it would drop those rights.
     """
     mine = [it for it in facts.functions.values() if it.marker is not None and it.marker.owner in owners]
-    made = Plan(installer=facts.installer, steps=tuple(_drop(it) for it in mine))
+    made = Plan(
+        installer=facts.installer,
+        steps=tuple(_drop(it) for it in mine),
+        problems=tuple(refusals.of_schema(facts)) if mine else (),
+    )
     left = [it for it in facts.functions.values() if it not in mine and it.name != "skipped"]
     if facts.schema is None or not facts.schema.may_become_owner or left:
         return made

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notifychannel_operator.catalog import Table
-    from notifychannel_operator.objects import Facts, Listener
+    from notifychannel_operator.objects import Existing, Facts, Listener
     from notifychannel_operator.spec import Source
 
 MIN_VERSION = 14
@@ -35,7 +35,7 @@ def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool) -> It
         yield "this server is a standby, which accepts no triggers and no LISTEN: connect to the primary"
     if has_sources:
         yield from _superuser(facts, allowed=allow_superuser)
-        yield from _schema(facts)
+        yield from of_schema(facts)
     if facts.listener is not None:
         yield from _listener(facts.listener, facts)
 
@@ -88,7 +88,8 @@ def _superuser(facts: Facts, *, allowed: bool) -> Iterator[str]:
         )
 
 
-def _schema(facts: Facts) -> Iterator[str]:
+def of_schema(facts: Existing) -> Iterator[str]:
+    """What keeps the installer from working in our schema."""
     if facts.schema is None:
         if not facts.server.may_create_schema:
             yield _run(grants.make_schema(facts.server.login), f"may not create the schema {SCHEMA}", facts)
@@ -172,5 +173,5 @@ def _looked_up(source: Source, facts: Facts) -> Iterator[str]:
             )
 
 
-def _run(statement: str, lacks: str, facts: Facts) -> str:
+def _run(statement: str, lacks: str, facts: Existing) -> str:
     return f"{facts.installer} {lacks}; run: {statement}"

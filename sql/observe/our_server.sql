@@ -22,10 +22,14 @@ SELECT
     ) AS schema_is_granted,
     ARRAY(
         SELECT c.relname::text FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I', 't', 'c')
+        WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I', 't')
             AND NOT (c.relname = 'skips' AND c.relkind = 'S')
-        ORDER BY c.relname
-    ) AS other_relations,
+        UNION ALL
+        SELECT p.proname::text FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = n.oid AND p.pronargs > 0
+        UNION ALL
+        SELECT t.typname::text FROM pg_catalog.pg_type AS t
+        WHERE t.typnamespace = n.oid AND t.typtype IN ('d', 'e')
+    ) AS others,
     EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = n.oid AND c.relname = 'skips' AND c.relkind = 'S'

@@ -1,3 +1,5 @@
+-- after waiting for the other pass, see what it did
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 -- never queue for long in front of the users' traffic: https://www.postgresql.org/docs/current/explicit-locking.html
 SET LOCAL lock_timeout = '200ms';
 -- names below are qualified; operators are PostgreSQL's own

@@ -454,3 +454,20 @@ async def test_a_value_that_its_column_cannot_hold_is_refused(site):
     made = await site.plan(channel(source("orders", rule)))
     assert made.steps == ()
     assert "rule r, column id: the value can't be read as bigint (invalid input syntax" in made.problems[0]
+
+
+async def test_what_somebody_else_keeps_in_our_schema_survives_the_last_channel(site):
+    wanted = channel(source())
+    await site.admin.execute(f"""
+        GRANT CONNECT, CREATE ON DATABASE "{site.database.name}" TO "{site.installer}";
+        GRANT USAGE ON SCHEMA public TO "{site.installer}";
+        GRANT TRIGGER ON orders TO "{site.installer}";
+    """)
+    await site.step(wanted)
+    await site.admin.execute("CREATE FUNCTION notifychannel.mine(int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    assert (await edge.remove(await site.session(), OWNER)).is_complete
+    assert await site.admin.fetchval("SELECT notifychannel.mine(1)") == 1
+    await site.admin.execute("DROP FUNCTION notifychannel.mine(int)")
+    await site.step(wanted)
+    assert (await edge.remove(await site.session(), OWNER)).is_complete
+    assert await site.admin.fetchval("SELECT to_regnamespace('notifychannel')") is None

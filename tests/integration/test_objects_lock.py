@@ -159,7 +159,10 @@ async def test_a_plain_installer_sees_pid_application_and_role_and_nothing_made_
     await holder.execute("COMMIT")
 
 
-async def test_only_one_pass_changes_a_database_at_a_time(site):
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+async def test_only_one_pass_changes_a_database_at_a_time(site, isolation):
+    """Mutant: `plan/begin.sql` without READ COMMITTED: under serializable the second sees what was before the first."""
+    await site.admin.execute(f"ALTER ROLE \"{site.installer}\" SET default_transaction_isolation = '{isolation}'")
     await site.grant(EVERYTHING)
     made = await site.plan(EVERYTHING)
     other = await site.database.connect(site.installer)

@@ -158,6 +158,12 @@ def test_the_last_owners_removal_takes_what_is_shared_and_another_owners_does_no
     assert [step.is_last for step in plan.removal(shared, [OWNER]).steps] == [False]
 
 
+def test_a_removal_by_a_role_that_owns_nothing_here_is_a_problem():
+    foreign = replace(SCHEMA, owner="somebody", may_become_owner=False)
+    made = plan.removal(replace(installed(), schema=foreign), [OWNER])
+    assert "the schema notifychannel belongs to somebody" in made.problems[0]
+
+
 def test_what_somebody_granted_rights_on_stays_and_is_named():
     there = installed()
     made = plan.removal(replace(there, schema=replace(SCHEMA, is_granted=True)), [OWNER])
