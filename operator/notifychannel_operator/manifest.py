@@ -52,7 +52,9 @@ def parse(text: str, *, file: str) -> tuple[Channel, ...]:
     report = Report(file=file)
     channels: list[Channel] = []
     for node in document.read(text, report=report):
-        channels += [read_channel(fields) for fields in _resources(node, prefix="", report=report)]
+        for fields in _resources(node, prefix="", report=report):
+            channels.append(read_channel(fields))
+            report.problems += fields.report.problems
     if not channels and not report.problems:
         report.say(line=0, path="", message=f"holds no {KIND}; write one, or leave this file out")
     report.raise_if_any()
@@ -68,10 +70,11 @@ def _resources(node: Node, *, prefix: str, report: Report) -> Iterator[Fields]:
         report.say(line=node.line, path=prefix, message=message)
         return
     kind = _word(node, "kind")
-    if kind in LISTS:
+    if kind in LISTS and not prefix:  # a list of lists is nobody's, and by aliases it could be endless
         yield from _items(node, report=report)
     elif kind == KIND or _word(node, "apiVersion").startswith(f"{GROUP}/"):
-        fields = Fields.of(node, path="", report=report, prefix=prefix)
+        # A report of its own: what is wrong with one resource must not silence what is said about the next.
+        fields = Fields.of(node, path="", report=Report(file=report.file), prefix=prefix)
         fields.text("apiVersion", _version, remedy=f"write {API_VERSION}")
         fields.text("kind", _kind, remedy=f"write {KIND}")
         yield fields

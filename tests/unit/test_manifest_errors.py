@@ -270,6 +270,15 @@ def test_all_problems_of_all_documents_come_at_once_in_the_order_of_their_lines(
     ]
 
 
+def test_what_is_wrong_with_one_document_does_not_silence_the_next():
+    """Mutant: one Report for all documents."""
+    second = GOOD.replace(*in_consumer("delivery: AtLeastOnce"), 1)
+    assert complaints(GOOD.replace("capture: Notify", "capture: Ntify") + "---\n" + second) == [
+        '6: spec.capture: "Ntify" is not known; did you mean "Notify"?',
+        "39: spec.consumers[0].delivery: AtLeastOnce needs capture: Outbox; write BestEffort, or change capture",
+    ]
+
+
 def test_a_syntax_error_does_not_hide_what_was_wrong_before_it():
     assert complaints(GOOD.replace("capture: Notify", "capture: Ntify") + "---\n[") == [
         '6: spec.capture: "Ntify" is not known; did you mean "Notify"?',
@@ -313,6 +322,12 @@ def test_a_problem_inside_a_list_of_kubectl_has_the_whole_path():
     assert complaints(text) == [
         "12: items[0].spec.consumers[0].endpoint.port: 0 is out of bounds; write a whole number from 1 to 65535"
     ]
+
+
+def test_lists_of_lists_by_aliases_are_not_followed():
+    levels = "".join(f"a{i}: &a{i} {{kind: List, items: [*a{i - 1}, *a{i - 1}]}}\n" for i in range(1, 60))
+    text = "a0: &a0 {kind: List}\n" + levels + "kind: List\nitems: [*a59]\n"
+    assert complaints(text) == ["holds no NotifyChannel; write one, or leave this file out"]
 
 
 def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path):
