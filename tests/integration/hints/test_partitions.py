@@ -66,13 +66,12 @@ async def test_truncate_of_the_parent_or_of_one_partition_is_a_resync(parts):
         assert await parts.hear(f"TRUNCATE {table}") == [("truncate", "resync")]
 
 
-@pytest.mark.parametrize("change", ["j = '{}'", "n = 1.00", "a = NULL"])
-async def test_a_change_that_only_a_reader_could_see_is_hinted(parts, change):
+async def test_a_change_that_only_a_reader_could_see_is_hinted(parts):
     await parts.install(source(rule(Event.UPDATE)), source(rule(Event.UPDATE, columns=("a", "j", "n")), table="low"))
     await parts.hear("INSERT INTO p VALUES (1, 1, 1, 'a', '{ }', 1.0)")
     # both sources say the same in the same statement, and NOTIFY drops the second
-    assert await parts.hear(f"UPDATE p SET {change}") == [("update", [[1]])]
-    assert await parts.hear(f"UPDATE p SET {change}") == []
+    for change in ("j = '{}'", "n = 1.00", "a = NULL"):
+        assert await parts.hear(f"UPDATE p SET {change}", f"UPDATE p SET {change}") == [("update", [[1]])], change
 
 
 async def test_a_changed_key_hints_both(parts):

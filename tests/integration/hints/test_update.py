@@ -15,6 +15,16 @@ TABLE = """
     FROM generate_series(10, 29) AS i;
 """
 
+SEEN_BY_READERS = (
+    "j = '{\"a\":1}'",
+    "n = 1.00",
+    "v = '24 hours'",
+    "p = '(2,1)'",
+    "f = '-0'",
+    "f = 1e-300",
+    "a = NULL",
+)
+
 
 def source(*rules, keys=("k",), **more):
     return Source(schema="public", table="t", key=key(*keys), rules=rules, **more)
@@ -42,16 +52,13 @@ async def test_only_keys_with_a_change_are_hinted(stage_t):
     assert keys_of(heard) == [("update", [[12], [25]])]
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["j = '{\"a\":1}'", "n = 1.00", "v = '24 hours'", "p = '(2,1)'", "f = '-0'", "f = 1e-300", "a = NULL"],
-)
 @pytest.mark.parametrize("columns", [(), ("a", "j", "n", "v", "p", "f")], ids=["any column", "columns"])
-async def test_a_change_that_only_a_reader_could_see_is_hinted(stage_t, change, columns):
+async def test_a_change_that_only_a_reader_could_see_is_hinted(stage_t, columns):
     """Values that are equal to `=`, or have no `=`. Mutant: `not column.type.equality` in difference.py."""
     await stage_t.app.execute("SET extra_float_digits = -15")
     await stage_t.install(source(rule(Event.UPDATE, columns=columns), keys=("id",)))
-    assert await stage_t.hear(f"UPDATE t SET {change} WHERE id = 11") == [("update", [[11]])]
+    for change in SEEN_BY_READERS:
+        assert await stage_t.hear(f"UPDATE t SET {change} WHERE id = 11") == [("update", [[11]])], change
 
 
 async def test_two_rows_of_one_key_that_swap_their_values_are_hinted(stage_t):
