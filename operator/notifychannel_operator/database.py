@@ -90,7 +90,7 @@ async def observe(
             schema=schema,
             functions=functions,
             tables=tables,
-            taken=await inventory.taken(connection, tables.values(), functions),
+            taken=await inventory.taken(connection, tables.values()),
             listener=await inventory.listener(connection, listener) if listener else None,
             uncastable=await inventory.uncastable(connection, triggers.literals(channel, tables)),
         )

@@ -16,7 +16,7 @@ from notifychannel_operator.objects import Firing, Function, Listener, Schema, S
 from notifychannel_operator.quote import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from notifychannel_operator.catalog import Table
 
@@ -96,17 +96,13 @@ def _trigger(row: asyncpg.Record) -> Trigger:
     )
 
 
-async def taken(
-    connection: Connection, tables: Iterable[Table], ours: Mapping[str, Function]
-) -> dict[int, frozenset[str]]:
-    """Names of the triggers on these tables and their partitions, by oid, but those that call `ours`."""
+async def taken(connection: Connection, tables: Iterable[Table]) -> dict[int, frozenset[tuple[str, int]]]:
+    """Name and function (oid) of every trigger on these tables and their partitions, by the table's oid."""
     oids = [oid for it in tables for oid in (it.relation.oid, *(part.relation.oid for part in it.partitions))]
     rows = await connection.fetch(sqlfile.read("observe/our_names.sql"), oids)
-    known = {it.oid for it in ours.values()}
-    names: dict[int, set[str]] = defaultdict(set)
+    names: dict[int, set[tuple[str, int]]] = defaultdict(set)
     for row in rows:
-        if row["function"] not in known:
-            names[row["table"]].add(row["name"])
+        names[row["table"]].add((row["name"], row["function"]))
     return {oid: frozenset(found) for oid, found in names.items()}
 
 

@@ -152,8 +152,8 @@ class Facts(Existing):
     take_over: bool
     """The pass claims what other installations have left of the same namespace and name."""
     tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
-    taken: Mapping[int, frozenset[str]] = field(default_factory=dict)
-    """Names of the triggers of others on each table (by oid) and partition."""
+    taken: Mapping[int, frozenset[tuple[str, int]]] = field(default_factory=dict)
+    """Name and function (oid) of every trigger on each table (by oid) and partition."""
     listener: Listener | None = None
     uncastable: tuple[str, ...] = ()
     """A sentence for each value in `when` that is none of its column's type."""

@@ -174,7 +174,7 @@ def _step(differs: Comparison, facts: Facts) -> Step:
     what = [statements.drop(wanted.name)] if differs.rebuild else []
     if anew or differs.replace:
         what += [wanted.sql, wanted.comment_sql, statements.execute_by_all(wanted.name)]
-    what += statements.create(new, function=wanted.name, names=_names(wanted, facts))
+    what += statements.create(new, function=wanted.name, names=_names(differs, facts))
     old = found.triggers if found and differs.rebuild else ()
     tables = [oid for it in new for oid in _touched(it, facts)]
     return Step(
@@ -202,12 +202,14 @@ def _sentence(differs: Comparison) -> str:
     return f"{_kind(differs).value} the triggers for {table}: {'; '.join(differs.reasons)}"
 
 
-def _names(wanted: WantedFunction, facts: Facts) -> dict[int, frozenset[str]]:
-    """Names that a table's new triggers may not have."""
+def _names(differs: Comparison, facts: Facts) -> dict[int, frozenset[str]]:
+    """Names that a table's new triggers may not have: all that are there and will not be dropped before."""
+    dropped = differs.found.oid if differs.found and differs.rebuild else None
     taken: dict[int, frozenset[str]] = {}
-    for it in wanted.triggers:
-        others = [facts.taken.get(oid, frozenset()) for oid in _touched(it, facts)]
-        taken[it.relation.oid] = taken.get(it.relation.oid, frozenset()).union(*others)
+    for it in differs.wanted.triggers:
+        there = (pair for oid in _touched(it, facts) for pair in facts.taken.get(oid, frozenset()))
+        names_there = frozenset(name for name, function in there if function != dropped)
+        taken[it.relation.oid] = taken.get(it.relation.oid, frozenset()) | names_there
     return taken
 
 

@@ -71,7 +71,7 @@ async def test_the_printed_rights_are_enough_to_install_and_to_listen(site, make
 
 @pytest.mark.parametrize("make", [wanted, partitioned])
 async def test_each_grant_left_out_is_named_by_the_message_to_run_it(site, make):
-    """Mutants: `grants.trigger` without TABLE in one place only; `of_partitions` returning nothing."""
+    """Mutants: `refusals.of_partitions`, or `_looked_up`, finding nothing; `_shared` without its GRANT step."""
     script = await site.rights(make())
     asked = statements(script)
     assert len(asked) >= 8

@@ -193,7 +193,7 @@ def test_a_row_trigger_locks_and_names_every_partition_too():
     part = Relation(oid=101, schema="public", name="orders_1")
     parted = table(kind=Kind.PARTITIONED, partitions=(Partition(relation=part, is_leaf=True, may_trigger=True),))
     tail = names.function(OWNER, "public", "orders")[-8:]
-    made = plan.of(channel(source()), facts(parted, taken={101: frozenset({f"nch_{tail}_insert"})}))
+    made = plan.of(channel(source()), facts(parted, taken={101: frozenset({(f"nch_{tail}_insert", 7)})}))
     step = made.steps[-1]
     assert set(step.relations) == {100, 101}
     assert any(f'CREATE TRIGGER "nch_{tail}_insert_2"' in it for it in step.statements)
