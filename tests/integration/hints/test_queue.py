@@ -112,7 +112,7 @@ async def test_without_the_sequence_a_full_queue_still_fails_nothing(stage, queu
 
 
 async def test_a_queue_that_fills_between_the_check_and_the_commit_fails_the_commit(stage, queue):
-    """A documented exception (docs/keys.md): nothing can be caught at COMMIT."""
+    """A documented exception (docs/database.md): nothing can be caught at COMMIT."""
     await stage.app.execute("BEGIN; INSERT INTO t VALUES (1)")
     with pytest.raises(asyncpg.ProgramLimitExceededError, match="too many notifications"):
         await queue.fill(1.1)

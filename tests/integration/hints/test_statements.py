@@ -111,7 +111,7 @@ async def test_a_data_modifying_cte_hints_each_of_its_parts(shop):
 
 
 async def test_replication_roles_fire_no_trigger(shop):
-    """A documented limit (docs/keys.md): logical replication and some restores write with this setting."""
+    """A documented limit (docs/database.md): logical replication and some restores write with this setting."""
     await shop.admin.execute("SET session_replication_role = replica")
     assert await shop.hear("INSERT INTO orders VALUES (1)", "TRUNCATE orders CASCADE", writer=shop.admin) == []
     await shop.admin.execute("SET session_replication_role = origin")
