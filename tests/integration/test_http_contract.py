@@ -1,4 +1,7 @@
-"""The HTTP contract with the application, against a real HTTP server: the table of DESIGN.md line by line."""
+"""The HTTP contract with the application, against a real HTTP server.
+
+The table of docs/http-contract.md (`tests/answers.py`) line by line.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from tests.answers import ACCEPTED, NOT_ACCEPTED, TROUBLE
 from tests.application import Close, Hang, Say
 from tests.carrying import carrying
 from tests.notification import channel
@@ -17,9 +21,6 @@ from notifychannel_sidecar.hints import Mode, Reason
 
 TOKEN = "s3cret"  # noqa: S105 - of no application
 QUICK = channel(window=0.0, timeout=20.0)
-ACCEPTED = [200, 201, 202, 204, 299]
-NOT_ACCEPTED = [300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 410, 422, 500, 501, 505, 599]
-TROUBLE = [429, 502, 503, 504]
 
 
 async def test_a_hint_is_posted_as_the_contract_says_and_with_the_token():
@@ -70,10 +71,10 @@ async def test_a_resync_has_no_hints_and_says_since_when_and_in_which_mode():
     assert (parts.answers[0].reason, parts.answers[0].hints) == (Reason.RECONNECT, 0)
 
 
-@pytest.mark.parametrize("status", ACCEPTED)
-async def test_any_2xx_acknowledges_and_is_not_sent_again(status):
+@pytest.mark.parametrize("behaviour", ACCEPTED, ids=repr)
+async def test_any_2xx_acknowledges_and_is_not_sent_again(behaviour):
     async with carrying(QUICK) as parts:
-        parts.app.then(Say(status=status))
+        parts.app.then(behaviour)
         parts.put(1, 2)
         assert len((await parts.app.next_post()).keys) == 2
         parts.put(99)
@@ -118,11 +119,11 @@ def wants_order_2_twice(body) -> Say:
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("status", NOT_ACCEPTED)
-async def test_any_other_answer_to_a_batch_sends_its_hints_one_by_one_and_counts_no_attempt(status):
+@pytest.mark.parametrize("behaviour", NOT_ACCEPTED, ids=repr)
+async def test_any_other_answer_to_a_batch_sends_its_hints_one_by_one_and_counts_no_attempt(behaviour):
     """Mutant: `alone=False` in Box.retry."""
     async with carrying(QUICK) as parts:
-        parts.app.then(Say(status=status, headers={"Location": f"http://127.0.0.1:{parts.app.port}/elsewhere"}))
+        parts.app.then(behaviour)
         parts.put(1, 2, 3)
         await parts.app.until(lambda posts: len(posts) == 4)
         await parts.until_answers(lambda answers: len(answers) == 4)
@@ -136,21 +137,21 @@ async def test_any_other_answer_to_a_batch_sends_its_hints_one_by_one_and_counts
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("status", NOT_ACCEPTED)
-async def test_any_other_answer_to_a_single_hint_is_an_attempt_and_redirects_are_not_followed(status):
+@pytest.mark.parametrize("behaviour", NOT_ACCEPTED, ids=repr)
+async def test_any_other_answer_to_a_single_hint_is_an_attempt_and_redirects_are_not_followed(behaviour):
     """Mutant: `allow_redirects=True` in Endpoint._post_once."""
     async with carrying(QUICK) as parts:
-        parts.app.then(Say(status=status, headers={"Location": f"http://127.0.0.1:{parts.app.port}/elsewhere"}))
+        parts.app.then(behaviour)
         parts.put(1)
         await parts.until_answers(bool)
-        assert parts.deliverer.delivering("orders") == (False, f"the application answers {status}")
+        assert parts.deliverer.delivering("orders") == (False, f"the application answers {behaviour.status}")
         first, second = await parts.app.next_post(), await parts.app.next_post()
         await parts.until_answers(lambda answers: len(answers) == 2)
         assert parts.deliverer.delivering("orders")[0]
     assert [post.path for post in parts.app.posts] == ["/hints", "/hints"]
     assert (second.hint["id"], second.hint["attempt"]) == (first.hint["id"], 2)
     assert second.at - first.at >= 0.9
-    assert (parts.answers[0].outcome, parts.answers[0].status) == (Outcome.FAILED, status)
+    assert (parts.answers[0].outcome, parts.answers[0].status) == (Outcome.FAILED, behaviour.status)
 
 
 @pytest.mark.looptime
@@ -164,11 +165,7 @@ async def test_a_resync_that_is_not_accepted_comes_again(status):
     assert second.at - first.at >= 0.9
 
 
-@pytest.mark.parametrize(
-    "behaviour",
-    [*(Say(status=status) for status in TROUBLE), Close(), Close(reset=True), Close(within_body=True)],
-    ids=repr,
-)
+@pytest.mark.parametrize("behaviour", TROUBLE, ids=repr)
 async def test_trouble_puts_all_back_unchanged_and_one_trial_goes_through(behaviour):
     """Mutant: `inbox.retry` for TROUBLE in Courier._settle; or a Breaker that never opens."""
     async with carrying(replace(QUICK, max_hints=1)) as parts:

@@ -49,7 +49,7 @@ def test_fifty_changes_in_a_second_within_a_window_of_half_a_second_are_one_hint
 
 
 def test_a_key_that_never_rests_is_due_max_delay_after_its_first_change():
-    """Mutant: drop `settled = latest` in Schedule.due."""
+    """Mutant: no `min(settled, latest)` in Schedule.due."""
     inbox = inbox_with(channel(window=0.5, max_delay=2.0))
     taken_at = []
     for tick in range(100):

@@ -6,6 +6,8 @@ import json
 
 from tests.notification import channel, inbox_with, keys, payload
 
+from notifychannel_sidecar.inbox import Inbox
+
 
 def test_an_id_is_the_same_over_retries_and_new_after_a_change():
     """Mutant: `if last is not None: return last` in Versions._sending."""
@@ -28,12 +30,12 @@ def test_an_id_is_the_same_over_retries_and_new_after_a_change():
 def test_ids_differ_between_keys_channels_and_starts_of_the_sidecar():
     ids = set()
     for _ in range(2):
-        inbox = inbox_with(channel(), channel(name="other"))
-        inbox._boxes["orders"]._versions._salt  # noqa: B018
+        inbox = Inbox(budget=10, on_due=lambda _: None)
+        inbox.configure([channel(), channel(name="other")], 0.0)
         for name in ("orders", "other"):
             inbox.put(name, payload(1, 2), 0.0)
             ids |= {hint.id for hint in inbox.take(name, 1.0).hints}
-    assert len(ids) == 4
+    assert len(ids) == 8
 
 
 def test_a_single_hint_that_fails_waits_with_growing_backoff_for_ever():
@@ -84,6 +86,7 @@ def test_a_batch_that_is_not_accepted_is_sent_one_by_one_without_an_attempt():
 
 
 def test_put_back_in_trouble_a_batch_stays_a_batch_and_goes_on_merging():
+    """Mutant: no `newer.absorb(entry)` in Pending.put_back."""
     inbox = inbox_with()
     inbox.put("orders", payload(1, 2), 0.0)
     batch = inbox.take("orders", 1.0)
