@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from notifychannel_operator import blocker, inventory, names, statements, triggers
+from notifychannel_operator import blocker, inventory, names, removal, statements, triggers
 from notifychannel_operator import observe as catalog
-from notifychannel_operator import plan as planning
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.objects import Existing, Facts
 from notifychannel_operator.quote import ident
@@ -114,7 +113,7 @@ async def observe_removal(connection: Connection, owners: Collection[names.Owner
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server, schema = await _server(connection, role)
         functions = await inventory.functions(connection)
-    return planning.removal(Existing(server=server, schema=schema, functions=functions), owners)
+    return removal.of(Existing(server=server, schema=schema, functions=functions), owners)
 
 
 async def remove(connection: Connection, owner: names.Owner) -> Result:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import comparison, grants, names, refusals, statements, triggers
+from notifychannel_operator import comparison, grants, names, refusals, removal, statements, triggers
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.step import Kind, Plan, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from notifychannel_operator.comparison import Comparison
-    from notifychannel_operator.objects import Existing, Facts, Function
+    from notifychannel_operator.objects import Facts, Function
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.triggers import WantedFunction, WantedTrigger
 
@@ -59,35 +59,7 @@ def plan(wanted: Sequence[WantedFunction], facts: Facts, *, refused: frozenset[t
         if (one.schema, one.table) not in refused:
             made = _function(made, one, facts)
     kept = {one.name for one in wanted} | {names.function(facts.owner, *table) for table in refused}
-    return made.with_more(steps=[_drop(it) for it in ours(facts) if it.name not in kept])
-
-
-def removal(facts: Existing, owners: Collection[names.Owner]) -> Plan:
-    """The steps that leave nothing of these owners, and nothing shared behind the last owner.
-
-    What a person has granted rights on stays: dropping it would drop those rights.
-    """
-    mine = [it for it in facts.functions.values() if it.marker is not None and it.marker.owner in owners]
-    made = Plan(
-        installer=facts.installer,
-        steps=tuple(_drop(it) for it in mine),
-        problems=tuple(refusals.of_schema(facts)) if mine else (),
-    )
-    left = [it for it in facts.functions.values() if it not in mine and it.name != "skipped"]
-    if facts.schema is None or not facts.schema.may_become_owner or left:
-        return made
-    counter = facts.functions.get("skipped")
-    if facts.schema.is_granted or (counter and counter.is_granted):
-        note = (
-            f"the schema {SCHEMA} stays, for somebody granted rights on it; to drop it: DROP SCHEMA {SCHEMA} CASCADE;"
-        )
-        return made.with_more(notes=[note])
-    drop_schema = facts.schema.is_made_by_us and not facts.schema.others
-    if not (facts.schema.has_counter or counter or drop_schema):
-        return made
-    what = statements.drop_shared(with_schema=drop_schema)
-    sentence = "drop what all channels shared"
-    return made.with_more(steps=[Step(kind=Kind.REMOVE, sentence=sentence, statements=what, is_last=True)])
+    return made.with_more(steps=[removal.drop(it) for it in ours(facts) if it.name not in kept])
 
 
 def ours(facts: Facts) -> tuple[Function, ...]:
@@ -218,16 +190,3 @@ def _touched(trigger: WantedTrigger, facts: Facts) -> tuple[int, ...]:
     oid = trigger.relation.oid
     tables = [it for it in facts.tables.values() if trigger.by_row and it.relation.oid == oid]
     return (oid, *(part.relation.oid for table in tables for part in table.partitions))
-
-
-def _drop(function: Function) -> Step:
-    where = ", ".join(dict.fromkeys(it.relation.label for it in function.triggers if not it.is_clone))
-    return Step(
-        kind=Kind.REMOVE,
-        sentence=f"drop {SCHEMA}.{function.name}" + (f" and its triggers on {where}" if where else ""),
-        statements=(statements.drop(function.name),),
-        function=function.name,
-        seen=function,
-        relations=tuple(dict.fromkeys(it.relation.oid for it in function.triggers)),
-        is_exclusive=True,
-    )

@@ -11,7 +11,7 @@ from tests.premises import OWNER, build, channel, source
 from notifychannel_cli.exits import UnreachableError
 from notifychannel_cli.identity import connected
 from notifychannel_operator import database as edge
-from notifychannel_operator import plan
+from notifychannel_operator import plan, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import pg_channel
 from notifychannel_operator.spec import KeyPart, Lookup
@@ -198,3 +198,27 @@ async def test_a_role_that_is_not_there_is_named(site):
         await edge.observe(site.admin, wanted(), OWNER, role="nobody2")
     facts = await edge.observe(site.admin, wanted(), OWNER, role=site.installer, listener="nobody3")
     assert any('CREATE ROLE "nobody3" LOGIN;' in it for it in plan.of(wanted(), facts).problems)
+
+
+async def test_the_schema_file_can_be_run_by_psql_as_often_as_one_likes(site):
+    """Its header says who runs it: an installer that may create the schema, or for whom a DBA has made it."""
+    await site.admin.execute(f'GRANT CONNECT, CREATE ON DATABASE "{site.database.name}" TO "{site.installer}"')
+    for _ in range(2):
+        site.psql(sqlfile.read("010_schema.sql"), role=site.installer)
+    await site.admin.execute(f'REVOKE CREATE ON DATABASE "{site.database.name}" FROM "{site.installer}"')
+    before = site.dump()
+    site.psql(sqlfile.read("010_schema.sql"), role=site.installer)
+    assert site.dump() == before
+
+
+async def test_the_counter_counts_and_starts_again_after_the_largest_number(site):
+    """A sequence that is not CYCLE raises at its end; last_value alone can't tell 0 from 1."""
+    await site.install(wanted())
+    counted = []
+    for _ in range(2):
+        counted.append(await site.admin.fetchval("SELECT notifychannel.skipped()"))
+        await site.admin.execute("SELECT nextval('notifychannel.skips')")
+    await site.admin.execute("SELECT setval('notifychannel.skips', 9223372036854775807)")
+    await site.admin.execute("SELECT nextval('notifychannel.skips')")
+    counted.append(await site.admin.fetchval("SELECT notifychannel.skipped()"))
+    assert counted == [0, 1, 1]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.premises import OTHER, OWNER, channel, source
 
-from notifychannel_operator import comparison, names, plan, refusals, statements, triggers
+from notifychannel_operator import comparison, names, plan, refusals, removal, statements, triggers
 from notifychannel_operator.catalog import Column, Kind, Partition, Relation, Table, Type
 from notifychannel_operator.marker import Marker
 from notifychannel_operator.objects import Facts, Firing, Function, Schema, Server, Shape, Trigger
@@ -147,32 +147,32 @@ def test_a_function_of_another_owner_is_in_no_step():
     assert [step.function for step in plan.of(channel(source()), there).steps] == [
         names.function(OWNER, "public", "orders")
     ]
-    assert plan.removal(there, [OWNER]).steps == ()
+    assert removal.of(there, [OWNER]).steps == ()
 
 
 def test_the_last_owners_removal_takes_what_is_shared_and_another_owners_does_not():
     there = installed()
-    assert [step.is_last for step in plan.removal(there, [OWNER]).steps] == [False, True]
+    assert [step.is_last for step in removal.of(there, [OWNER]).steps] == [False, True]
     stranger = replace(there.functions[names.function(OWNER, "public", "orders")], name="other", marker=None)
     shared = replace(there, functions={**there.functions, "other": stranger})
-    assert [step.is_last for step in plan.removal(shared, [OWNER]).steps] == [False]
+    assert [step.is_last for step in removal.of(shared, [OWNER]).steps] == [False]
 
 
 def test_a_removal_by_a_role_that_owns_nothing_here_is_a_problem():
     foreign = replace(SCHEMA, owner="somebody", may_become_owner=False)
-    made = plan.removal(replace(installed(), schema=foreign), [OWNER])
+    made = removal.of(replace(installed(), schema=foreign), [OWNER])
     assert "the schema notifychannel belongs to somebody" in made.problems[0]
 
 
 def test_what_somebody_granted_rights_on_stays_and_is_named():
     there = installed()
-    made = plan.removal(replace(there, schema=replace(SCHEMA, is_granted=True)), [OWNER])
+    made = removal.of(replace(there, schema=replace(SCHEMA, is_granted=True)), [OWNER])
     assert [step.is_last for step in made.steps] == [False]
     assert "DROP SCHEMA notifychannel CASCADE;" in made.notes[0]
 
 
 def test_a_schema_with_somebody_elses_table_is_not_dropped():
-    made = plan.removal(replace(installed(), schema=replace(SCHEMA, others=("mine",))), [OWNER])
+    made = removal.of(replace(installed(), schema=replace(SCHEMA, others=("mine",))), [OWNER])
     assert not any("DROP SCHEMA" in statement for step in made.steps for statement in step.statements)
 
 
