@@ -7,6 +7,7 @@ Durations are seconds.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import MISSING, asdict, dataclass
 from dataclasses import fields as dataclass_fields
@@ -62,6 +63,13 @@ class Config:
     """pg_control_system().system_identifier, decimal; None where nobody has looked."""
     dbname: str | None = None
     channels: tuple[ChannelConfig, ...] = ()
+
+    @property
+    def session_prefix(self) -> str:
+        """What the names (application_name) of this group's proven listeners begin with: by it they are counted."""
+        parts = (self.installation, self.namespace, self.group)
+        joined = "".join(f"{len(part)}:{part}" for part in parts)
+        return f"nch/{hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()[:8]}/"
 
 
 def load(path: Path) -> Config:

@@ -5,7 +5,6 @@ Pure. Refuses to print itself: the way to the database holds a password.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +53,6 @@ class Target:
     @property
     def session_name(self) -> str:
         """`nch/<8 hex of installation, namespace, group>/<tail of the pod's name>`."""
-        parts = self.config.installation, self.config.namespace, self.config.group
-        joined = "".join(f"{len(part)}:{part}" for part in parts)
-        start = f"nch/{hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()[:8]}/"
+        start = self.config.session_prefix
         room = MAX_NAME_BYTES - len(start)
         return start + self.pod.encode()[-room:].decode(errors="ignore")

@@ -105,6 +105,28 @@ async def test_a_standby_is_named_and_heard_after_its_promotion(own_server):
             await admin.close()
 
 
+async def test_of_several_hosts_the_primary_is_found_and_after_a_failover_the_new_one(own_server):
+    with standby(own_server) as replica:
+        hosts = f"127.0.0.1:{replica.port},127.0.0.1:{own_server.port}"
+        dsn = f"postgresql://postgres:{own_server.password}@{hosts}/postgres?target_session_attrs="
+        async with Listening(target=target(dsn + "primary")) as listening:
+            await listening.listens()
+            assert listening.seen == ["CONNECTING", "LISTENING"]
+            own_server.stop("immediate")
+            count = await listening.says("Unreachable")
+            admin = await asyncpg.connect(replica.dsn())
+            await admin.execute("SELECT pg_promote()")
+            await admin.close()
+            await listening.listens_after(count)
+
+
+async def test_a_unix_socket_does_as_well(database):
+    server = database.server
+    dsn = f"postgresql:///{database.name}?host={server.directory}&port={server.port}&user=postgres"
+    async with Listening(target=target(dsn)) as listening:
+        await listening.listens()
+
+
 async def test_the_same_address_with_another_history_is_resynced_without_a_since(own_server):
     """Mutant: `_recognise` does not forget: rows that the new primary never got would be vouched for."""
     with standby(own_server) as replica:

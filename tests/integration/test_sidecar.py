@@ -144,7 +144,7 @@ async def test_while_the_database_is_away_polls_go_on_and_say_so(application):
 
 
 async def test_a_reload_amid_traffic_loses_no_key(database, application):
-    """Mutant: `_on_change` aims the listener before it configures the inbox, or configure drops what is pending."""
+    """Mutant: `_on_change` configures the inbox anew, from nothing: keys that wait for their window are dropped."""
     admin = await database.connect()
     keys = [f"k{number}" for number in range(1500)]
     async with SidecarProcess(config=config(orders(application)), uri=database.dsn()) as sidecar:
