@@ -94,10 +94,11 @@ class Site:
     async def step(self, wanted: Channel, owner: names.Owner = OWNER) -> Any:
         """One pass that has to succeed and to leave nothing to do."""
         made = await self.plan(wanted, owner)
-        assert made.problems == ()
+        assert made.problems == (), made.problems
         result = await edge.apply(await self.session(), made)
         assert result.is_complete, result
-        assert (await self.plan(wanted, owner)).steps == ()
+        again = await self.plan(wanted, owner)
+        assert again.steps == (), again.steps
         return result
 
     async def triggers(self) -> list[tuple[str, str]]:
