@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from notifychannel_operator import marker, sqlfile
+from notifychannel_operator import keys, marker, sqlfile
 from notifychannel_operator.catalog import Relation
 from notifychannel_operator.objects import Firing, Function, Listener, Schema, Server, Trigger, When, shape
 from notifychannel_operator.quote import literal
@@ -117,8 +117,13 @@ async def listener(connection: Connection, role: str) -> Listener:
 
 
 async def uncastable(connection: Connection, values: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-    """A sentence for each of (where, SQL of the type, value) that PostgreSQL does not take as that type."""
+    """A sentence for each of (where, SQL of the type, value) that PostgreSQL does not take as that type.
+
+    Read under the settings that are pinned in trigger functions, which stay until the caller's transaction ends.
+    """
     refused = []
+    for name, pinned in keys.ALL_PINS:
+        await connection.execute("SELECT pg_catalog.set_config($1, $2, true)", name, pinned)
     for where, type_sql, value in values:
         try:
             async with connection.transaction():

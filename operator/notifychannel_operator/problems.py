@@ -62,9 +62,9 @@ def compared(wanted: Condition, source: Source, tables: Tables) -> tuple[bool, C
     for part in source.key:
         if part.lookup is not None and part.name == wanted.column:
             found = tables.get((part.lookup.schema, part.lookup.table))
-            return True, found and found.column(part.lookup.column)
+            return True, found.column(part.lookup.column) if found else None
     table = tables.get((source.schema, source.table))
-    return False, table and table.column(wanted.column)
+    return False, table.column(wanted.column) if table else None
 
 
 def _column(name: str, column: Column | None, where: str) -> Iterator[str]:

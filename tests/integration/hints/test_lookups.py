@@ -97,7 +97,7 @@ async def test_a_locked_lookup_table_makes_a_resync_and_not_a_wait(shop):
 
 
 async def test_a_bulk_statement_does_not_spoil_the_plan_of_the_next_single_row(shop):
-    """The subquery goes through the index whatever was planned first. Mutant: a LEFT JOIN instead, which hashes."""
+    """The subquery goes through the index whatever was planned first. A LEFT JOIN would hash the table."""
     await shop.admin.execute("INSERT INTO tenants SELECT n, 'r' FROM generate_series(10, 50000) AS n; ANALYZE tenants")
     await shop.install(orders(rule(Event.INSERT)))
     await shop.hear("INSERT INTO orders SELECT n, n FROM generate_series(10, 3000) AS n")
