@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from notifychannel_sidecar.budget import cost
 from notifychannel_sidecar.entry import Entry
 from notifychannel_sidecar.hints import microseconds
 from notifychannel_sidecar.schedule import Schedule
@@ -40,10 +41,10 @@ class Pending:
 
     def add(self, key: str, letter: str, at: str, now: float) -> float:
         """A key that is not pending yet; answers when it is due, infinite while an answer has to come first."""
-        self._budget.used += 1
+        self._budget.used += cost(key)
         not_before = -math.inf
         if self._remembered and (rested_at := self._remembered.pop(key, None)) is not None:
-            self._budget.used -= 1
+            self._budget.used -= cost(key)
             not_before = rested_at
         entry = self.entries[key] = Entry(key, letter, at, now, not_before)
         return math.inf if key in self.in_flight else self._schedule.add(entry)
@@ -65,7 +66,7 @@ class Pending:
         if self.in_flight.get(entry.key) is entry:
             newer = self._land(entry)
             if newer is None:
-                self._budget.used += 1
+                self._budget.used += cost(entry.key)
                 newer = self.entries[entry.key] = entry
             else:
                 newer.absorb(entry)
@@ -79,25 +80,25 @@ class Pending:
                 newer.not_before = max(newer.not_before, rested_at)
                 self._schedule.add(newer)
             elif not math.isinf(rested_at):
-                self._budget.used += 1
+                self._budget.used += cost(entry.key)
                 self._remembered[entry.key] = rested_at
 
     def drop(self) -> tuple[int | None, ...]:
         """Forget all that is pending (not what is in flight); answers their first statement times, None: unknown."""
         firsts = tuple({entry.first_at for entry in self.entries.values()})
-        self._budget.used -= len(self.entries)
+        self._budget.used -= sum(map(cost, self.entries))
         self.entries.clear()
         self._schedule.clear()
         return tuple(microseconds(first) for first in firsts)
 
     def drop_remembered(self) -> None:
         """Deliver again earlier than minInterval says rather than lose keys."""
-        self._budget.used -= len(self._remembered)
+        self._budget.used -= sum(map(cost, self._remembered))
         self._remembered.clear()
 
     def drop_in_flight(self) -> None:
         """The answers will not come."""
-        self._budget.used -= len(self.in_flight)
+        self._budget.used -= sum(map(cost, self.in_flight))
         self.in_flight.clear()
 
     def hurry(self, now: float) -> None:
@@ -112,10 +113,13 @@ class Pending:
 
     def _land(self, entry: Entry) -> Entry | None:
         del self.in_flight[entry.key]
-        self._budget.used -= 1
+        self._budget.used -= cost(entry.key)
         return self.entries.get(entry.key)
 
     def _expire(self, now: float) -> None:
-        while self._remembered and next(iter(self._remembered.values())) <= now:
-            del self._remembered[next(iter(self._remembered))]
-            self._budget.used -= 1
+        while self._remembered:
+            key, rested_at = next(iter(self._remembered.items()))
+            if rested_at > now:
+                return
+            del self._remembered[key]
+            self._budget.used -= cost(key)

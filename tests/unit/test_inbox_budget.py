@@ -68,3 +68,13 @@ def test_a_key_held_costs_less_than_a_kilobyte():
     finally:
         tracemalloc.stop()
     assert peak_bytes < 10_000 * 600
+
+
+def test_long_texts_of_others_count_for_their_length():
+    """Mutant: `return 1` in budget.cost: 100,000 keys of 8,000 bytes would be the end of the pod."""
+    inbox = inbox_with(channel(format="Text", key=("payload",), window=0.0), budget=100)
+    for number in range(4):
+        inbox.put("orders", f"{number}" * 7999, 0.0)
+    assert inbox.counts("orders").overflows == 1
+    inbox.acknowledge(inbox.take("orders", 2.0), 2.0)
+    assert inbox._budget.used == 0
