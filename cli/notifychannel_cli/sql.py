@@ -7,12 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+import asyncpg
 import click
 
 from notifychannel_cli import manifests
 from notifychannel_cli.console import complaints, print_problems, problems
-from notifychannel_cli.exits import Exit
-from notifychannel_cli.identity import connected
+from notifychannel_cli.exits import Exit, UnreachableError
+from notifychannel_cli.identity import connected, reason
 from notifychannel_operator import database, grants, observe, plan, script, triggers
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import Owner
@@ -81,6 +82,8 @@ def command(
     except PlanError as error:
         print_problems(error.problems)
         sys.exit(Exit.WRONG)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # lost while it was looked at
+        raise UnreachableError(reason(error)) from None
     _print(plans, as_json=as_json)
 
 

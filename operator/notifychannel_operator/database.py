@@ -98,7 +98,8 @@ async def observe(
 async def apply(connection: Connection, plan: Plan) -> Result:
     """Take the steps, each in a transaction of its own; what gives up, fails or is stale does not stop the others.
 
-    Raises OSError or asyncpg.PostgresConnectionError when the connection breaks; nothing is half done then.
+    Raises OSError, asyncpg.PostgresError or asyncpg.InterfaceError when the connection breaks; no step is half done
+    then.
     """
     result = Result()
     for step in plan.steps:
@@ -140,9 +141,9 @@ async def _take(connection: Connection, step: Step, installer: str, before: Resu
     except asyncpg.LockNotAvailableError:
         gave_up = GaveUp(step=step, blockers=await blocker.find(connection, step))
         return replace(before, gave_up=(*before.gave_up, gave_up))
-    except asyncpg.PostgresConnectionError:
-        raise
     except asyncpg.PostgresError as error:
+        if connection.is_closed():
+            raise
         failed = f"{step.sentence}: PostgreSQL refused ({error.sqlstate}): {error.args[0]}"
         return replace(before, failed=(*before.failed, failed))
     return replace(before, done=(*before.done, step))

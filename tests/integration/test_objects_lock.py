@@ -198,3 +198,17 @@ async def test_a_prepared_transaction_that_holds_the_lock_is_named_as_one():
             assert "a prepared transaction (see pg_prepared_xacts" in str(result.gave_up[0])
         finally:
             await admin.close()
+
+
+async def test_a_pass_whose_connection_is_lost_says_so_and_leaves_nothing_half_done(site):
+    """Mutant: `_take` catching InterfaceError too: a dead server looks like a step that PostgreSQL refused."""
+    await site.grant(EVERYTHING)
+    before = site.dump()
+    holder = await long_transaction(site, "UPDATE orders SET status = 'x'")
+    async with asyncio.timeout(PATIENCE_S):
+        passing = await caught_waiting(site, await site.plan(EVERYTHING))
+        await site.admin.execute("SELECT pg_terminate_backend($1)", (await site.session()).get_server_pid())
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await passing
+    await holder.execute("COMMIT")
+    assert site.dump() == before
