@@ -159,7 +159,7 @@ async def test_an_altered_trigger_is_made_as_it_was(site):
 
 
 async def test_a_disabled_trigger_is_reported_with_the_command_and_left_alone(site):
-    """Mutant: `silent` skipping DISABLED, or `CREATE OR REPLACE TRIGGER` in the template."""
+    """Mutant: `comparison.silent` skipping DISABLED."""
     await site.install(channel(source()))
     name = (await trigger_names(site))[0]
     await site.app.execute(f'ALTER TABLE public.orders DISABLE TRIGGER "{name}"')
