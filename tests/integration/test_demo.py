@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.process import notifychannel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 pytestmark = pytest.mark.slow
 
@@ -51,14 +54,19 @@ async def test_ctrl_c_in_the_middle_leaves_no_process_and_no_folder():
     async with notifychannel("demo") as demo:
         await demo.line("It listens")
         pids = demo.children("")
-        folders = [Path(word) for pid in demo.children("postgres") for word in _words(pid) if "notifychannel-pg-" in word]
+        folders = _data_folders(demo.children("postgres"))
         assert pids
         assert folders
         demo.interrupt()
         assert await demo.ends() == 130
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-    assert not [folder for folder in folders if folder.exists()]
+    assert _existing(f"/proc/{pid}" for pid in pids) == []
+    assert _existing(folders) == []
 
 
-def _words(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+def _data_folders(pids: list[int]) -> list[str]:
+    words = [word for pid in pids for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+    return [word for word in words if "notifychannel-pg-" in word]
+
+
+def _existing(paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if Path(path).exists()]

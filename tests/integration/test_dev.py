@@ -6,7 +6,6 @@ import json
 import sys
 
 import pytest
-
 from tests.process import notifychannel
 
 pytestmark = pytest.mark.slow
