@@ -83,6 +83,8 @@ def judge(reply: Reply, *, hints: int, retried: int) -> Outcome:
 
 def retry_ids(body: bytes) -> frozenset[str]:
     """The ids in `{"retry": [...]}`; none when the body is anything else, for most applications answer something."""
+    if b'"retry"' not in body:
+        return frozenset()
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -56,6 +56,7 @@ class Courier:
         self._around = surroundings
         self._breaker = breaker
         self._in_flight = 0
+        self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -75,15 +76,28 @@ class Courier:
 
     async def run(self) -> None:
         """Until cancelled, which also breaks off what is in flight."""
-        async with asyncio.TaskGroup() as posts:
-            while True:
-                now = asyncio.get_running_loop().time()
-                start_at = self._start_at(now)
-                if start_at > now:
-                    await self._wait_until(start_at)
-                elif (work := self._around.inbox.take(self._config.name, now)) is not None:
-                    self._in_flight += 1
-                    posts.create_task(self._deliver(work, trial=self._breaker.start()))
+        async with asyncio.TaskGroup() as walks:
+            for _ in range(self._around.max_in_flight):
+                walks.create_task(self._walk())
+
+    async def _walk(self) -> None:
+        """One POST after the other; only one walk at a time waits for what is due, so it starts without a detour."""
+        while True:
+            async with self._turn:
+                work = await self._next_work()
+                self._in_flight += 1
+                trial = self._breaker.start()
+            await self._deliver(work, trial=trial)
+
+    async def _next_work(self) -> Work:
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            start_at = self._start_at(now)
+            if start_at > now:
+                await self._wait_until(start_at)
+            elif (work := self._around.inbox.take(self._config.name, now)) is not None:
+                return work
 
     async def finish(self) -> None:
         """Return when nothing is due and nothing in flight, or the endpoint is in trouble. Needs `run`."""
@@ -96,7 +110,7 @@ class Courier:
         """When the next POST may start; infinite when something has to happen first. Clears what woke us."""
         self._woken.clear()
         may_start_at = self._breaker.may_start_at()
-        if self._in_flight >= self._around.max_in_flight or (self._breaker.open and self._in_flight):
+        if self._breaker.open and self._in_flight:
             return math.inf
         due = self._around.inbox.next_due(self._config.name, now)
         start_at = math.inf if due is None else max(due, may_start_at)

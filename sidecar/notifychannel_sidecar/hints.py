@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 HEADER_LENGTH = 26
 NO_RULES = "00000000"
@@ -90,7 +91,14 @@ def microseconds(at: str) -> int | None:
 
 def timestamp(at_us: int) -> str:
     """RFC 3339 in UTC with microseconds: `2026-01-01T00:00:00.000000Z`."""
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, rest_us = divmod(at_us, 1_000_000)
+    return f"{_second(seconds)}.{rest_us:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """The same for nearly all hints of a batch."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:-6]
 
 
 def parse_timestamp(text: str) -> int:

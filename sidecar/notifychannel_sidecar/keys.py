@@ -7,6 +7,7 @@ itself. Values go through as they were written: a number is never read into a fl
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import NoReturn
 
 MAX_EXACT = 2**53
@@ -69,7 +70,14 @@ def from_array(names: tuple[str, ...], array: str) -> str:
     values = elements(array)
     if len(values) != len(names):
         raise MalformedKeyError
-    return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in zip(names, values, strict=True)) + "}"
+    pairs = zip(_labels(names), values, strict=True)
+    return "{" + ", ".join([label + value for label, value in pairs]) + "}"
+
+
+@lru_cache(maxsize=64)
+def _labels(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Of each channel the same every time."""
+    return tuple(f"{json.dumps(name)}: " for name in names)
 
 
 def from_text(payload: str) -> str:

@@ -19,16 +19,12 @@ LATEST_POLL = 1.1
 
 def body(work: Work, *, mode: Mode, next_within: int | None) -> bytes:
     """One POST's JSON."""
-    since = None if work.since_us is None else timestamp(work.since_us)
-    head = {
-        "channel": work.channel,
-        "reason": work.reason.value,
-        "mode": mode.value,
-        "next_within": next_within,
-        "since": since,
-    }
-    hints = ", ".join(_hint(hint) for hint in work.hints)
-    return f'{json.dumps(head)[:-1]}, "hints": [{hints}]}}'.encode()
+    since = "null" if work.since_us is None else f'"{timestamp(work.since_us)}"'
+    hints = ", ".join([_hint(hint) for hint in work.hints])
+    return (
+        f'{{"channel": {json.dumps(work.channel)}, "reason": "{work.reason.value}", "mode": "{mode.value}",'
+        f' "next_within": {json.dumps(next_within)}, "since": {since}, "hints": [{hints}]}}'
+    ).encode()
 
 
 def next_within(config: ChannelConfig) -> int | None:
@@ -39,8 +35,9 @@ def next_within(config: ChannelConfig) -> int | None:
 
 
 def _hint(hint: Hint) -> str:
+    events = '", "'.join(hint.events)
     return (
-        f'{{"id": "{hint.id}", "key": {hint.key}, "events": {json.dumps(hint.events)}, "count": {hint.count},'
+        f'{{"id": "{hint.id}", "key": {hint.key}, "events": ["{events}"], "count": {hint.count},'
         f' "first_at": "{timestamp(hint.first_at_us)}", "last_at": "{timestamp(hint.last_at_us)}",'
         f' "attempt": {hint.attempt}}}'
     )

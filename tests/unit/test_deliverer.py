@@ -69,7 +69,7 @@ async def test_a_window_of_zero_goes_out_at_once():
 
 
 async def test_a_key_at_which_the_application_hangs_does_not_hold_the_others():
-    """Mutant: `max_in_flight=1`."""
+    """Mutant: `range(1)` in Courier.run."""
     async with carrying(channel(window=0.0, timeout=60.0)) as parts:
         parts.app.then(Hang())
         parts.put(1)
@@ -89,6 +89,7 @@ async def test_a_key_at_which_the_application_hangs_does_not_hold_the_others():
 
 
 async def test_no_more_than_max_in_flight_posts_run_at_once():
+    """Mutant: `range(9)` in Courier.run."""
     async with carrying(channel(window=0.0, max_hints=1), max_in_flight=3) as parts:
         parts.app.then(*[Hang()] * 3)
         parts.put(*range(10))
