@@ -69,25 +69,39 @@ def _compute(subject: Subject, event: Event) -> str:
             changed = [difference.rows(subject, rule) for rule in _rules(subject, event)]
             return _keys(subject, "\n                        UNION ALL\n".join(changed))
         case _:
-            return _keys(subject, _rows(subject, event))
+            first = _keys(subject, _rows(subject, event, limit=f"\nLIMIT {_max_keys(subject)} + 1"))
+            return sqlfile.fill(
+                "trigger/keys_of_many.sql",
+                first=first,
+                max_keys=_max_keys(subject),
+                all=_keys(subject, _rows(subject, event, limit="")),
+            )
+
+
+def _max_keys(subject: Subject) -> str:
+    """Without a key one row is enough, and it prints NULL: a resync."""
+    return str(subject.source.max_keys if subject.source.key else 1)
 
 
 def _keys(subject: Subject, rows: str) -> str:
     names = ", ".join(f"t.{name}" for _, name in subject.distinct(within("t")))
-    # without a key one row is enough, and it prints NULL: a resync
-    limit = subject.source.max_keys if subject.source.key else 1
     return sqlfile.fill(
-        "trigger/keys.sql", max_keys=str(limit), printed=subject.printed_distinct("d"), names=names, rows=rows
+        "trigger/keys.sql",
+        max_keys=_max_keys(subject),
+        printed=subject.printed_distinct("d"),
+        names=names,
+        rows=rows,
     )
 
 
-def _rows(subject: Subject, event: Event) -> str:
+def _rows(subject: Subject, event: Event, *, limit: str) -> str:
     transition, side = ("notifychannel_new", Row.NEW) if event is Event.INSERT else ("notifychannel_old", Row.OLD)
     return sqlfile.fill(
         "trigger/rows.sql",
         tuple=", ".join(f"{sql} AS {name}" for sql, name in subject.distinct(within("r"))),
         transition=transition,
         condition=_any(_one_side(subject, rule, side, "r") for rule in _rules(subject, event)),
+        limit=limit,
     )
 
 

@@ -5,6 +5,7 @@ DECLARE
     nch_header text := '1%{rules}U0000000000000000';
     nch_keys text[]; -- NULL: nothing to hint; empty: look at everything
     nch_key text;
+    nch_rows bigint;
     nch_payload text;
 BEGIN
     BEGIN

@@ -1,3 +1,3 @@
                         SELECT %{tuple}
                         FROM %{transition} AS r
-                        WHERE %{condition}
+                        WHERE %{condition}%{limit}

@@ -37,7 +37,7 @@ async def test_only_the_events_of_the_rules_are_hinted(shop):
 
 
 async def test_the_keys_of_one_statement_come_together_each_once(shop):
-    """Mutant: `SELECT %{names}` without DISTINCT in keys.sql."""
+    """Mutant: `GROUP BY %{names}, random()` in keys.sql."""
     await shop.install(orders(rule(Event.INSERT), keys=("tenant_id", "id")))
     [(event, keys)] = await shop.hear("INSERT INTO orders VALUES (1, 9), (2, 9), (1, 9), (1, 8)")
     assert (event, sorted(keys)) == ("insert", [[8, 1], [9, 1], [9, 2]])
@@ -63,6 +63,17 @@ async def test_exactly_max_keys_are_hinted_one_by_one_and_one_more_is_one_resync
     [(_, keys)] = await shop.hear(insert.format(50))
     assert sorted(keys) == [[n] for n in range(50)]
     assert await shop.hear(insert.format(51)) == [("insert", "resync")]
+
+
+async def test_a_key_that_comes_late_in_a_bulk_statement_is_not_missed(shop):
+    """The first max_keys + 1 rows are read first. Mutants in keys_of_many.sql: `> %{max_keys}` → `> %{max_keys} + 1`;
+    `nch_rows <`.
+    """
+    await shop.install(orders(rule(Event.INSERT), keys=("tenant_id",), max_keys=5))
+    bulk = "INSERT INTO orders SELECT n, (n > {0})::int FROM generate_series(1, {0} + 1) AS n"
+    for before in (4, 5, 6, 500):
+        [(_, keys)] = await shop.hear(bulk.format(before))
+        assert sorted(keys) == [[0], [1]], before
 
 
 async def test_many_keys_fill_few_payloads_up_to_the_last_byte(shop):

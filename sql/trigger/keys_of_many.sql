@@ -1,0 +1,5 @@
+            -- A bulk statement shows in its first rows that it has too many keys: the others need not be read.
+%{first}
+            IF nch_rows > %{max_keys} AND cardinality(nch_keys) > 0 THEN
+%{all}
+            END IF;
