@@ -55,6 +55,8 @@ class Listening:
     states: list[State] = field(default_factory=list)
     trips: list[Any] = field(default_factory=list)
     clock: tuple[float, int] | None = None
+    poison: str | None = None
+    """A payload that the sink fails at."""
     listener: Listener = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[Any] | None = None
@@ -75,6 +77,8 @@ class Listening:
             await self._task
 
     def put(self, name: str, payload: Any, now: float) -> None:
+        if payload == self.poison:
+            raise ValueError(payload)
         self.puts.append((name, payload))
         self._changed.set()
 

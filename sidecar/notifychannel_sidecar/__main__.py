@@ -12,7 +12,8 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar import log as logs
 from notifychannel_sidecar.app import Sidecar
@@ -49,6 +50,7 @@ async def _run(settings: Settings) -> None:
     sidecar = Sidecar(settings)
     running = asyncio.create_task(sidecar.run())
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_on_loop_error)
 
     def end(received: signal.Signals) -> None:
         loop.add_signal_handler(received, running.cancel)
@@ -60,6 +62,14 @@ async def _run(settings: Settings) -> None:
         loop.add_signal_handler(number, end, number)
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+def _on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log without the arguments that asyncio's own handler prints of a callback: payloads are among them."""
+    error = context.get("exception")
+    place = traceback.extract_tb(error.__traceback__)[-1:] if error else []
+    log.error("unexpected in the loop: %s at %s", type(error).__name__,
+              ", ".join(f"{frame.name}:{frame.lineno}" for frame in place) or "an unknown place")  # fmt: skip
 
 
 def _complain(sentence: str, code: int) -> int:

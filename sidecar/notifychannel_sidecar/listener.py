@@ -22,13 +22,14 @@ from notifychannel_sidecar.hints import Reason, timestamp
 from notifychannel_sidecar.roundtrip import RoundTrip, Samples, Skips
 from notifychannel_sidecar.session import Session, Timings, connection
 from notifychannel_sidecar.state import Phase, State, Why
+from notifychannel_sidecar.subscriptions import Due, Subscriptions
+from notifychannel_sidecar.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from notifychannel_sidecar.backoff import Backoff
     from notifychannel_sidecar.session import Identity
-    from notifychannel_sidecar.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +60,9 @@ class Listener:
     on_state: Callable[[State], None]
     on_round_trip: Callable[[RoundTrip], None] = lambda _: None
     timings: Timings = field(default_factory=Timings)
-    spread: Callable[[float, float], float] = random.uniform
-    """Picks the delay of a resync after a reconnection between 0 and the channel's `resync_spread`."""
+    subscriptions: Subscriptions = field(default_factory=lambda: Subscriptions(spread=random.uniform))
     _target: Target | Why = Why.NOT_CONFIGURED
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _heard_of: dict[str, str] = field(default_factory=dict)
-    """Channels that were subscribed to in this process → their PostgreSQL channel then."""
     _identity: Identity | None = None
     _whole_us: int | None = None
     _skips: Skips = field(default_factory=Skips)
@@ -78,6 +76,8 @@ class Listener:
         if target != self._target:
             self._target = target
             self._news.set()
+            if isinstance(target, Target):
+                self.subscriptions.keep(target.config.channels)
 
     async def run(self) -> NoReturn:
         """Listen for ever; raises only what is a bug."""
@@ -145,7 +145,8 @@ class Listener:
         self._proven_s = time.monotonic()
         missed_since_us = self._whole_us
         self._learn(trip)
-        self._resync_all(target, since_us=missed_since_us)
+        for due in self.subscriptions.connected(target.config.channels, since_us=missed_since_us):
+            self._resync(due)
         self._say(Phase.LISTENING)
         log.info("listening to %d channels; the next round trip is in %.0f s", len(target.config.channels),
                  self.timings.round_trip_interval_s)  # fmt: skip
@@ -165,7 +166,7 @@ class Listener:
         if self._learn(trip):
             for channel in target.config.channels:
                 if channel.sources:
-                    self._resync(channel.name, Reason.SKIPPED, since_us=self._skips.since_us)
+                    self._resync(Due(name=channel.name, reason=Reason.SKIPPED, since_us=self._skips.since_us))
 
     async def _follow(self, session: Session, old: Target) -> Target:
         """Take a changed target over into the living session, or leave it; nothing is missed in between."""
@@ -176,34 +177,24 @@ class Listener:
         await session.listen(new.channels, self._on_notification)
         self._names = new.names
         await session.unlisten(old.channels - new.channels)
-        self._resync_changed(new, since_us=self._whole_us)
+        for due in self.subscriptions.changed(new.config.channels, since_us=self._whole_us):
+            self._resync(due)
         return new
 
     def _on_notification(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         now = asyncio.get_running_loop().time()
         for name in self._names.get(channel, ()):
-            self.sink.put(name, payload, now)  # type: ignore[arg-type]
+            try:
+                self.sink.put(name, payload, now)  # type: ignore[arg-type]
+            except Exception as error:  # noqa: BLE001 - anyone may NOTIFY anything: it must not end or deafen us
+                kind = type(error).__name__  # and no traceback, which could quote the payload
+                log.warning("channel %s: a notification could not be taken (%s); asking for a resync", name, kind)
+                self._resync(Due(name=name, reason=Reason.BULK, since_us=self._whole_us))
 
-    def _resync_all(self, target: Target, *, since_us: int | None) -> None:
-        for channel in target.config.channels:
-            if self._heard_of.get(channel.name) == channel.pg_channel:
-                delay_s = self.spread(0.0, channel.resync_spread)
-                self._resync(channel.name, Reason.RECONNECT, since_us=since_us, delay_s=delay_s)
-        self._resync_changed(target, since_us=since_us)
-
-    def _resync_changed(self, target: Target, *, since_us: int | None) -> None:
-        """Channels that this process has not heard of yet, or that changed what they listen to."""
-        for channel in target.config.channels:
-            known = self._heard_of.get(channel.name)
-            if known is None:
-                self._resync(channel.name, Reason.START, since_us=None)
-            elif known != channel.pg_channel:
-                self._resync(channel.name, Reason.RULES, since_us=since_us)
-        self._heard_of = {channel.name: channel.pg_channel for channel in target.config.channels}
-
-    def _resync(self, name: str, reason: Reason, *, since_us: int | None, delay_s: float = 0.0) -> None:
-        since = None if since_us is None else timestamp(since_us)
-        self.sink.resync(name, reason, asyncio.get_running_loop().time(), since=since, delay=delay_s)
+    def _resync(self, due: Due) -> None:
+        since = None if due.since_us is None else timestamp(due.since_us)
+        now = asyncio.get_running_loop().time()
+        self.sink.resync(due.name, due.reason, now, since=since, delay=due.delay_s)
 
     def _learn(self, trip: RoundTrip) -> bool:
         """Take in a round trip; whether something was skipped that nobody has been asked to look at since."""

@@ -53,6 +53,18 @@ async def test_channels_that_share_a_postgresql_channel_both_hear_it(database):
         assert sorted(listening.puts) == [("one", "x"), ("two", "x")]
 
 
+async def test_a_notification_that_cannot_be_taken_is_a_resync_and_is_not_logged(database, caplog):
+    """Mutant: no except in `_on_notification`: the hint is lost, and asyncio logs the payload."""
+    admin = await database.connect()
+    async with Listening(target=target(database.dsn()), poison="key-of-a-customer") as listening:
+        await listening.listens()
+        await admin.execute("NOTIFY orders, 'key-of-a-customer'")
+        await admin.execute("NOTIFY orders, 'next'")
+        await listening.until(lambda: ("orders", "next") in listening.puts)
+        assert [one["reason"] for one in listening.resyncs] == ["start", "bulk"]
+    assert "key-of-a-customer" not in caplog.text
+
+
 async def test_a_proven_session_is_named_so_that_every_role_can_count_it(database):
     """Mutant: the pod's head instead of its tail: the part that tells pods apart is cut off."""
     other = await database.connect(await database.role("anybody"))

@@ -12,6 +12,8 @@ from tests.application import Application, Hang, Say
 from tests.listening import channel, config
 from tests.sidecar import SidecarProcess
 
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = $1"
+
 
 @pytest.fixture
 async def application():
@@ -146,29 +148,31 @@ async def test_while_the_database_is_away_polls_go_on_and_say_so(application):
 async def test_a_reload_amid_traffic_loses_no_key(database, application):
     """Mutant: `_on_change` configures the inbox anew, from nothing: keys that wait for their window are dropped."""
     admin = await database.connect()
-    keys = [f"k{number}" for number in range(1500)]
+    written = []
+    enough = asyncio.Event()
+
+    async def write() -> None:
+        while not enough.is_set():
+            await admin.execute(f"NOTIFY orders, 'k{len(written)}'")
+            written.append(f"k{len(written)}")
+            await asyncio.sleep(0.001)
+
     async with SidecarProcess(config=config(orders(application)), uri=database.dsn()) as sidecar:
         await sidecar.listens()
         await application.next_post()
-
-        async def write() -> None:
-            for key in keys:
-                await admin.execute(f"NOTIFY orders, '{key}'")
-
         writing = asyncio.create_task(write())
-        turn = 0
-        while turn < 3 or not writing.done():
-            before = len(sidecar.logged)
-            turn += 1
-            sidecar.configure(
-                config(orders(application, window=0.01 * turn), channel(f"more{turn}", port=application.port))
-            )
+        for turn in range(3):
+            before, count = len(sidecar.logged), len(written)
+            more = text_channel(f"more{turn}", application)
+            sidecar.configure(config(orders(application, window=0.3 + 0.01 * turn), more))
             await sidecar.logs("is in force", after=before)
+            assert len(written) > count
+        enough.set()
         await writing
-        await application.until(lambda posts: set(keys) <= set(payloads(posts)))
-        assert [post.body["reason"] for post in application.posts if post.body["channel"] == "orders"].count(
-            "start"
-        ) == 1
+        await application.until(lambda posts: set(written) <= set(payloads(posts)))
+        ours = [post.body["reason"] for post in application.posts if post.body["channel"] == "orders"]
+        assert ours.count("start") == 1
+        assert set(ours) == {"start", "change"}
 
 
 async def test_sigusr1_delivers_what_is_pending_and_stays_and_sigterm_then_ends_at_once(database, application):
@@ -186,8 +190,9 @@ async def test_sigusr1_delivers_what_is_pending_and_stays_and_sigterm_then_ends_
         said = await sidecar.status()
         assert (said["state"], said["mode"]) == ("FINISHED", "Polling")
         assert await sidecar.get("/livez") == "ok\n"
-        sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = $1"
-        assert await admin.fetchval(sessions, database.name) == 0
+        async with asyncio.timeout(30):
+            while await admin.fetchval(SESSIONS, database.name):  # noqa: ASYNC110 - the server takes a moment to notice
+                await asyncio.sleep(0.01)
         sidecar.signal(signal.SIGTERM)
         assert await sidecar.ends() == 0
         assert payloads(application.posts) == ["waiting"]
