@@ -69,12 +69,11 @@ def _compute(subject: Subject, event: Event) -> str:
             changed = [difference.rows(subject, rule) for rule in _rules(subject, event)]
             return _keys(subject, "\n                        UNION ALL\n".join(changed))
         case _:
-            first = _keys(subject, _rows(subject, event, limit=f"\nLIMIT {_max_keys(subject)} + 1"))
             return sqlfile.fill(
                 "trigger/keys_of_many.sql",
-                first=first,
                 max_keys=_max_keys(subject),
-                all=_keys(subject, _rows(subject, event, limit="")),
+                first=_keys(subject, _rows(subject, event, "trigger/first_rows.sql")),
+                all=_keys(subject, _rows(subject, event, "trigger/rows.sql")),
             )
 
 
@@ -94,14 +93,14 @@ def _keys(subject: Subject, rows: str) -> str:
     )
 
 
-def _rows(subject: Subject, event: Event, *, limit: str) -> str:
+def _rows(subject: Subject, event: Event, template: str) -> str:
     transition, side = ("notifychannel_new", Row.NEW) if event is Event.INSERT else ("notifychannel_old", Row.OLD)
     return sqlfile.fill(
-        "trigger/rows.sql",
+        template,
         tuple=", ".join(f"{sql} AS {name}" for sql, name in subject.distinct(within("r"))),
         transition=transition,
         condition=_any(_one_side(subject, rule, side, "r") for rule in _rules(subject, event)),
-        limit=limit,
+        max_keys=_max_keys(subject),
     )
 
 

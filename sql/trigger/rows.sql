@@ -1,3 +1,3 @@
                         SELECT %{tuple}
                         FROM %{transition} AS r
-                        WHERE %{condition}%{limit}
+                        WHERE %{condition}
