@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import sys
+import time
 
 import pytest
 from tests.application import Application, Hang, Say
 from tests.listening import channel, config
 from tests.sidecar import SidecarProcess
+from tests.wire import Wire
 
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = $1"
 
@@ -120,6 +122,29 @@ async def test_what_it_says_holds_no_key_no_password_and_no_text_from_outside(da
         said = await sidecar.get("/status") + await sidecar.get("/metrics") + "\n".join(sidecar.logged)
         for secret in ("key-of-a-customer", f"secret-of-{role}", "text-of-the-application", "token-of-the-pod", role):
             assert secret not in said
+
+
+@pytest.mark.slow
+async def test_a_frozen_wire_is_found_and_left_within_sixteen_seconds_by_the_program_as_it_is_shipped(
+    database, application
+):
+    """Mutant: a round trip every minute; or closing the old connection waits for the frozen server."""
+    admin = await database.connect()
+    async with Wire(target=database.server.port) as wire:
+        uri = database.dsn().replace(f":{database.server.port}/", f":{wire.port}/")
+        settings = config(orders(application, resync_spread=0.0))
+        async with SidecarProcess(config=settings, uri=uri) as sidecar:
+            await sidecar.listens()
+            await application.next_post()
+            wire.freeze()
+            frozen_at = time.monotonic()
+            await sidecar.logs("not listening, HalfOpen")
+            assert time.monotonic() - frozen_at < 16
+            await admin.execute("NOTIFY orders, 'unheard'")
+            wire.thaw()
+            post = await application.next_post()
+            assert (post.body["reason"], post.body["hints"]) == ("reconnect", [])
+            assert post.body["since"] is not None
 
 
 async def test_an_application_that_is_down_at_the_start_is_told_when_it_comes(database, application):
