@@ -136,7 +136,7 @@ async def test_a_renamed_trigger_is_accepted(site):
     ],
 )
 async def test_a_trigger_of_another_shape_on_our_function_goes_away(site, other):
-    """The last is one of ours twice. Mutant: `_match` comparing event and table only."""
+    """The last is one of ours twice. Mutant: `_match` answering no surplus."""
     await site.install(channel(source()))
     before = await site.triggers()
     await site.admin.execute("CREATE TRIGGER another " + other.format(f=f'notifychannel."{FUNCTION}"()'))
@@ -148,6 +148,7 @@ async def test_a_trigger_of_another_shape_on_our_function_goes_away(site, other)
 
 
 async def test_an_altered_trigger_is_made_as_it_was(site):
+    """Mutant: `_match` comparing event and table only."""
     await site.install(channel(source()))
     name = next(it for it in await trigger_names(site) if it.endswith("insert"))
     await (await site.session()).execute(
