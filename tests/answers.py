@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.application import Behaviour, Close, Say
-
 from notifychannel_sidecar.answer import Outcome
+from tests.application import Behaviour, Close, Say
 
 ELSEWHERE = {"Location": "/elsewhere"}
 ACCEPTED: list[Behaviour] = [Say(status=status) for status in (200, 201, 202, 204, 299)]

@@ -19,6 +19,7 @@ from notifychannel_cli.demo_story import Story
 from notifychannel_cli.embedded import FOLDERS, Server
 from notifychannel_cli.exits import Exit
 from notifychannel_cli.install import grant, install
+from notifychannel_cli.running import run
 from notifychannel_cli.sidecar_process import SidecarProcess
 from notifychannel_operator import configmap, manifest
 
@@ -52,7 +53,7 @@ def command(*, postgres: str, keep: bool) -> None:
 
     Exit codes: 0 no key was lost, 1 keys were lost or a part did not start, 130 Ctrl-C.
     """
-    lost = asyncio.run(_demo(version=int(postgres), keep=keep, out=console()))
+    lost = run(_demo(version=int(postgres), keep=keep, out=console()))
     sys.exit(Exit.WRONG if lost else Exit.OK)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from notifychannel_cli.dev_receiver import Receiver
 from notifychannel_cli.identity import connected
 from notifychannel_cli.install import install, remove
 from notifychannel_cli.manifests import files_option
+from notifychannel_cli.running import run
 from notifychannel_cli.sidecar_process import SidecarProcess
 from notifychannel_operator import configmap
 
@@ -55,13 +55,13 @@ class Task:
 @files_option
 @click.option("--dsn", required=True, envvar="NOTIFYCHANNEL_DSN", help="The database; also NOTIFYCHANNEL_DSN.")
 @click.option("--post", metavar="URL", help="Forward each body; the application's answer is the answer.")
-@click.option("--exec", "run", metavar="CMD", help="Run a command for each body (JSON on standard input); "
+@click.option("--exec", "run_command", metavar="CMD", help="Run a command for each body (JSON on standard input); "
               "exit code 0 acknowledges, 75 is 503 (try later), any other is 500.")  # fmt: skip
 @click.option("--print", "show", is_flag=True, help="Acknowledge everything; only show it.")
 @click.option("--group", help="The consumer to be; needed when the files name several.")
 @click.option("--keep", is_flag=True, help="Leave the triggers in the database at the end.")
 @click.option("--allow-superuser", is_flag=True, help="Accept a superuser as installer: for a database of one's own.")
-def command(*, files: Sequence[str], dsn: str, post: str | None, run: str | None, show: bool, group: str | None,
+def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: str | None, show: bool, group: str | None,
             keep: bool, allow_superuser: bool) -> None:  # fmt: skip
     """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
@@ -70,7 +70,9 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run: str | None
 
     Exit codes: 0 ended by Ctrl-C, 1 the files or the database refuse, 2 wrong usage, 3 the database can't be reached.
     """
-    chosen = [(kind, value) for kind, value in (("post", post), ("exec", run), ("print", show or None)) if value]
+    chosen = [
+        (kind, value) for kind, value in (("post", post), ("exec", run_command), ("print", show or None)) if value
+    ]
     if len(chosen) != 1:
         raise click.UsageError("say what to do with a delivery: exactly one of --post URL, --exec CMD, --print")
     with problems():
@@ -80,7 +82,7 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run: str | None
             target=str(chosen[0][1]), keep=keep, allow_superuser=allow_superuser,
         )  # fmt: skip
     with suppress(KeyboardInterrupt):
-        asyncio.run(_dev(task, console()))
+        run(_dev(task, console()))
 
 
 def _only_group(channels: Sequence[Channel]) -> str:

@@ -7,10 +7,10 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from tests.premises import build
 
 from notifychannel_cli.commands import cli
 from notifychannel_operator.names import Owner
+from tests.premises import build
 
 ORDERS = """
 apiVersion: notifychannel.io/v1alpha1

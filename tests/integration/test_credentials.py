@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from tests.certificates import authority
-from tests.tls_front import TlsFront
 
 from notifychannel_cli.embedded import free_port
 from notifychannel_sidecar.credentials import from_dsn, from_mapping, read
+from tests.certificates import authority
+from tests.tls_front import TlsFront
 
 
 @asynccontextmanager

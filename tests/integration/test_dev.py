@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
+
 from tests.process import notifychannel
 
 pytestmark = pytest.mark.slow
@@ -107,3 +109,14 @@ async def test_one_way_to_answer_has_to_be_chosen(shop):
     async with notifychannel(*arguments) as dev:
         assert await dev.ends() == 2
     assert "exactly one of --post URL, --exec CMD, --print" in " ".join(dev.printed)
+
+
+async def test_sigterm_ends_it_like_ctrl_c_and_leaves_neither_triggers_nor_a_sidecar(shop):
+    admin, arguments = shop
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        (sidecar,) = dev.children("notifychannel_sidecar")
+        dev.process.terminate()
+        assert await dev.ends() == 0
+    assert not Path(f"/proc/{sidecar}").exists()  # noqa: ASYNC240
+    assert await admin.fetchval(LEFT) == 0

@@ -11,13 +11,13 @@ import os
 from dataclasses import replace
 
 import pytest
+
+from notifychannel_sidecar.answer import Fault, Outcome
+from notifychannel_sidecar.hints import Mode, Reason
 from tests.answers import ACCEPTED, NOT_ACCEPTED, TROUBLE
 from tests.application import Close, Hang, Say
 from tests.carrying import carrying
 from tests.notification import channel
-
-from notifychannel_sidecar.answer import Fault, Outcome
-from notifychannel_sidecar.hints import Mode, Reason
 
 TOKEN = "s3cret"  # noqa: S105 - of no application
 QUICK = channel(window=0.0, timeout=20.0)

@@ -6,13 +6,13 @@ import asyncio
 
 import asyncpg
 import pytest
-from tests.listening import Listening, channel, target
-from tests.standby import standby
 
 from notifychannel_cli.embedded import FOLDERS, Server
 from notifychannel_sidecar.hints import timestamp
 from notifychannel_sidecar.session import Timings
 from notifychannel_sidecar.state import Why
+from tests.listening import Listening, channel, target
+from tests.standby import standby
 
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = $1"
 NAMES = "SELECT application_name FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'nch/%'"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from tests.listening import Listening, target
-from tests.pgbouncer import PgBouncer
 
 from notifychannel_cli.embedded import Server, free_port
+from tests.listening import Listening, target
+from tests.pgbouncer import PgBouncer
 
 
 async def test_a_pool_in_transaction_mode_is_named(database):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.listening import Listening, channel, target
 
 from notifychannel_sidecar.hints import timestamp
+from tests.listening import Listening, channel, target
 
 SKIPPED = """
 CREATE SCHEMA notifychannel;

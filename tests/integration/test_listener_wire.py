@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.listening import QUICK, Listening, target
-from tests.wire import Wire
 
 from notifychannel_sidecar.hints import timestamp
+from tests.listening import QUICK, Listening, target
+from tests.wire import Wire
 
 
 def over(wire: Wire, database) -> str:

@@ -6,9 +6,9 @@ import itertools
 
 import asyncpg
 import pytest
-from tests.premises import OWNER, build, channel, source
 
 from notifychannel_operator import names
+from tests.premises import OWNER, build, channel, source
 
 FUNCTION = f'notifychannel."{names.function(OWNER, "public", "orders")}"()'
 PREFIX = f"nch_{names.function(OWNER, 'public', 'orders')[-8:]}_"

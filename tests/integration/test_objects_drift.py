@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.premises import OTHER, OWNER, build, channel, source
 
 from notifychannel_operator import database as edge
 from notifychannel_operator import marker, names, plan
 from notifychannel_operator.spec import Condition, Event, Operator, Rule
 from notifychannel_operator.step import Kind
+from tests.premises import OTHER, OWNER, build, channel, source
 
 FUNCTION = names.function(OWNER, "public", "orders")
 INSERTED = Rule(name="created", events=(Event.INSERT,))

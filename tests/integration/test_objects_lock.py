@@ -7,12 +7,12 @@ import time
 
 import asyncpg
 import pytest
-from tests.premises import OWNER, build, channel, source
 
 from notifychannel_cli.embedded import Server
 from notifychannel_operator import database as edge
 from notifychannel_operator import plan, statements
 from notifychannel_operator.spec import Event, Rule
+from tests.premises import OWNER, build, channel, source
 
 INSERTED = channel(source("orders", Rule(name="created", events=(Event.INSERT,))))
 EVERYTHING = channel(source())

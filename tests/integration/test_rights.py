@@ -6,7 +6,6 @@ import asyncio
 
 import asyncpg
 import pytest
-from tests.premises import OWNER, build, channel, source
 
 from notifychannel_cli.exits import UnreachableError
 from notifychannel_cli.identity import connected
@@ -15,6 +14,7 @@ from notifychannel_operator import plan, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import pg_channel
 from notifychannel_operator.spec import KeyPart, Lookup
+from tests.premises import OWNER, build, channel, source
 
 LOOKED_UP = """
 CREATE TABLE public.orders (id bigint PRIMARY KEY, tenant bigint, status text);

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from tests.application import Application, Hang, Say
 from tests.listening import channel, config
 from tests.sidecar import SidecarProcess

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.application import Application
 from tests.listening import channel, config
 from tests.sidecar import SidecarProcess

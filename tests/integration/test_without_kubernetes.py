@@ -13,9 +13,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.unit.test_examples_without_kubernetes import services, unit_environment
 
 from notifychannel_cli.embedded import Server, free_port
+from tests.unit.test_examples_without_kubernetes import services, unit_environment
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "without-kubernetes.md").read_text()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from tests.notification import dice
-
 from notifychannel_sidecar.breaker import Breaker
+from tests.notification import dice
 
 
 def trouble(breaker: Breaker, now: float, retry_after_s: float | None = None) -> float:

@@ -9,9 +9,9 @@ import ssl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.certificates import authority, encrypted
 
 from notifychannel_sidecar.credentials import CredentialsError, from_dsn, from_mapping, read, read_token
+from tests.certificates import authority, encrypted
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine is shared: a slow example is no finding."""

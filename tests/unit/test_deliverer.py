@@ -10,12 +10,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from tests.application import Close, Hang, Say
-from tests.carrying import carrying
-from tests.notification import channel
 
 from notifychannel_sidecar.answer import Outcome
 from notifychannel_sidecar.hints import Reason
+from tests.application import Close, Hang, Say
+from tests.carrying import carrying
+from tests.notification import channel
 
 pytestmark = pytest.mark.looptime
 MARKER = 99

@@ -8,12 +8,12 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.answers import TABLE
-from tests.notification import channel, inbox_with, payload
 
 from notifychannel_sidecar import message
 from notifychannel_sidecar.answer import Outcome
 from notifychannel_sidecar.hints import EVENTS, STRENGTH, Mode, Reason
+from tests.answers import TABLE
+from tests.notification import channel, inbox_with, payload
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http-contract.md").read_text()
 CONFIG = channel(poll_interval=30.0)

@@ -7,9 +7,9 @@ import math
 import tracemalloc
 
 import pytest
-from tests.notification import MIDNIGHT_US, Notes, channel, inbox_with, keys, payload
 
 from notifychannel_sidecar.hints import Reason
+from tests.notification import MIDNIGHT_US, Notes, channel, inbox_with, keys, payload
 
 
 def test_a_change_is_due_after_its_window_and_says_what_happened():

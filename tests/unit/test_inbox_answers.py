@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.notification import channel, inbox_with, keys, payload
-
 from notifychannel_sidecar.inbox import Inbox
+from tests.notification import channel, inbox_with, keys, payload
 
 
 def test_an_id_is_the_same_over_retries_and_new_after_a_change():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from tests.notification import MIDNIGHT_US, channel, inbox_with, keys, payload
 
 from notifychannel_sidecar.hints import Reason
+from tests.notification import MIDNIGHT_US, channel, inbox_with, keys, payload
 
 
 def test_past_the_budget_the_largest_channel_collapses_into_one_resync_since_its_first_change():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.notification import MIDNIGHT_US, RULES, channel, inbox_with, payload
 
 from notifychannel_sidecar.clock import Clock
 from notifychannel_sidecar.hints import Reason
 from notifychannel_sidecar.inbox import Inbox
+from tests.notification import MIDNIGHT_US, RULES, channel, inbox_with, payload
 
 TEXT = channel(format="Text", key=("payload",), rules="", sources=False)
 JSON = channel(format="Json", key=("project_id", "session_id"), rules="", sources=False)

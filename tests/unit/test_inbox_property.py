@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.notification import MIDNIGHT_US, channel, dice, payload
 
 from notifychannel_sidecar.hints import Reason, timestamp
 from notifychannel_sidecar.inbox import Inbox
+from tests.notification import MIDNIGHT_US, channel, dice, payload
 
 NAMES = ("orders", "carts")
 EVERYTHING = -1

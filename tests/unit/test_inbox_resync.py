@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.notification import MIDNIGHT_US, channel, inbox_with, keys, payload
 
 from notifychannel_sidecar.hints import Reason, timestamp
+from tests.notification import MIDNIGHT_US, channel, inbox_with, keys, payload
 
 SINCE = "2026-01-01T00:00:00.000000Z"
 LATER = "2026-01-01T00:01:00.000000Z"

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.unit.test_roundtrip import trip
 
 from notifychannel_sidecar.answer import Answer, Fault, Outcome
 from notifychannel_sidecar.clock import Clock
@@ -16,6 +15,7 @@ from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.state import Phase, State, Why
 from notifychannel_sidecar.work import Counts
+from tests.unit.test_roundtrip import trip
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(notifychannel_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", re.MULTILINE)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.premises import channel, source
 
 from notifychannel_operator import names
+from tests.premises import channel, source
 
 words = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=80)
 owners = st.builds(names.Owner, installation=words, namespace=words, name=words)

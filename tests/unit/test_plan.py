@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.premises import OTHER, OWNER, channel, source
 
 from notifychannel_operator import comparison, names, plan, refusals, removal, statements, triggers
 from notifychannel_operator.catalog import Column, Kind, Partition, Relation, Table, Type
@@ -13,6 +12,7 @@ from notifychannel_operator.marker import Marker
 from notifychannel_operator.objects import Facts, Firing, Function, Schema, Server, Shape, Trigger
 from notifychannel_operator.objects import shape as shape_in_catalog
 from notifychannel_operator.spec import Event
+from tests.premises import OTHER, OWNER, channel, source
 
 BIGINT = Type(oid=20, schema="pg_catalog", name="int8", sql="bigint", kind="b")
 SERVER = Server(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.listening import channel, config
 
 from notifychannel_sidecar import config as configs
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.state import Why
 from notifychannel_sidecar.target import Target
+from tests.listening import channel, config
 
 
 class Watched:

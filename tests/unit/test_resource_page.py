@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import pytest
 import yaml
-from tests.unit.test_manifest_errors import REFUSED, REFUSED_LISTENING, REFUSED_OUTBOX
 
 from notifychannel_operator.manifest import SpecError, parse
 from notifychannel_operator.resource import duration
 from notifychannel_operator.resource.shape import FIELDS
+from tests.unit.test_manifest_errors import REFUSED, REFUSED_LISTENING, REFUSED_OUTBOX
 
 PAGE = (Path(__file__).parents[2] / "docs" / "resource.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.listening import target
 
 from notifychannel_sidecar import failures
 from notifychannel_sidecar.failures import Refused
 from notifychannel_sidecar.hints import Mode
 from notifychannel_sidecar.state import REMEDIES, Phase, State, Why
+from tests.listening import target
 
 PAGE = Path(__file__).parents[2] / "docs" / "sidecar.md"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.listening import channel
 
 from notifychannel_sidecar.hints import Reason
 from notifychannel_sidecar.subscriptions import Subscriptions
+from tests.listening import channel
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from notifychannel_cli.bench.figure import Figure, as_table
 from notifychannel_cli.bench.rig import rig
 from notifychannel_cli.console import console
 from notifychannel_cli.embedded import FOLDERS
+from notifychannel_cli.running import run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -44,7 +44,7 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
 
     Exit codes: 0 measured, 1 a part did not start, 130 Ctrl-C.
     """
-    figures = asyncio.run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quiet=as_json))
+    figures = run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quiet=as_json))
     if as_json:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.hints.stage import PG_CHANNEL, Stage
 
 from notifychannel_operator import sqlfile
+from tests.integration.hints.stage import PG_CHANNEL, Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_cli.embedded import FOLDERS, Server
 from notifychannel_operator.spec import Event, KeyPart, Lookup, Source
+from tests.integration.hints.stage import key, rule
 
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Condition, Event, KeyPart, Lookup, Operator, Source
+from tests.integration.hints.stage import key, rule
 
 TABLES = """
     CREATE TABLE tenants (id int PRIMARY KEY, region text);

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Event, Source
+from tests.integration.hints.stage import key, rule
 
 ORDERS = "CREATE TABLE orders (id int, tenant_id int, status text, amount numeric)"
 

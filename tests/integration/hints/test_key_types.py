@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator import keys, observe
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.spec import Event, Source
+from tests.integration.hints.stage import key, rule
 
 GOLDEN = Path(__file__).parent / "golden"
 MADE = """

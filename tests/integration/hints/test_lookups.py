@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Condition, Event, KeyPart, Lookup, Operator, Row, Source
+from tests.integration.hints.stage import key, rule
 
 TABLES = """
     CREATE TABLE tenants (id bigint PRIMARY KEY, region text, score numeric);

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.hints import stage as stages
-from tests.integration.hints.stage import rule
 
 from notifychannel_operator.quote import ident
 from notifychannel_operator.spec import Condition, Event, KeyPart, Lookup, Operator, Source
+from tests.integration.hints import stage as stages
+from tests.integration.hints.stage import rule
 
 NAMES = [
     "Upper Case",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Condition, Event, KeyPart, Lookup, Operator, Row, Source
+from tests.integration.hints.stage import key, rule
 
 TABLES = """
     CREATE TABLE p (id int, k int, x int, a text, j json, n numeric) PARTITION BY RANGE (x);

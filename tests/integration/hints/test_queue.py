@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_cli.embedded import Server
 from notifychannel_operator.spec import Event, Source
+from tests.integration.hints.stage import key, rule
 
 QUEUE_PAGES = 64
 

@@ -6,9 +6,9 @@ import io
 
 import asyncpg
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Event, Source
+from tests.integration.hints.stage import key, rule
 
 ALL = (Event.INSERT, Event.UPDATE, Event.DELETE, Event.TRUNCATE)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Condition, Event, Operator, Source
+from tests.integration.hints.stage import key, rule
 
 TABLE = """
     CREATE TABLE t (id int PRIMARY KEY, k int, a text, b text, j json, n numeric, v interval, p point, f float8);

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.hints.stage import CONSUMERS, OWNER, key, rule
 
 from notifychannel_operator import database as databases
 from notifychannel_operator.spec import Channel, Condition, Event, Operator, Source
+from tests.integration.hints.stage import CONSUMERS, OWNER, key, rule
 
 
 def channel(*values):

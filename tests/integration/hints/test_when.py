@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.integration.hints.stage import key, rule
 
 from notifychannel_operator.spec import Condition, Event, Operator, Row, Source
+from tests.integration.hints.stage import key, rule
 
 TYPES = {
     # column type → three values in ascending order, as literals
