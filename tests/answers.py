@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from notifychannel_sidecar.answer import Outcome
+from notifychannel_sidecar.deliverer.answer import Outcome
 from tests.application import Behaviour, Close, Say
 
 ELSEWHERE = {"Location": "/elsewhere"}

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_sidecar.deliverer import Deliverer
-from notifychannel_sidecar.endpoint import open_session
+from notifychannel_sidecar.deliverer.deliverer import Deliverer
+from notifychannel_sidecar.deliverer.endpoint import open_session
 from notifychannel_sidecar.hints import Mode, Reason
-from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.inbox.inbox import Inbox
 from tests.application import PATIENCE_S, Application
 from tests.notification import channel, dice, payload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from notifychannel_sidecar.answer import Answer
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.deliverer.answer import Answer
 
 
 @dataclass(kw_only=True)

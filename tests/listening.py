@@ -7,12 +7,12 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from notifychannel_sidecar.backoff import Backoff
 from notifychannel_sidecar.config import ChannelConfig, Config
-from notifychannel_sidecar.listener import Listener
-from notifychannel_sidecar.session import Timings
+from notifychannel_sidecar.listener.backoff import Backoff
+from notifychannel_sidecar.listener.listener import Listener
+from notifychannel_sidecar.listener.session import Timings
+from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Phase, State, Why
-from notifychannel_sidecar.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from notifychannel_sidecar.config import ChannelConfig
-from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.inbox.inbox import Inbox
 
 RULES = "5f3a9c02"
 MIDNIGHT_US = 1767225600000000

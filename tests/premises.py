@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import database as edge
-from notifychannel_operator import grants, names, observe, plan, triggers
+from notifychannel_operator import grants, names, observe, plan
 from notifychannel_operator.spec import Channel, Consumer, Endpoint, Event, KeyPart, Rule, Source
+from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
     import asyncpg

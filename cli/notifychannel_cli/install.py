@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from notifychannel_cli.exits import WrongError
 from notifychannel_cli.identity import connected
-from notifychannel_operator import database, grants, observe, plan, triggers
+from notifychannel_operator import database, grants, observe, plan
 from notifychannel_operator.names import Owner
+from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,10 @@ from notifychannel_cli import manifests
 from notifychannel_cli.console import complaints, print_problems, problems
 from notifychannel_cli.exits import Exit, UnreachableError
 from notifychannel_cli.identity import connected, reason
-from notifychannel_operator import database, grants, observe, plan, script, triggers
+from notifychannel_operator import database, grants, observe, plan, script
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import Owner
+from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from notifychannel_operator.quote import ident, qualified
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from notifychannel_operator.triggers import WantedFunction, WantedTrigger
+    from notifychannel_operator.triggers.triggers import WantedFunction, WantedTrigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

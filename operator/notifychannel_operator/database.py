@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from notifychannel_operator import blocker, inventory, names, removal, statements, triggers
+from notifychannel_operator import blocker, inventory, names, removal, statements
 from notifychannel_operator import observe as catalog
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.objects import Existing, Facts
 from notifychannel_operator.quote import ident
 from notifychannel_operator.step import Kind
+from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
     from collections.abc import Collection

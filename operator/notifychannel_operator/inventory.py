@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from notifychannel_operator import keys, marker, sqlfile
+from notifychannel_operator import marker, sqlfile
 from notifychannel_operator.catalog import Relation
 from notifychannel_operator.objects import Firing, Function, Listener, Schema, Server, Trigger, When, shape
 from notifychannel_operator.quote import literal
+from notifychannel_operator.triggers import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import comparison, grants, names, refusals, removal, statements, triggers
+from notifychannel_operator import comparison, grants, names, refusals, removal, statements
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.step import Kind, Plan, Step
+from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from notifychannel_operator.comparison import Comparison
     from notifychannel_operator.objects import Facts, Function
     from notifychannel_operator.spec import Channel
-    from notifychannel_operator.triggers import WantedFunction, WantedTrigger
+    from notifychannel_operator.triggers.triggers import WantedFunction, WantedTrigger
 
 FIRST_DELAY_S, MAX_DELAY_S = 5.0, 600.0
 

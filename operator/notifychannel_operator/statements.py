@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from notifychannel_operator.objects import Function
-    from notifychannel_operator.triggers import WantedTrigger
+    from notifychannel_operator.triggers.triggers import WantedTrigger
 
 LOCK = 0x6E6F_7469_6679  # "notify"
 """Key of the advisory lock that a pass holds while it changes a database."""

@@ -14,13 +14,14 @@ from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_sidecar import endpoint, health, status
-from notifychannel_sidecar.backoff import Backoff
+from notifychannel_sidecar import health, status
 from notifychannel_sidecar.clock import Clock
-from notifychannel_sidecar.deliverer import Deliverer
-from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.deliverer import endpoint
+from notifychannel_sidecar.deliverer.deliverer import Deliverer
+from notifychannel_sidecar.inbox.inbox import Inbox
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
-from notifychannel_sidecar.listener import Listener
+from notifychannel_sidecar.listener.backoff import Backoff
+from notifychannel_sidecar.listener.listener import Listener
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.state import Phase, State
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.roundtrip import RoundTrip
+    from notifychannel_sidecar.listener.roundtrip import RoundTrip
     from notifychannel_sidecar.settings import Settings
 
 log = logging.getLogger(__name__)

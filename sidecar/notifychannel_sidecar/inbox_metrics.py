@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from notifychannel_sidecar.work import Counts
+    from notifychannel_sidecar.inbox.work import Counts
 
 COUNTERS: tuple[tuple[str, str, Callable[[Counts], int]], ...] = (
     ("notifications", "NOTIFYs heard", lambda counts: counts.notifications),

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from notifychannel_sidecar.answer import Outcome
+from notifychannel_sidecar.deliverer.answer import Outcome
 from notifychannel_sidecar.state import Phase
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
-    from notifychannel_sidecar.answer import Answer
     from notifychannel_sidecar.clock import Clock
-    from notifychannel_sidecar.roundtrip import RoundTrip
+    from notifychannel_sidecar.deliverer.answer import Answer
+    from notifychannel_sidecar.listener.roundtrip import RoundTrip
     from notifychannel_sidecar.state import State
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)

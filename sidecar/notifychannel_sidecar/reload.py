@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from notifychannel_sidecar import config as configs
 from notifychannel_sidecar import credentials as secrets
+from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Why
-from notifychannel_sidecar.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.inbox.work import Counts
+    from notifychannel_sidecar.listener.roundtrip import RoundTrip
     from notifychannel_sidecar.reload import Files
-    from notifychannel_sidecar.roundtrip import RoundTrip
     from notifychannel_sidecar.state import State
-    from notifychannel_sidecar.work import Counts
 
 
 def overview(

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifychannel_sidecar.answer import Fault, Outcome
+from notifychannel_sidecar.deliverer.answer import Fault, Outcome
 from notifychannel_sidecar.hints import Mode, Reason
 from tests.answers import ACCEPTED, NOT_ACCEPTED, TROUBLE
 from tests.application import Close, Hang, Say

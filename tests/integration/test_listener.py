@@ -9,7 +9,7 @@ import pytest
 
 from notifychannel_cli.embedded import FOLDERS, Server
 from notifychannel_sidecar.hints import timestamp
-from notifychannel_sidecar.session import Timings
+from notifychannel_sidecar.listener.session import Timings
 from notifychannel_sidecar.state import Why
 from tests.listening import Listening, channel, target
 from tests.standby import standby

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifychannel_sidecar.answer import Fault, Outcome, Reply, judge, retry_after_s, retry_ids, sentence
+from notifychannel_sidecar.deliverer.answer import Fault, Outcome, Reply, judge, retry_after_s, retry_ids, sentence
 
 
 @pytest.mark.parametrize("hints", [0, 1, 2])

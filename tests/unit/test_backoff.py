@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifychannel_sidecar.backoff import Backoff
+from notifychannel_sidecar.listener.backoff import Backoff
 
 
 def longest(_low, high):

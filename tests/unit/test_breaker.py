@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from notifychannel_sidecar.breaker import Breaker
+from notifychannel_sidecar.deliverer.breaker import Breaker
 from tests.notification import dice
 
 

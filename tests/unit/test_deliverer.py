@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from notifychannel_sidecar.answer import Outcome
+from notifychannel_sidecar.deliverer.answer import Outcome
 from notifychannel_sidecar.hints import Reason
 from tests.application import Close, Hang, Say
 from tests.carrying import carrying

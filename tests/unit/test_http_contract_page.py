@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from notifychannel_sidecar import message
-from notifychannel_sidecar.answer import Outcome
+from notifychannel_sidecar.deliverer import message
+from notifychannel_sidecar.deliverer.answer import Outcome
 from notifychannel_sidecar.hints import EVENTS, STRENGTH, Mode, Reason
 from tests.answers import TABLE
 from tests.notification import channel, inbox_with, payload

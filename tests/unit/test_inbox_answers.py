@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.inbox.inbox import Inbox
 from tests.notification import channel, inbox_with, keys, payload
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from notifychannel_sidecar.clock import Clock
 from notifychannel_sidecar.hints import Reason
-from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.inbox.inbox import Inbox
 from tests.notification import MIDNIGHT_US, RULES, channel, inbox_with, payload
 
 TEXT = channel(format="Text", key=("payload",), rules="", sources=False)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from notifychannel_sidecar.hints import Reason, timestamp
-from notifychannel_sidecar.inbox import Inbox
+from notifychannel_sidecar.inbox.inbox import Inbox
 from tests.notification import MIDNIGHT_US, channel, dice, payload
 
 NAMES = ("orders", "carts")

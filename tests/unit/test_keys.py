@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifychannel_sidecar.keys import MalformedKeyError, array_of_fields, elements, from_array
+from notifychannel_sidecar.inbox.keys import MalformedKeyError, array_of_fields, elements, from_array
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notifychannel_operator import keys
+from notifychannel_operator.triggers import keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
 WRITTEN = {"float4": "real", "float8": "double precision"}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from notifychannel_sidecar.answer import Answer, Fault, Outcome
 from notifychannel_sidecar.clock import Clock
+from notifychannel_sidecar.deliverer.answer import Answer, Fault, Outcome
 from notifychannel_sidecar.hints import Reason
+from notifychannel_sidecar.inbox.work import Counts
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.state import Phase, State, Why
-from notifychannel_sidecar.work import Counts
 from tests.unit.test_roundtrip import trip
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

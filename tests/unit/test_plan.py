@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from notifychannel_operator import comparison, names, plan, refusals, removal, statements, triggers
+from notifychannel_operator import comparison, names, plan, refusals, removal, statements
 from notifychannel_operator.catalog import Column, Kind, Partition, Relation, Table, Type
 from notifychannel_operator.marker import Marker
 from notifychannel_operator.objects import Facts, Firing, Function, Schema, Server, Shape, Trigger
 from notifychannel_operator.objects import shape as shape_in_catalog
 from notifychannel_operator.spec import Event
+from notifychannel_operator.triggers import triggers
 from tests.premises import OTHER, OWNER, channel, source
 
 BIGINT = Type(oid=20, schema="pg_catalog", name="int8", sql="bigint", kind="b")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from notifychannel_sidecar import config as configs
+from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.state import Why
-from notifychannel_sidecar.target import Target
 from tests.listening import channel, config
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notifychannel_sidecar.roundtrip import RoundTrip, Samples, Skips
+from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
 
 
 def trip(**changes):

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from notifychannel_sidecar import failures
-from notifychannel_sidecar.failures import Refused
 from notifychannel_sidecar.hints import Mode
+from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.failures import Refused
 from notifychannel_sidecar.state import REMEDIES, Phase, State, Why
 from tests.listening import target
 

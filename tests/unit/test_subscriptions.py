@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifychannel_sidecar.hints import Reason
-from notifychannel_sidecar.subscriptions import Subscriptions
+from notifychannel_sidecar.listener.subscriptions import Subscriptions
 from tests.listening import channel
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifychannel_operator import names, triggers
+from notifychannel_operator import names
 from notifychannel_operator.catalog import Column, Generated, Kind, Partition, PlanError, Relation, Table, Type
 from notifychannel_operator.spec import (
     Capture,
@@ -19,6 +19,7 @@ from notifychannel_operator.spec import (
     Rule,
     Source,
 )
+from notifychannel_operator.triggers import triggers
 
 OWNER = names.Owner(installation="i", namespace="n", name="c")
 

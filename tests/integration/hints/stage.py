@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from notifychannel_operator import names, observe, triggers
+from notifychannel_operator import names, observe
 from notifychannel_operator.quote import ident, qualified
 from notifychannel_operator.spec import Channel, Consumer, Endpoint, KeyPart, Rule, Source
+from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
     import asyncpg

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from notifychannel_operator import keys, observe
+from notifychannel_operator import observe
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.spec import Event, Source
+from notifychannel_operator.triggers import keys
 from tests.integration.hints.stage import key, rule
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import condition, keys, lookup
 from notifychannel_operator.catalog import Generated
+from notifychannel_operator.triggers import condition, keys, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

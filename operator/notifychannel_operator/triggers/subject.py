@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import condition, keys, lookup
 from notifychannel_operator.quote import ident
+from notifychannel_operator.triggers import condition, keys, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -11,23 +11,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notifychannel_sidecar.hints import Reason
-from notifychannel_sidecar.intake import Intake
-from notifychannel_sidecar.keys import MalformedKeyError
-from notifychannel_sidecar.pending import Pending
-from notifychannel_sidecar.resync import Resync, Resyncs, earlier
-from notifychannel_sidecar.retry import wait_s
-from notifychannel_sidecar.version import Versions
-from notifychannel_sidecar.work import Counts, Hint, Work
+from notifychannel_sidecar.inbox.intake import Intake
+from notifychannel_sidecar.inbox.keys import MalformedKeyError
+from notifychannel_sidecar.inbox.pending import Pending
+from notifychannel_sidecar.inbox.resync import Resync, Resyncs, earlier
+from notifychannel_sidecar.inbox.retry import wait_s
+from notifychannel_sidecar.inbox.version import Versions
+from notifychannel_sidecar.inbox.work import Counts, Hint, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
     from random import Random
 
-    from notifychannel_sidecar.budget import Budget
     from notifychannel_sidecar.clock import Clock
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.entry import Entry
+    from notifychannel_sidecar.inbox.budget import Budget
+    from notifychannel_sidecar.inbox.entry import Entry
 
 
 class Box:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import keys, sqlfile
+from notifychannel_operator import sqlfile
 from notifychannel_operator.quote import ident, qualified
+from notifychannel_operator.triggers import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

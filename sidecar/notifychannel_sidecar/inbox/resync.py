@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notifychannel_sidecar.hints import Reason, stronger
-from notifychannel_sidecar.retry import wait_s
+from notifychannel_sidecar.inbox.retry import wait_s
 
 if TYPE_CHECKING:
     from random import Random

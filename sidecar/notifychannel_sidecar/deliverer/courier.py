@@ -13,20 +13,29 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.answer import Answer, Fault, Outcome, Reply, judge, retry_after_s, retry_ids, sentence
-from notifychannel_sidecar.endpoint import Endpoint
-from notifychannel_sidecar.message import body, next_within
+from notifychannel_sidecar.deliverer.answer import (
+    Answer,
+    Fault,
+    Outcome,
+    Reply,
+    judge,
+    retry_after_s,
+    retry_ids,
+    sentence,
+)
+from notifychannel_sidecar.deliverer.endpoint import Endpoint
+from notifychannel_sidecar.deliverer.message import body, next_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import aiohttp
 
-    from notifychannel_sidecar.breaker import Breaker
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.deliverer.breaker import Breaker
     from notifychannel_sidecar.hints import Mode
-    from notifychannel_sidecar.inbox import Inbox
-    from notifychannel_sidecar.work import Work
+    from notifychannel_sidecar.inbox.inbox import Inbox
+    from notifychannel_sidecar.inbox.work import Work
 
 log = logging.getLogger(__name__)
 

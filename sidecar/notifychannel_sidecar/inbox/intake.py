@@ -9,19 +9,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar import payload as payloads
 from notifychannel_sidecar.hints import Reason, digits
-from notifychannel_sidecar.resync import Resync
+from notifychannel_sidecar.inbox import payload as payloads
+from notifychannel_sidecar.inbox.resync import Resync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from notifychannel_sidecar.budget import Budget
     from notifychannel_sidecar.clock import Clock
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.pending import Pending
-    from notifychannel_sidecar.resync import Resyncs
+    from notifychannel_sidecar.inbox.budget import Budget
+    from notifychannel_sidecar.inbox.pending import Pending
+    from notifychannel_sidecar.inbox.resync import Resyncs
 
 _PREFIX = 10
 """Version, hash of the rules and event: the same in nearly every payload, so one dict look-up judges all three."""

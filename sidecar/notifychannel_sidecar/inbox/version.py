@@ -7,17 +7,17 @@ import hashlib
 import itertools
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.entry import Sending
 from notifychannel_sidecar.hints import EVENTS, microseconds
-from notifychannel_sidecar.keys import MalformedKeyError
-from notifychannel_sidecar.payload import key_object
-from notifychannel_sidecar.work import Hint
+from notifychannel_sidecar.inbox.entry import Sending
+from notifychannel_sidecar.inbox.keys import MalformedKeyError
+from notifychannel_sidecar.inbox.payload import key_object
+from notifychannel_sidecar.inbox.work import Hint
 
 if TYPE_CHECKING:
     from random import Random
 
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.entry import Entry
+    from notifychannel_sidecar.inbox.entry import Entry
 
 _ID_BYTES = 9
 """12 characters of base64: a billion versions collide with a chance of one in ten thousand."""

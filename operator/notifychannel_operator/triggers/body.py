@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import difference, keys, sqlfile
+from notifychannel_operator import sqlfile
 from notifychannel_operator.quote import literal
 from notifychannel_operator.spec import Event, Row
-from notifychannel_operator.subject import within
+from notifychannel_operator.triggers import difference, keys
+from notifychannel_operator.triggers.subject import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from notifychannel_operator.spec import Rule
-    from notifychannel_operator.subject import Subject
+    from notifychannel_operator.triggers.subject import Subject
 
 LOOKUP_LOCK_TIMEOUT = "100ms"
 """Whoever alters a looked-up table must not hold up those who write the source: after this it is a resync."""

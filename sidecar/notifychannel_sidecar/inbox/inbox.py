@@ -10,18 +10,18 @@ from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.box import Box
-from notifychannel_sidecar.budget import Budget
 from notifychannel_sidecar.clock import Clock
 from notifychannel_sidecar.hints import Reason, parse_timestamp
-from notifychannel_sidecar.resync import Resync
+from notifychannel_sidecar.inbox.box import Box
+from notifychannel_sidecar.inbox.budget import Budget
+from notifychannel_sidecar.inbox.resync import Resync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.work import Counts, Work
+    from notifychannel_sidecar.inbox.work import Counts, Work
 
 
 class Inbox:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from notifychannel_sidecar import statements
-from notifychannel_sidecar.failures import Refused, label
-from notifychannel_sidecar.roundtrip import RoundTrip
+from notifychannel_sidecar.listener import statements
+from notifychannel_sidecar.listener.failures import Refused, label
+from notifychannel_sidecar.listener.roundtrip import RoundTrip
 from notifychannel_sidecar.state import Why
 
 if TYPE_CHECKING:

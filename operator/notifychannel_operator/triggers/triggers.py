@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import body, condition, marker, names, problems, sqlfile
+from notifychannel_operator import marker, names, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.quote import dollar, ident, literal, qualified
 from notifychannel_operator.spec import Capture, Event
-from notifychannel_operator.subject import Subject
+from notifychannel_operator.triggers import body, condition, problems
+from notifychannel_operator.triggers.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notifychannel_sidecar.entry import Entry
     from notifychannel_sidecar.hints import Reason
-    from notifychannel_sidecar.resync import Resync
+    from notifychannel_sidecar.inbox.entry import Entry
+    from notifychannel_sidecar.inbox.resync import Resync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-_FOLDER = files("notifychannel_sidecar") / "sql"
+_FOLDER = files("notifychannel_sidecar") / "listener" / "sql"
 
 
 def _read(name: str) -> str:

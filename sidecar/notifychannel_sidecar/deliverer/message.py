@@ -11,7 +11,7 @@ from notifychannel_sidecar.hints import timestamp
 if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.hints import Mode
-    from notifychannel_sidecar.work import Hint, Work
+    from notifychannel_sidecar.inbox.work import Hint, Work
 
 LATEST_POLL = 1.1
 """A poll comes after 0.9 to 1.1 times its interval."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from notifychannel_operator import sqlfile
 from notifychannel_operator.spec import Row
-from notifychannel_operator.subject import within
+from notifychannel_operator.triggers.subject import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notifychannel_operator.catalog import Column, Table
     from notifychannel_operator.spec import Rule
-    from notifychannel_operator.subject import Subject
+    from notifychannel_operator.triggers.subject import Subject
 
 ROW = "r"
 BYTES = "bytes"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.entry import Entry
+    from notifychannel_sidecar.inbox.entry import Entry
 
 
 class Schedule:

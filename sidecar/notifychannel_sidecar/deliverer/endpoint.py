@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
-from notifychannel_sidecar.answer import MAX_BODY_BYTES, Fault, Reply
+from notifychannel_sidecar.deliverer.answer import MAX_BODY_BYTES, Fault, Reply
 
 if TYPE_CHECKING:
     from types import SimpleNamespace

@@ -13,14 +13,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.budget import cost
-from notifychannel_sidecar.entry import Entry
 from notifychannel_sidecar.hints import microseconds
-from notifychannel_sidecar.schedule import Schedule
+from notifychannel_sidecar.inbox.budget import cost
+from notifychannel_sidecar.inbox.entry import Entry
+from notifychannel_sidecar.inbox.schedule import Schedule
 
 if TYPE_CHECKING:
-    from notifychannel_sidecar.budget import Budget
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.inbox.budget import Budget
 
 
 class Pending:

@@ -9,8 +9,8 @@ import asyncio
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.breaker import Breaker
-from notifychannel_sidecar.courier import NOTHING_YET, Courier, Surroundings
+from notifychannel_sidecar.deliverer.breaker import Breaker
+from notifychannel_sidecar.deliverer.courier import NOTHING_YET, Courier, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from notifychannel_sidecar.answer import Answer
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.deliverer.answer import Answer
     from notifychannel_sidecar.hints import Mode
-    from notifychannel_sidecar.inbox import Inbox
+    from notifychannel_sidecar.inbox.inbox import Inbox
 
 
 class Deliverer:

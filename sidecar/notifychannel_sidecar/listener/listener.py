@@ -16,20 +16,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from notifychannel_sidecar import failures
-from notifychannel_sidecar.failures import Refused
 from notifychannel_sidecar.hints import Reason, timestamp
-from notifychannel_sidecar.roundtrip import RoundTrip, Samples, Skips
-from notifychannel_sidecar.session import Session, Timings, connection
+from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.failures import Refused
+from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
+from notifychannel_sidecar.listener.session import Session, Timings, connection
+from notifychannel_sidecar.listener.subscriptions import Due, Subscriptions
+from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Phase, State, Why
-from notifychannel_sidecar.subscriptions import Due, Subscriptions
-from notifychannel_sidecar.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notifychannel_sidecar.backoff import Backoff
-    from notifychannel_sidecar.session import Identity
+    from notifychannel_sidecar.listener.backoff import Backoff
+    from notifychannel_sidecar.listener.session import Identity
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar import keys
 from notifychannel_sidecar.hints import NO_RULES, Reason, header
+from notifychannel_sidecar.inbox import keys
 
 if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
