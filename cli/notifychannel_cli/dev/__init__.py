@@ -12,8 +12,8 @@ import click
 
 from notifychannel_cli import manifests
 from notifychannel_cli.console import console, problems
-from notifychannel_cli.dev_answer import Answer, Executing, Posting, printing
-from notifychannel_cli.dev_receiver import Receiver
+from notifychannel_cli.dev.answer import Answer, Executing, Posting, printing
+from notifychannel_cli.dev.receiver import Receiver
 from notifychannel_cli.identity import connected
 from notifychannel_cli.install import install, remove
 from notifychannel_cli.manifests import files_option

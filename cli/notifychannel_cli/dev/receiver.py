@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from notifychannel_cli.dev_answer import Answer
+    from notifychannel_cli.dev.answer import Answer
 
 KEYS_SHOWN = 3
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from notifychannel_cli.demo_application import READ_ALL
+from notifychannel_cli.demo.application import READ_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
     from rich.console import Console
 
-    from notifychannel_cli.demo_application import HostApplication, Seen
+    from notifychannel_cli.demo.application import HostApplication, Seen
 
 PATIENCE_S, LITTLE_PATIENCE_S = 8.0, 0.5
 """Who has missed one thing waits less for the next: also a broken demo ends within its minute."""

@@ -14,8 +14,8 @@ import asyncpg
 import click
 
 from notifychannel_cli.console import console
-from notifychannel_cli.demo_application import HostApplication
-from notifychannel_cli.demo_story import Story
+from notifychannel_cli.demo.application import HostApplication
+from notifychannel_cli.demo.story import Story
 from notifychannel_cli.embedded import FOLDERS, Server
 from notifychannel_cli.exits import Exit
 from notifychannel_cli.install import grant, install
@@ -65,7 +65,7 @@ async def _demo(*, version: int, keep: bool, out: Console) -> int:
         writer = await _database(stack, server)
         pool = await stack.enter_async_context(asyncpg.create_pool(server.dsn("shop"), min_size=1, max_size=4))
         application = await stack.enter_async_context(HostApplication(database=pool))
-        text = (resources.files("notifychannel_cli") / "demo.yaml").read_text()
+        text = (resources.files("notifychannel_cli") / "demo" / "orders.yaml").read_text()
         out.print(f"\nThe whole configuration:\n[cyan]{text}[/cyan]")
         sidecar = await _sidecar(text, server, application)
         out.print("The triggers are installed by a role that may do no more than that. Starting the sidecar ...")
@@ -91,7 +91,7 @@ async def _database(stack: AsyncExitStack, server: Server) -> asyncpg.Connection
 
 
 async def _sidecar(text: str, server: Server, application: HostApplication) -> SidecarProcess:
-    (channel,) = manifest.parse(text, file="demo.yaml")
+    (channel,) = manifest.parse(text, file="orders.yaml")
     installer, listener = (server.dsn("shop", role) for role in ROLES)
     await grant((channel,), dsn=server.dsn("shop"), installer=ROLES[0], listener=ROLES[1])
     await install((channel,), dsn=installer, installation=INSTALLATION)
