@@ -2,7 +2,7 @@
 
 It LISTENs, counts, and POSTs each payload where an URL is given. It has no debounce, no retries, no round trip and
 no reconnection: everything that the sidecar does beyond it costs what the figures show.
-Started by the benchmarks: python -m notifychannel_cli.bench.bare DSN CHANNEL [URL]
+Started by the benchmarks: python bare.py DSN CHANNEL [URL]
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 START_TIMEOUT_S = 30.0
+PROGRAM = Path(__file__).with_name("bare.py")
+"""Started by its path: as a module it would import this package, and weigh what the command line weighs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Bare:
 async def listening(*args: str) -> AsyncIterator[Bare]:
     """Run `bare.py` with those arguments from its `ready PORT` on; killed at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "notifychannel_cli.bench.bare", *args,
+        sys.executable, str(PROGRAM), *args,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
