@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from notifychannel_cli.bench.rig import Rig
 
+MAX_WIDTH = 200
+"""A figure stays on one line, also where that is wider than the terminal."""
+
 MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
     "latency": latency.measure,
     "receive": receive.measure,
@@ -49,8 +52,7 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:
         out = console()
-        table = as_table(figures)
-        out.print(table, width=max(out.width, out.measure(table).maximum), crop=False)
+        out.print(as_table(figures), width=MAX_WIDTH, crop=False)
 
 
 async def _measure(what: list[str], version: int, *, quiet: bool) -> list[Figure]:
