@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from notifychannel_cli.bench.rig import Rig
 
-MAX_WIDTH = 200
+MIN_WIDTH = 140
 """A figure stays on one line, also where that is wider than the terminal."""
 
 MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
@@ -52,7 +52,8 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:
         out = console()
-        out.print(as_table(figures), width=MAX_WIDTH, crop=False)
+        out.width = max(out.width, MIN_WIDTH)
+        out.print(as_table(figures))
 
 
 async def _measure(what: list[str], version: int, *, quiet: bool) -> list[Figure]:
