@@ -32,7 +32,7 @@ test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (about six minutes on 
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The tests that need no server (seconds)
-	$(BIN)/pytest tests/unit -m "not slow"
+	$(BIN)/pytest tests/unit -m "not slow" -n $(WORKERS)
 
 .PHONY: lint
 lint: $(VENV)/ready ## ruff, mypy --strict, import-linter

@@ -25,6 +25,14 @@ def pytest_configure() -> None:
     asyncio.set_event_loop(None)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """The figures that tests have measured (`record_property("figures", ...)`), for whoever reads the run."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figures" and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     """In CI a skipped test is a failed run: what was not run proves nothing."""

@@ -64,4 +64,3 @@ async def test_a_million_keys_while_the_application_is_down_are_one_resync_after
     assert peak_mib < idle_mib + 150
     figures = {"idle_mib": idle_mib, "peak_mib": peak_mib, "overflows": overflows, "pending": pending}
     record_property("figures", json.dumps(figures))
-    print(figures)  # noqa: T201 - pytest -rP shows it
