@@ -51,12 +51,13 @@ async def install(
     return tuple(notes)
 
 
-async def remove(channels: Sequence[Channel], *, dsn: str, installation: str) -> None:
-    """Leave nothing of these channels. Raises InstallError when a lock was not to be had."""
+async def remove(channels: Sequence[Channel], *, dsn: str, installation: str) -> bool:
+    """Leave nothing of these channels; whether there was anything. Raises InstallError where a lock is held."""
     async with connected(dsn) as connection:
         results = [await database.remove(connection, _owner(channel, installation)) for channel in channels]
     if problems := [problem for result in results for problem in _left_undone(result)]:
         raise InstallError("\n".join(problems))
+    return any(result.done for result in results)
 
 
 def _left_undone(result: Result) -> tuple[str, ...]:

@@ -120,3 +120,22 @@ async def test_sigterm_ends_it_like_ctrl_c_and_leaves_neither_triggers_nor_a_sid
         assert await dev.ends() == 0
     assert not Path(f"/proc/{sidecar}").exists()  # noqa: ASYNC240
     assert await admin.fetchval(LEFT) == 0
+
+
+async def test_a_command_that_is_no_command_is_refused_before_anything_is_installed(shop):
+    admin, arguments = shop
+    for command, said in (("echo 'x", "close its quotes"), (" ", "--exec is empty")):
+        async with notifychannel(*arguments, "--exec", command) as dev:
+            assert await dev.ends() == 2
+        assert said in " ".join(dev.printed)
+    assert await admin.fetchval(LEFT) == 0
+
+
+async def test_what_was_installed_goes_when_a_later_channel_is_refused(shop, tmp_path):
+    admin, arguments = shop
+    second = tmp_path / "second.yaml"
+    second.write_text(CHANNEL.replace("name: orders}", "name: second}", 1).replace("table: orders", "table: nowhere"))
+    async with notifychannel(*arguments, "-f", str(second), "--print") as dev:
+        assert await dev.ends() == 1
+    assert "public.nowhere" in "\n".join(dev.printed)
+    assert await admin.fetchval(LEFT) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -75,6 +76,8 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: st
     ]
     if len(chosen) != 1:
         raise click.UsageError("say what to do with a delivery: exactly one of --post URL, --exec CMD, --print")
+    if run_command is not None:
+        _check_command(run_command)
     with problems():
         channels = manifests.channels(files)
         task = Task(
@@ -83,6 +86,15 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: st
         )  # fmt: skip
     with suppress(KeyboardInterrupt):
         run(_dev(task, console()))
+
+
+def _check_command(text: str) -> None:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise click.UsageError(f"--exec can't be split into words ({error}); close its quotes") from None
+    if not words:
+        raise click.UsageError("--exec is empty; write a program and its arguments")
 
 
 def _only_group(channels: Sequence[Channel]) -> str:
@@ -95,9 +107,9 @@ def _only_group(channels: Sequence[Channel]) -> str:
 async def _dev(task: Task, out: Console) -> None:
     async with AsyncExitStack() as stack:
         offset = await _clock_offset(task.dsn)
-        await install(task.channels, installation=INSTALLATION, dsn=task.dsn, allow_superuser=task.allow_superuser)
-        if not task.keep:
+        if not task.keep:  # before the first channel: the second may be refused
             stack.push_async_callback(_remove, task, out)
+        await install(task.channels, installation=INSTALLATION, dsn=task.dsn, allow_superuser=task.allow_superuser)
         answer = await stack.enter_async_context(_answer(task))
         receiver = await stack.enter_async_context(Receiver(answer=answer, out=out, clock_offset_s=offset))
         sidecar = await stack.enter_async_context(_sidecar(task, receiver.port))
@@ -108,8 +120,8 @@ async def _dev(task: Task, out: Console) -> None:
 
 
 async def _remove(task: Task, out: Console) -> None:
-    await remove(task.channels, installation=INSTALLATION, dsn=task.dsn)
-    out.print("Removed what was installed.")
+    if await remove(task.channels, installation=INSTALLATION, dsn=task.dsn):
+        out.print("Removed what was installed.")
 
 
 def _sidecar(task: Task, port: int) -> SidecarProcess:
@@ -129,7 +141,7 @@ async def _answer(task: Task) -> AsyncIterator[Callable[[bytes], Awaitable[Answe
             async with aiohttp.ClientSession() as session:
                 yield Posting(url=task.target, session=session)
         case "exec":
-            yield Executing(command=task.target)
+            yield Executing(words=tuple(shlex.split(task.target)))
         case _:
             yield printing
 

@@ -7,7 +7,6 @@ application means them: 2xx acknowledges, everything else comes again.
 from __future__ import annotations
 
 import asyncio
-import shlex
 from dataclasses import dataclass
 
 import aiohttp
@@ -52,15 +51,15 @@ class Posting:
 class Executing:
     """Run a command for each body, which it gets on standard input; no shell is between."""
 
-    command: str
+    words: tuple[str, ...]
+    """The program and its arguments."""
 
     async def __call__(self, body: bytes) -> Answer:
         """Exit code 0 acknowledges, 75 says try later (503), any other is a failure of these hints (500)."""
-        words = shlex.split(self.command)
         try:
-            process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(*self.words, stdin=asyncio.subprocess.PIPE)
         except OSError as error:
-            return Answer(503, note=f"{words[0]}: {error.strerror}")
+            return Answer(503, note=f"{self.words[0]}: {error.strerror}")
         try:
             await process.communicate(body)
         except asyncio.CancelledError:
