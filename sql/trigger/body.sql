@@ -7,6 +7,7 @@ DECLARE
     nch_key text;
     nch_rows bigint;
     nch_payload text;
+    nch_payloads text[] := '{}';
 BEGIN
     BEGIN
         nch_header := '1%{rules}' || left(TG_OP, 1)
@@ -16,29 +17,38 @@ BEGIN
             RETURN NULL;
         END IF;
         -- A full queue would fail the user's COMMIT, so it is left alone early; the listeners see the sequence move.
-        IF pg_notification_queue_usage() > 0.5 THEN
+        IF pg_notification_queue_usage() > 0.5
+            OR NOT has_function_privilege('pg_catalog.pg_notify(text, text)'::regprocedure, 'EXECUTE') THEN
             PERFORM nextval('notifychannel.skips');
             RETURN NULL;
         END IF;
         nch_payload := nch_header;
         FOREACH nch_key IN ARRAY nch_keys LOOP
-            IF octet_length(nch_payload) + octet_length(nch_key) > 7998 THEN
-                PERFORM pg_notify(%{channel}, nch_payload);
+            IF octet_length(nch_header) + octet_length(nch_key) > 7998 THEN
+                RAISE EXCEPTION 'a key is too long for a payload';
+            ELSIF octet_length(nch_payload) + octet_length(nch_key) > 7998 THEN
+                nch_payloads := array_append(nch_payloads, nch_payload);
                 nch_payload := nch_header;
             END IF;
             nch_payload := nch_payload || E'\n' || nch_key;
         END LOOP;
-        PERFORM pg_notify(%{channel}, nch_payload);
+        nch_payloads := array_append(nch_payloads, nch_payload);
     EXCEPTION WHEN OTHERS THEN
         BEGIN
-            IF pg_notification_queue_usage() > 0.5 THEN
+            IF pg_notification_queue_usage() > 0.5
+                OR NOT has_function_privilege('pg_catalog.pg_notify(text, text)'::regprocedure, 'EXECUTE') THEN
                 PERFORM nextval('notifychannel.skips');
-            ELSE
-                PERFORM pg_notify(%{channel}, nch_header);
+                RETURN NULL;
             END IF;
+            nch_payloads := ARRAY[nch_header];
         EXCEPTION WHEN OTHERS THEN
             RETURN NULL; -- not even PostgreSQL's own functions may be called here: the poll remains
         END;
     END;
+    -- Outside the block: a subtransaction that has NOTIFYed keeps 8 KB until the user's transaction ends. It can't fail
+    -- here: the right and the lengths were looked at above.
+    FOREACH nch_payload IN ARRAY nch_payloads LOOP
+        PERFORM pg_notify(%{channel}, nch_payload);
+    END LOOP;
     RETURN NULL;
 END

@@ -135,9 +135,11 @@ async def test_a_schema_that_the_installer_may_not_enter_any_more_makes_resyncs(
     assert await stage.hear(insert, writer=stage.admin) == RESYNCS[:1]
 
 
-@pytest.mark.parametrize("function", ["pg_notify(text, text)", "pg_notification_queue_usage()"])
+@pytest.mark.parametrize(
+    "function", ["pg_notify(text, text)", "pg_notification_queue_usage()", "has_function_privilege(oid, text)"]
+)
 async def test_not_even_a_revoked_function_of_postgresql_fails_a_statement(stage, table, function):
-    """Mutant: the inner EXCEPTION left out of body.sql."""
+    """Mutants: the inner EXCEPTION left out of body.sql; `has_function_privilege` left out of either of its places."""
     await stage.admin.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
     await stage.app.execute(f"INSERT INTO {table} (id, tenant_id) VALUES (7, 1)")
     await stage.admin.execute(f"GRANT EXECUTE ON FUNCTION {function} TO PUBLIC")
@@ -168,6 +170,7 @@ async def test_functions_dropped_with_their_triggers_leave_silence_and_no_error(
 
 
 async def test_a_key_too_long_for_a_payload_is_a_resync(stage):
+    """Mutant: no RAISE in body.sql: pg_notify fails the user's INSERT."""
     await stage.tables("CREATE TABLE t (a text); CREATE TABLE p (a text) PARTITION BY HASH (a)")
     await stage.tables("CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
     await stage.install(source("t", *key("a")), source("p", *key("a")))
