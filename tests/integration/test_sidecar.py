@@ -56,6 +56,22 @@ async def test_a_change_reaches_the_application(database, application):
         assert await sidecar.metric("notifychannel_listening") == 1
 
 
+async def test_a_channel_that_is_suspended_no_more_is_looked_at_again_when_open_transactions_have_ended(
+    database, application
+):
+    """Mutant: the app makes its Inbox without `on_rules`, or `start` of the fences takes nothing over."""
+    admin, writer = await database.connect(), await database.connect()
+    await admin.execute("CREATE TABLE t (id int)")
+    quiet = orders(application, suspend=True)
+    async with SidecarProcess(config=config(quiet), uri=database.dsn()) as sidecar:
+        await sidecar.logs("listening to 1 channels")
+        await writer.execute("BEGIN; INSERT INTO t VALUES (1)")
+        sidecar.configure(config(orders(application)))
+        assert (await application.next_post()).body["reason"] == "rules"
+        await writer.execute("COMMIT")
+        assert (await application.next_post()).body["reason"] == "rules"
+
+
 async def test_a_wrong_password_corrected_in_the_file_is_taken_without_a_restart(database, application):
     """Mutant: `_look_at_secret` returns False for good after an error."""
     role = await database.role("listener")

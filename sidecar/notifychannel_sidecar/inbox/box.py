@@ -43,6 +43,7 @@ class Box:
         random: Random,
         on_due: Callable[[], None],
         on_full: Callable[[float], None],
+        on_rules: Callable[[], None],
     ) -> None:
         self.config = config
         self._clock = clock
@@ -64,6 +65,7 @@ class Box:
             random=random,
             on_due=self._announce,
             on_full=on_full,
+            on_rules=on_rules,
         )
 
     def _announce(self, due: float) -> None:

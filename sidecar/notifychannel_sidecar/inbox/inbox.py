@@ -34,14 +34,17 @@ class Inbox:
         *,
         budget: int,
         on_due: Callable[[str], None],
+        on_rules: Callable[[str], None] = lambda _: None,
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
         """`budget`: keys held at most; `on_due(name)`: something of this channel is due earlier than last answered by
-        `next_due`, so ask again.
+        `next_due`, so ask again; `on_rules(name)`: it got a resync because of other rules, and who wrote under the
+        old ones may not have committed yet, so ask for another later.
         """
         self._budget = Budget(limit=budget)
         self._on_due = on_due
+        self._on_rules = on_rules
         self._clock = clock or Clock()
         self._random = random or SystemRandom()
         self._boxes: dict[str, Box] = {}
@@ -133,6 +136,7 @@ class Inbox:
             random=self._random,
             on_due=partial(self._on_due, config.name),
             on_full=self._make_room,
+            on_rules=partial(self._on_rules, config.name),
         )
 
     def _make_room(self, now: float) -> None:

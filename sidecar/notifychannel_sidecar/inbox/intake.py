@@ -28,7 +28,9 @@ _PREFIX = 10
 
 
 class Intake:
-    """The receiving side of a box. `on_due(when)` hears of everything that may be due earlier than before."""
+    """The receiving side of a box. `on_due(when)` hears of everything that may be due earlier than before,
+    `on_rules()` of every resync because of other rules.
+    """
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Intake:
         random: Random,
         on_due: Callable[[float], None],
         on_full: Callable[[float], None],
+        on_rules: Callable[[], None],
     ) -> None:
         self.notifications = self.keys = self.added = self.malformed = self.suspended = 0
         self._pending = pending
@@ -51,6 +54,7 @@ class Intake:
         self._random = random
         self._on_due = on_due
         self._on_full = on_full
+        self._on_rules = on_rules
         self.configure(config)
 
     def configure(self, config: ChannelConfig) -> None:
@@ -135,3 +139,4 @@ class Intake:
         drawn = pending is not None and pending.reason is Reason.RULES
         due_at = math.inf if drawn else now + self._random.uniform(0, self._config.resync_spread)
         self.ask(Resync(reason=Reason.RULES, since_us=since_us, due_at=due_at))
+        self._on_rules()

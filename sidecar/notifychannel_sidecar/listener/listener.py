@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from notifychannel_sidecar.hints import Reason, timestamp
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.failures import Refused
+from notifychannel_sidecar.listener.fences import Fences
 from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
 from notifychannel_sidecar.listener.session import Session, Timings, connection
 from notifychannel_sidecar.listener.subscriptions import Due, Subscriptions
@@ -66,6 +67,7 @@ class Listener:
     _identity: Identity | None = None
     _whole_us: int | None = None
     _skips: Skips = field(default_factory=Skips)
+    _fences: Fences = field(default_factory=Fences)
     _samples: Samples = field(default_factory=Samples)
     _proven_s: float | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,6 +80,10 @@ class Listener:
             self._news.set()
             if isinstance(target, Target):
                 self.subscriptions.keep(target.config.channels)
+
+    def look_again(self, name: str) -> None:
+        """A channel got its resync because of other rules: ask for another when all who write now have ended."""
+        self._fences.tell(name)
 
     async def run(self) -> NoReturn:
         """Listen for ever; raises only what is a bug."""
@@ -136,6 +142,7 @@ class Listener:
         if identity != self._identity:
             self._identity, self._whole_us = identity, None
             self._skips, self._samples = Skips(), Samples()
+            self._fences.anew()
 
     async def _subscribe(self, session: Session, target: Target) -> None:
         self._names = target.names
@@ -159,14 +166,17 @@ class Listener:
         self._news.clear()
 
     async def _look(self, session: Session, target: Target) -> None:
+        self._fences.start()
         try:
             trip = await session.round_trip()
         except TimeoutError:
             raise Refused(Why.HALF_OPEN) from None
-        if self._learn(trip):
-            for channel in target.config.channels:
-                if channel.sources:
-                    self._resync(Due(name=channel.name, reason=Reason.SKIPPED, since_us=self._skips.since_us))
+        skipped, changed = self._learn(trip), self._fences.look(trip)
+        for channel in target.config.channels:
+            if skipped and channel.sources:
+                self._resync(Due(name=channel.name, reason=Reason.SKIPPED, since_us=self._skips.since_us))
+            if channel.name in changed:
+                self._resync(self.subscriptions.again(channel))
 
     async def _follow(self, session: Session, old: Target) -> Target:
         """Take a changed target over into the living session, or leave it; nothing is missed in between."""
