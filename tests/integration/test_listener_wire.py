@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from notifychannel_sidecar.credentials import from_mapping
 from notifychannel_sidecar.hints import timestamp
 from tests.listening import QUICK, Listening, target
 from tests.wire import Wire
@@ -42,6 +45,28 @@ async def test_a_wire_that_is_frozen_while_connecting_is_given_up_and_tried_agai
         wire.thaw()
         await listening.listens_after(count)
         assert [resync["reason"] for resync in listening.resyncs] == ["start"]
+
+
+@pytest.mark.parametrize("session", ["any", "primary", "read-write"])
+async def test_a_first_host_that_accepts_and_never_answers_does_not_hide_the_second(database, wire, session):
+    """Mutant: asyncpg.connect with all hosts at once, whose one timeout the dead host eats up each time."""
+    wire.freeze()
+    hosts = f"127.0.0.1:{wire.port},127.0.0.1:{database.server.port}"
+    uri = database.dsn().replace(f"127.0.0.1:{database.server.port}", hosts)
+    ways = from_mapping({"uri": f"{uri}?target_session_attrs={session}".encode()}).connect_arguments()
+    async with Listening(target=replace(target(uri), arguments=ways)) as listening:
+        await listening.listens()
+        assert listening.seen == ["CONNECTING", "LISTENING"]
+        assert wire.connections > 0
+
+
+async def test_where_no_host_will_do_it_is_what_the_last_one_said(database, wire):
+    await wire.refuse()
+    hosts = f"127.0.0.1:{database.server.port},127.0.0.1:{wire.port}"
+    uri = database.dsn().replace(f"127.0.0.1:{database.server.port}", hosts)
+    ways = from_mapping({"uri": f"{uri}?target_session_attrs=standby".encode()}).connect_arguments()
+    async with Listening(target=replace(target(uri), arguments=ways)) as listening:
+        await listening.says("Unreachable")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from notifychannel_sidecar.listener.roundtrip import RoundTrip
 from notifychannel_sidecar.state import Why
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     Heard = Callable[[object, int, str, object], None]
     """(connection, server process, PostgreSQL channel, payload), as asyncpg calls it: not one frame more."""
@@ -38,6 +38,8 @@ MISSING = (
     asyncpg.UndefinedTableError,
 )
 """How notifychannel.skipped() fails where it went away between two looks."""
+NEXT_HOST = (OSError, TimeoutError, asyncpg.TargetServerAttributeNotMatched, asyncpg.CannotConnectNowError)
+"""How a host fails that leaves the next one to be tried, as in libpq: nobody there, the wrong one, one that starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +197,8 @@ class Session:
 
 @asynccontextmanager
 async def connection(arguments: Mapping[str, Any], timings: Timings) -> AsyncIterator[asyncpg.Connection]:
-    """Connect with a timeout over all of it; leaving closes politely, then hard, and never hangs."""
-    # No prepared statements are kept: a pooler may hand the next transaction to another server connection.
-    opened = await asyncpg.connect(**{**arguments, "statement_cache_size": 0, "timeout": timings.connect_timeout_s})
+    """Connect to the first host that will do; leaving closes politely, then hard, and never hangs."""
+    opened = await _first(_each_host(arguments), timings)
     try:
         yield opened
     except BaseException:
@@ -207,3 +208,28 @@ async def connection(arguments: Mapping[str, Any], timings: Timings) -> AsyncIte
         await opened.close(timeout=timings.close_timeout_s)
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         log.debug("the connection did not close (%s); it was cut", label(error))
+
+
+async def _first(hosts: Sequence[Mapping[str, Any]], timings: Timings) -> asyncpg.Connection:
+    """The hosts in their order, each with a timeout of its own: asyncpg's is over all, so a dead one eats it up.
+
+    `prefer-standby` prefers nothing here, for a standby refuses LISTEN. Raises what the last host did.
+    """
+    *others, last = hosts
+    for each in others:
+        with suppress(*NEXT_HOST):
+            return await _connect(each, timings)
+    return await _connect(last, timings)
+
+
+async def _connect(arguments: Mapping[str, Any], timings: Timings) -> asyncpg.Connection:
+    # No prepared statements are kept: a pooler may hand the next transaction to another server connection.
+    return await asyncpg.connect(**{**arguments, "statement_cache_size": 0, "timeout": timings.connect_timeout_s})
+
+
+def _each_host(arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The same arguments once for each host that they name."""
+    hosts, ports = arguments.get("host"), arguments.get("port")
+    if not isinstance(hosts, list) or not isinstance(ports, list):
+        return [arguments]
+    return [{**arguments, "host": [host], "port": [port]} for host, port in zip(hosts, ports, strict=True)]
