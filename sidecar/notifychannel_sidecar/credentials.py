@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ PARTS = frozenset(
 )  # fmt: skip
 SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 MAX_PORT = 65_535
+_PORT = re.compile(r"[0-9]{1,5}")
 LOCAL = "/run/postgresql,/var/run/postgresql,/tmp,localhost"
 """Where a server of this machine is looked for, in this order, when a person's DSN names no host."""
 MAX_FILE_BYTES = 1 << 20
@@ -121,8 +123,17 @@ def from_mapping(secret: Mapping[str, bytes]) -> Credentials:
 
 def from_dsn(dsn: str) -> Credentials:
     """From a URI that a person wrote, with libpq's defaults for what is left out; raises CredentialsError."""
-    parts = {"host": LOCAL, "user": getpass.getuser(), **_take_apart("the DSN", dsn)}
+    parts = {"host": LOCAL, **_take_apart("the DSN", dsn)}
+    if "user" not in parts:
+        parts["user"] = _own_user()
     return _credentials(parts, Certificates(), needs="the DSN")
+
+
+def _own_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have it (KeyError before Python 3.13)
+        raise CredentialsError("user is missing in the DSN, and this process's user has no name; write it") from None
 
 
 def _credentials(parts: dict[str, str], certificates: Certificates, *, needs: str) -> Credentials:
@@ -200,7 +211,7 @@ def _ports(text: str, count: int) -> tuple[int, ...]:
     written = text.split(",") if text else [""]
     if len(written) not in {1, count}:
         raise CredentialsError(f"port has {len(written)} entries for {count} hosts; write one, or one for each")
-    ports = [5432 if not port else int(port) if port.isascii() and port.isdigit() else 0 for port in written]
+    ports = [5432 if not port else int(port) if _PORT.fullmatch(port) else 0 for port in written]
     if not all(1 <= port <= MAX_PORT for port in ports):
         raise CredentialsError(f"port has to be a number from 1 to {MAX_PORT}; write for example 5432")
     return tuple(ports * (count // len(ports)))

@@ -47,6 +47,8 @@ def take_apart(uri: str) -> dict[str, str]:
     for name, value in _parameters(query):
         if name not in LIBPQ_ONLY:
             parts["dbname" if name == "database" else name] = value  # `database` is asyncpg's word for it
+    if any("\0" in text for part in parts.items() for text in part):
+        raise DsnError("holds a NUL byte, written as %00; leave it out, for nothing in PostgreSQL can hold one")
     return {name: value for name, value in parts.items() if value}
 
 

@@ -118,15 +118,21 @@ class Files:
             credentials = secrets.read(self.secret_path)
             self.token = secrets.read_token(self.secret_path)
         except secrets.CredentialsError as error:
-            self.secret_error = str(error)
-            waiting = "waiting for another" if self.credentials is None else "the last good one stays in force"
-            log.warning("the Secret can't be used: %s; %s", error, waiting)
+            self._refuse_secret(str(error))
+            return False
+        except ValueError as error:  # of something that was let through; its text may hold a value
+            self._refuse_secret(f"its content makes no connection ({type(error).__name__}); look for odd characters")
             return False
         self.secret_error = None
         changed = self.credentials is None or credentials.fingerprint() != self.credentials.fingerprint()
         self.credentials = credentials
         log.info("the Secret is read; %s", "connecting with it" if changed else "the way to the database is the same")
         return changed
+
+    def _refuse_secret(self, error: str) -> None:
+        self.secret_error = error
+        waiting = "waiting for another" if self.credentials is None else "the last good one stays in force"
+        log.warning("the Secret can't be used: %s; %s", error, waiting)
 
 
 def _digest(folder: Path) -> bytes:

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 import getpass
 import ssl
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifychannel_sidecar.credentials import CredentialsError, from_dsn, from_mapping, read, read_token
+from notifychannel_sidecar.credentials import (
+    KEYS,
+    PARTS,
+    CredentialsError,
+    from_dsn,
+    from_mapping,
+    read,
+    read_token,
+)
 from tests.certificates import authority, encrypted
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -131,6 +140,14 @@ def test_a_person_s_dsn_has_the_defaults_of_libpq_for_host_and_user():
         ({"uri": f"{URI}?target_session_attrs=best"}, "target_session_attrs is not known; write one of any, primary, standby, read-write, read-only, prefer-standby"),
         ({"uri": f"{URI}?sslrootcert=/gone"}, "sslrootcert names a file that is not there; write its path on this machine"),
         ({"host": "h", "user": "u", "port": "x"}, "port has to be a number from 1 to 65535; write for example 5432"),
+        ({"host": "h", "user": "u", "port": "1" * 5000}, "port has to be a number from 1 to 65535; write for example 5432"),
+        *(
+            ({"uri": uri}, "uri holds a NUL byte, written as %00; leave it out, for nothing in PostgreSQL can hold one")
+            for uri in (
+                "postgresql://u:p@h%00x/d", "postgresql://u%00:p@h/d", "postgresql://u:%00@h/d", "postgresql://u:p@h/d%00",
+                f"{URI}?sslrootcert=%00", f"{URI}?sslcert=%00", f"{URI}?a%00b=c",
+            )
+        ),
         ({"host": "h", "user": "u", "port": "1,2"}, "port has 2 entries for 1 hosts; write one, or one for each"),
         ({"host": "a,,b", "user": "u"}, "host is no host name in the Secret; write a name or an address, several with commas"),
         ({"host": "a..b", "user": "u"}, "host is no host name in the Secret; write a name or an address, several with commas"),
@@ -158,6 +175,43 @@ def test_no_value_of_a_secret_stands_in_an_error_or_a_repr(secret):
     except CredentialsError as error:
         shown = repr(error) + str(error)
     assert MARK not in shown
+
+
+ODD = st.one_of(
+    st.text(),
+    st.text(alphabet="%0123456789abAF\0\n\t@:/?&=,[].-x"),
+    st.sampled_from(["%00", "1" * 5000, "\u0661", "a" * 70, "[::1]", "xn--", ".", "/", "%C0%80"]),
+)
+URIS = st.builds(
+    "postgresql://{}:{}@{}:{}/{}?{}={}".format,
+    ODD, ODD, ODD, ODD, ODD, st.one_of(st.sampled_from(sorted(PARTS)), ODD), ODD,
+)  # fmt: skip
+ODD_BYTES = st.one_of(st.binary(), ODD.map(lambda text: text.encode(errors="surrogatepass")))
+
+
+@UNHURRIED
+@given(
+    st.dictionaries(st.sampled_from(KEYS), ODD_BYTES),
+    st.one_of(st.none(), URIS.map(lambda text: text.encode(errors="surrogatepass"))),
+)
+def test_whatever_a_secret_holds_it_makes_credentials_or_says_what_is_wrong(secret, uri):
+    """Mutant: `_ports` with isdigit alone, or `take_apart` that lets a NUL through: the sidecar ends."""
+    content = {"host": b"h", "user": b"u", **secret} if uri is None else {**secret, "uri": uri}
+    with suppress(CredentialsError):
+        made = from_mapping(content)
+        assert not any("\0" in text for text in (*made.hosts, made.user, made.password, made.dbname))
+
+
+def test_who_runs_this_is_asked_only_where_the_dsn_names_no_user(monkeypatch):
+    """A pod's user id often has no name. Mutant: getpass.getuser() before the DSN is read."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert from_dsn(URI).user == "me"
+    with pytest.raises(CredentialsError, match=r"^user is missing in the DSN, and this process's user has no name"):
+        from_dsn("postgresql://h/d")
 
 
 def test_repr_and_str_show_no_value():

@@ -110,3 +110,16 @@ def test_channels_that_change_are_no_other_server_and_identity_is(watched):
     assert after.server == before.server
     watched.config.write_text(configs.dump(config(channel("items"), dbname="d")))
     assert watched.look().server != before.server
+
+
+def test_an_error_that_nobody_expects_of_a_secret_is_said_without_its_text_and_ends_nothing(watched, monkeypatch):
+    """Mutant: `_look_at_secret` catches CredentialsError alone."""
+
+    def fails(_):
+        raise ValueError("hunter2")
+
+    watched.config.write_text(configs.dump(config()))
+    monkeypatch.setattr("notifychannel_sidecar.credentials.read", fails)
+    assert watched.look() is Why.NO_SECRET
+    assert "ValueError" in watched.files.secret_error
+    assert "hunter2" not in watched.files.secret_error
