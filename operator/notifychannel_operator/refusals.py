@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from notifychannel_operator import grants
 from notifychannel_operator.catalog import Kind
 from notifychannel_operator.names import SCHEMA
-from notifychannel_operator.quote import ident
+from notifychannel_operator.quote import ident, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +166,12 @@ def _looked_up(source: Source, facts: Facts) -> Iterator[str]:
             continue
         if not table.may_use_schema:
             yield _run(grants.use(schema, facts.installer), f"may not use the schema of {schema}.{name}", facts)
+        if table.row_security:
+            yield (
+                f"{schema}.{name} has row level security, whose policies would run with the installer's rights when "
+                f"the key of {source.label} looks up there: put the column into {source.label}, or run: "
+                f"ALTER TABLE {qualified(schema, name)} DISABLE ROW LEVEL SECURITY;"
+            )
         known = {column for column in columns if table.column(column) is not None}
         if known - table.selectable:
             yield _run(

@@ -222,3 +222,16 @@ async def test_the_counter_counts_and_starts_again_after_the_largest_number(site
     await site.admin.execute("SELECT nextval('notifychannel.skips')")
     counted.append(await site.admin.fetchval("SELECT notifychannel.skipped()"))
     assert counted == [0, 1, 1]
+
+
+async def test_a_looked_up_table_with_row_level_security_is_refused_with_the_remedy(site):
+    """Mutant: `_looked_up` without `row_security`: policies of the table's owner run as the installer."""
+    await site.install(wanted())
+    await site.app.execute("ALTER TABLE tenancy.tenants ENABLE ROW LEVEL SECURITY")
+    made = await site.plan(wanted())
+    assert made.steps == ()
+    [said] = made.problems
+    assert said.startswith("tenancy.tenants has row level security")
+    _, _, remedy = said.partition("run: ")
+    await site.app.execute(remedy)
+    assert (await site.plan(wanted())).problems == ()

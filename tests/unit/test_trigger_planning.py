@@ -202,6 +202,7 @@ def test_settings_are_pinned_for_what_the_key_holds_and_a_lookup_waits_for_no_lo
         "lc_monetary": "C",
         "xmloption": "content",
         "lock_timeout": "100ms",
+        "row_security": "off",
     }
 
 
@@ -224,3 +225,25 @@ def test_every_table_of_sources_and_lookups_is_asked_for():
         namespace="n", name="c", secret="s", consumers=(), sources=(a_source(), looking("note", ("id", "id")))
     )
     assert triggers.table_names(channel) == {("public", "orders"), ("public", "tenants")}
+
+
+def test_a_value_is_never_read_where_a_domains_check_would_run():
+    """Mutant: `_holds_domain` giving False: observing and writing call the CHECK with the installer's rights."""
+    domain = a_type("happy", schema="public", kind="d", element=a_type())
+    column = Column(name="many", type=a_type("_happy", schema="public", sql="happy[]", is_array=True, element=domain))
+    table = replace(a_table(), columns=(*a_table().columns, column))
+    rule = Rule(
+        name="r", events=(Event.INSERT,), when=(Condition(column="many", operator=Operator.IN, values=("{}",)),)
+    )
+    [said] = problems(a_source(rule), tables=(table,))
+    assert "happy[] is made of a domain" in said
+    channel = Channel(namespace="n", name="c", secret="s", consumers=(), sources=(a_source(rule),))
+    assert list(triggers.literals(channel, {("public", "orders"): table})) == []
+
+
+def test_a_lookup_by_an_enum_is_refused():
+    """Mutant: `_comparable` letting enums through: an implicit cast of the enum's owner runs as the installer."""
+    mood = Column(name="mood", type=a_type("mood", schema="public", kind="e"))
+    found = [replace(a_table(name), columns=(*a_table().columns, mood)) for name in ("orders", "tenants")]
+    [said] = problems(looking("note", ("id", "id"), ("mood", "mood")), tables=found)
+    assert "can't be compared: match columns of the same built-in type" in said

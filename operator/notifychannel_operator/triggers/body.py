@@ -55,6 +55,8 @@ def settings(subject: Subject) -> tuple[tuple[str, str], ...]:
     pins = {pin for type_ in types for pin in keys.pins(type_)}
     if any(part.lookup is not None for part in subject.source.key):
         pins.add(("lock_timeout", LOOKUP_LOCK_TIMEOUT))
+        # a policy is its owner's code and would run as the installer: with this it is an error, so a resync
+        pins.add(("row_security", "off"))
     return (("search_path", "pg_catalog, pg_temp"), *sorted(pins))
 
 

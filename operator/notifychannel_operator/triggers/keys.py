@@ -75,7 +75,18 @@ def pins(type_: Type) -> frozenset[tuple[str, str]]:
 
 def seen(type_: Type, value: str) -> str:
     """The SQL expression as DISTINCT and GROUP BY tell it apart: text where equal is not the same."""
-    return value if type_.exact else f"({value})::text"
+    return value if type_.exact else as_text(type_, value)
+
+
+def as_text(type_: Type, value: str) -> str:
+    """SQL that prints a value, NULL for NULL, and runs nobody's code.
+
+    Whoever owns a type can make a cast to text of it, and that would run with the installer's rights: types that are
+    not PostgreSQL's own are printed by their output function, which only superusers make.
+    """
+    if type_.base.schema == "pg_catalog":
+        return f"({value})::text"
+    return f"CASE WHEN {value} IS NOT NULL THEN format('%s', {value}) END"
 
 
 def printed(type_: Type, value: str) -> str:
@@ -102,4 +113,4 @@ def _printed(base: Type, value: str) -> str:
         )
     if name in QUOTED:
         return f"""'"' || {value}::text || '"'"""
-    return f"to_json({value}::text)::text"
+    return f"to_json({as_text(base, value)})::text"
