@@ -11,7 +11,7 @@ from notifychannel_operator.names import Owner
 from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from notifychannel_operator.database import Result
     from notifychannel_operator.spec import Channel
@@ -33,9 +33,17 @@ async def grant(channels: Sequence[Channel], *, dsn: str, installer: str, listen
 
 
 async def install(
-    channels: Sequence[Channel], *, dsn: str, installation: str, allow_superuser: bool = False
+    channels: Sequence[Channel],
+    *,
+    dsn: str,
+    installation: str,
+    allow_superuser: bool = False,
+    on_installed: Callable[[Channel], None] = lambda _: None,
 ) -> tuple[str, ...]:
-    """One pass for each channel, as the DSN's role: what is worth saying. Raises InstallError with every problem."""
+    """One pass for each channel, as the DSN's role: what is worth saying. Raises InstallError with every problem.
+
+    `on_installed` hears of each channel for which something was done; of one that was there already it does not.
+    """
     notes: list[str] = []
     problems: list[str] = []
     async with connected(dsn) as connection:
@@ -43,7 +51,12 @@ async def install(
             facts = await database.observe(connection, channel, _owner(channel, installation))
             steps = plan.of(channel, facts, allow_superuser=allow_superuser)
             notes += steps.notes
-            problems += steps.problems or _left_undone(await database.apply(connection, steps))
+            problems += steps.problems
+            if not steps.problems:
+                result = await database.apply(connection, steps)
+                problems += _left_undone(result)
+                if result.done:
+                    on_installed(channel)
             if facts.server.login_is_superuser and not allow_superuser:
                 problems.append("For a database of your own `notifychannel dev` accepts one with --allow-superuser.")
     if problems:

@@ -1,4 +1,7 @@
-"""Runs what a command does until it ends, Ctrl-C or SIGTERM: both unwind it, so that it cleans up behind itself."""
+"""Runs what a command does until it ends, Ctrl-C, SIGTERM or SIGHUP: all three unwind it, so that it cleans up.
+
+Asking again interrupts what the cleaning up waits for, never the cleaning up itself.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 T = TypeVar("T")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(main: Coroutine[object, object, T]) -> T:
-    """As asyncio.run; raises KeyboardInterrupt for SIGTERM too."""
+    """As asyncio.run; raises KeyboardInterrupt for each of the three."""
     try:
-        return asyncio.run(_until_terminated(main))
+        return asyncio.run(_until_asked_to_end(main))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-async def _until_terminated(main: Coroutine[object, object, T]) -> T:
+async def _until_asked_to_end(main: Coroutine[object, object, T]) -> T:
     task = asyncio.current_task()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in ENDING:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await main

@@ -108,11 +108,6 @@ class SidecarProcess:
             ) from None
         return seen
 
-    async def ended(self) -> None:
-        """Wait for ever; raises SidecarError when the sidecar ends, which it does not do by itself."""
-        code = await self._running().wait()
-        raise SidecarError(f"the sidecar ended with exit code {code}: {self.log_tail()}")
-
     async def stop(self) -> None:
         """Let it finish (SIGTERM), and end it if it does not."""
         process = self._running()
@@ -120,7 +115,7 @@ class SidecarProcess:
             process.send_signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-            except TimeoutError:
+            except (TimeoutError, asyncio.CancelledError):  # cancelled: whoever waits for us is in a hurry
                 process.kill()
                 await process.wait()
 

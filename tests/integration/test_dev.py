@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.process import notifychannel
@@ -29,6 +30,10 @@ spec:
       debounce: {window: 10ms}
 """
 LEFT = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = 'notifychannel'"
+KILL_LISTENERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name LIKE 'nch/%' AND datname = current_database()
+"""
 
 
 @pytest.fixture
@@ -139,3 +144,40 @@ async def test_what_was_installed_goes_when_a_later_channel_is_refused(shop, tmp
         assert await dev.ends() == 1
     assert "public.nowhere" in "\n".join(dev.printed)
     assert await admin.fetchval(LEFT) == 0
+
+
+async def test_triggers_that_were_there_before_stay(shop):
+    admin, arguments = shop
+    for ways in (("--print", "--keep"), ("--print",)):
+        async with notifychannel(*arguments, *ways) as dev:
+            await dev.line("Listening as orders-api")
+            dev.interrupt()
+            assert await dev.ends() == 0
+    assert await admin.fetchval(LEFT) > 0
+
+
+async def test_it_says_when_it_does_not_listen_and_when_it_listens_again(shop, database):
+    admin, arguments = shop
+    other = await asyncpg.connect(database.server.dsn())
+    database.stack.push_async_callback(other.close, timeout=5)
+    allow = f'ALTER DATABASE "{database.name}" ALLOW_CONNECTIONS '
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        await other.execute(allow + "false")
+        await admin.execute(KILL_LISTENERS)
+        await dev.line("Not listening:", "Trying again")
+        await other.execute(allow + "true")
+        await dev.line("Listening again.")
+
+
+async def test_a_removal_that_fails_says_what_stays_and_how_to_remove_it(shop):
+    admin, arguments = shop
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE orders IN ACCESS SHARE MODE")
+            dev.interrupt()
+            assert await dev.ends() == 1
+    printed = "\n".join(dev.printed)
+    assert "The triggers are still in the database." in printed
+    assert "--installation dev --remove | psql" in printed

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import shlex
-import time
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import aiohttp
 import click
 
 from notifychannel_cli import manifests
 from notifychannel_cli.console import console, problems
-from notifychannel_cli.dev.answer import Answer, Executing, Posting, printing
-from notifychannel_cli.dev.receiver import Receiver
-from notifychannel_cli.identity import connected
-from notifychannel_cli.install import install, remove
+from notifychannel_cli.dev import session
 from notifychannel_cli.manifests import files_option
 from notifychannel_cli.running import run
-from notifychannel_cli.sidecar_process import SidecarProcess
-from notifychannel_operator import configmap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-
-    from rich.console import Console
+    from collections.abc import Sequence
 
     from notifychannel_operator.spec import Channel
-
-INSTALLATION = "dev"
-EXEC_TIMEOUT_S = 300.0
-"""A command may take longer than an application's endpoint is given by default."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What the person asked for, read and checked."""
-
-    channels: tuple[Channel, ...]
-    group: str
-    dsn: str
-    answer: str
-    """`post`, `exec` or `print`."""
-    target: str
-    """The URL or the command."""
-    keep: bool
-    allow_superuser: bool
 
 
 @click.command(
@@ -66,8 +39,9 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: st
             keep: bool, allow_superuser: bool) -> None:  # fmt: skip
     """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
-    On Ctrl-C it removes what it installed, unless --keep. The same DSN serves as installer and as listener; in
-    production these are two roles (see: notifychannel sql --grants).
+    On Ctrl-C it removes what it installed, unless --keep; triggers that were there before stay. The same DSN serves
+    as installer and as listener; in production these are two roles (see: notifychannel sql --grants). With --post the
+    channel's `timeout` holds; a command of --exec may take five minutes, and no shell is between.
 
     Exit codes: 0 ended by Ctrl-C, 1 the files or the database refuse, 2 wrong usage, 3 the database can't be reached.
     """
@@ -78,14 +52,16 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: st
         raise click.UsageError("say what to do with a delivery: exactly one of --post URL, --exec CMD, --print")
     if run_command is not None:
         _check_command(run_command)
+    if post is not None:
+        _check_url(post)
     with problems():
         channels = manifests.channels(files)
-        task = Task(
-            channels=channels, group=group or _only_group(channels), dsn=dsn, answer=chosen[0][0],
-            target=str(chosen[0][1]), keep=keep, allow_superuser=allow_superuser,
-        )  # fmt: skip
+    task = session.Task(
+        channels=channels, files=files, group=_group(channels, group), dsn=dsn, answer=chosen[0][0],
+        target=str(chosen[0][1]), keep=keep, allow_superuser=allow_superuser,
+    )  # fmt: skip
     with suppress(KeyboardInterrupt):
-        run(_dev(task, console()))
+        run(session.run(task, console()))
 
 
 def _check_command(text: str) -> None:
@@ -95,58 +71,26 @@ def _check_command(text: str) -> None:
         raise click.UsageError(f"--exec can't be split into words ({error}); close its quotes") from None
     if not words:
         raise click.UsageError("--exec is empty; write a program and its arguments")
+    if shutil.which(words[0]) is None:
+        raise click.UsageError(f"--exec: there is no program {words[0]}; for a shell write: sh -c '...'")
 
 
-def _only_group(channels: Sequence[Channel]) -> str:
+def _check_url(text: str) -> None:
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise click.UsageError(f"--post: {text} is no URL; write for example http://127.0.0.1:8080/hints")
+
+
+def _group(channels: Sequence[Channel], asked: str | None) -> str:
     groups = sorted({consumer.group for channel in channels for consumer in channel.consumers})
+    if asked is not None and asked not in groups:
+        raise click.UsageError(f"no channel has the consumer {asked}; the files name {', '.join(groups)}")
+    if asked is not None:
+        return asked
     if len(groups) > 1:
         raise click.UsageError(f"the files name several consumers; choose one with --group: {', '.join(groups)}")
     return groups[0]
-
-
-async def _dev(task: Task, out: Console) -> None:
-    async with AsyncExitStack() as stack:
-        offset = await _clock_offset(task.dsn)
-        if not task.keep:  # before the first channel: the second may be refused
-            stack.push_async_callback(_remove, task, out)
-        await install(task.channels, installation=INSTALLATION, dsn=task.dsn, allow_superuser=task.allow_superuser)
-        answer = await stack.enter_async_context(_answer(task))
-        receiver = await stack.enter_async_context(Receiver(answer=answer, out=out, clock_offset_s=offset))
-        sidecar = await stack.enter_async_context(_sidecar(task, receiver.port))
-        await sidecar.listening()
-        names = ", ".join(channel.name for channel in task.channels)
-        out.print(f"Listening as {task.group} to {names}. Change a row and see; Ctrl-C ends.")
-        await sidecar.ended()
-
-
-async def _remove(task: Task, out: Console) -> None:
-    if await remove(task.channels, installation=INSTALLATION, dsn=task.dsn):
-        out.print("Removed what was installed.")
-
-
-def _sidecar(task: Task, port: int) -> SidecarProcess:
-    config = configmap.config_for(
-        task.channels, installation=INSTALLATION, namespace=task.channels[0].namespace, group=task.group,
-        system_identifier=None, dbname=None,
-    )  # fmt: skip
-    least = EXEC_TIMEOUT_S if task.answer == "exec" else 0.0
-    here = (replace(each, port=port, timeout=max(each.timeout, least)) for each in config.channels)
-    return SidecarProcess(config=replace(config, channels=tuple(here)), uri=task.dsn)
-
-
-@asynccontextmanager
-async def _answer(task: Task) -> AsyncIterator[Callable[[bytes], Awaitable[Answer]]]:
-    match task.answer:
-        case "post":
-            async with aiohttp.ClientSession() as session:
-                yield Posting(url=task.target, session=session)
-        case "exec":
-            yield Executing(words=tuple(shlex.split(task.target)))
-        case _:
-            yield printing
-
-
-async def _clock_offset(dsn: str) -> float:
-    async with connected(dsn) as connection:
-        there: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
-        return there - time.time()

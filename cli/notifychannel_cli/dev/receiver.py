@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from rich.console import Console
 
@@ -28,6 +29,8 @@ class Receiver:
     out: Console
     clock_offset_s: float = 0.0
     """The database's clock minus ours."""
+    timeouts_s: Mapping[str, float] = field(default_factory=dict)
+    """Channel → how long the sidecar waits for an answer."""
     port: int = field(init=False, default=0)
     _runner: web.AppRunner = field(init=False)
 
@@ -49,16 +52,21 @@ class Receiver:
         answer = await self.answer(body)
         took = time.perf_counter() - started
         now = time.time() + self.clock_offset_s
-        self.out.print(line(json.loads(body), answer, took_s=took, now=now), markup=False, highlight=False)
+        message = json.loads(body)
+        text = line(message, answer, took_s=took, now=now)
+        timeout_s = self.timeouts_s.get(message["channel"], math.inf)
+        if took > timeout_s:
+            text += f" (too late: the channel's timeout is {timeout_s:g} s, so it comes again)"
+        self.out.print(text, markup=False, highlight=False)
         return web.Response(status=answer.status, body=answer.body)
 
 
 def line(body: dict[str, Any], answer: Answer, *, took_s: float, now: float) -> str:
-    """`orders change 2 hints {"order_id": 1} {"order_id": 2} → 204 in 3.1 ms, 254.0 ms after the first change`."""
+    """`orders change 1 hint {"order_id": 1} insert,update x57 → 204 in 3.1 ms, 254.0 ms after the first change`."""
     hints = body["hints"]
     what = [body["channel"], body["reason"]]
     if hints:
-        shown = [json.dumps(hint["key"], ensure_ascii=False) for hint in hints[:KEYS_SHOWN]]
+        shown = [_hint(hint) for hint in hints[:KEYS_SHOWN]]
         more = [f"and {len(hints) - KEYS_SHOWN} more"] if len(hints) > KEYS_SHOWN else []
         what += [f"{len(hints)} {'hint' if len(hints) == 1 else 'hints'}", *shown, *more]
     else:
@@ -70,3 +78,8 @@ def line(body: dict[str, Any], answer: Answer, *, took_s: float, now: float) -> 
     if answer.note:
         answered += f" ({answer.note})"
     return f"{' '.join(what)} {answered}"
+
+
+def _hint(hint: dict[str, Any]) -> str:
+    count = f" x{hint['count']}" if hint["count"] > 1 else ""
+    return f"{json.dumps(hint['key'], ensure_ascii=False)} {','.join(hint['events'])}{count}"

@@ -1,0 +1,137 @@
+"""One run of `notifychannel dev`: triggers in, sidecar and receiver up, until it is ended; then out what was put in."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from notifychannel_cli.dev.answer import Answer, Executing, Posting, printing
+from notifychannel_cli.dev.receiver import Receiver
+from notifychannel_cli.exits import UnreachableError, WrongError
+from notifychannel_cli.identity import connected
+from notifychannel_cli.install import InstallError, install, remove
+from notifychannel_cli.sidecar_process import SidecarProcess
+from notifychannel_operator import configmap
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from rich.console import Console
+
+    from notifychannel_operator.spec import Channel
+    from notifychannel_sidecar.config import Config
+
+INSTALLATION = "dev"
+EXEC_TIMEOUT_S = 300.0
+"""A command may take longer than an application's endpoint is given by default."""
+REMOVAL_TRIES, REMOVAL_PAUSE_S = 5, 0.5
+LOOK_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the person asked for, read and checked."""
+
+    channels: tuple[Channel, ...]
+    files: Sequence[str]
+    group: str
+    dsn: str
+    answer: str
+    """`post`, `exec` or `print`."""
+    target: str
+    """The URL or the command."""
+    keep: bool
+    allow_superuser: bool
+
+
+async def run(task: Task, out: Console) -> None:
+    """Until cancelled; raises WrongError or UnreachableError with what is in the way."""
+    installed: list[Channel] = []
+    async with AsyncExitStack() as stack:
+        offset = await _clock_offset(task.dsn)
+        # Before the first channel is installed: the second may be refused.
+        stack.push_async_callback(_remove, task, installed, out)
+        await install(
+            task.channels, dsn=task.dsn, installation=INSTALLATION, allow_superuser=task.allow_superuser,
+            on_installed=installed.append,
+        )  # fmt: skip
+        answer = await stack.enter_async_context(_answer(task))
+        config = _config(task)
+        timeouts = {each.name: each.timeout for each in config.channels}
+        receiver = await stack.enter_async_context(
+            Receiver(answer=answer, out=out, clock_offset_s=offset, timeouts_s=timeouts)
+        )
+        here = tuple(replace(each, port=receiver.port) for each in config.channels)
+        process = SidecarProcess(config=replace(config, channels=here), uri=task.dsn)
+        sidecar = await stack.enter_async_context(process)
+        await sidecar.listening()
+        names = ", ".join(channel.name for channel in task.channels)
+        out.print(f"Listening as {task.group}, to: {names}. Change a row and see; Ctrl-C ends.")
+        await _watch(sidecar, out)
+
+
+async def _watch(sidecar: SidecarProcess, out: Console) -> None:
+    """Say when it stops to listen, and why, and when it listens again; raises SidecarError when it ends."""
+    before = "LISTENING"
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        said = await sidecar.status()
+        now = said["state"] if said["state"] == "LISTENING" else str(said["reason"])
+        if now in (before, "None"):
+            continue
+        before = now
+        line = "Listening again." if now == "LISTENING" else f"Not listening: {now}. {said['remedy']} Trying again ..."
+        out.print(line, markup=False, style="yellow")
+
+
+async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
+    hint = f"notifychannel sql {' '.join(f'-f {file}' for file in task.files)} --installation {INSTALLATION} --remove"
+    if task.keep:
+        out.print(f"The triggers stay. To remove them: {hint} | psql", markup=False)
+        return
+    for left in range(REMOVAL_TRIES - 1, -1, -1):
+        try:
+            if await remove(installed, dsn=task.dsn, installation=INSTALLATION):
+                out.print("Removed what was installed.")
+        except (InstallError, UnreachableError) as error:
+            if not left or isinstance(error, UnreachableError):
+                raise WrongError(
+                    f"{error.message}\nThe triggers are still in the database. To remove them: {hint} | psql"
+                ) from None
+            await asyncio.sleep(REMOVAL_PAUSE_S)
+        else:
+            return
+
+
+def _config(task: Task) -> Config:
+    config = configmap.config_for(
+        task.channels, installation=INSTALLATION, namespace=task.channels[0].namespace, group=task.group,
+        system_identifier=None, dbname=None,
+    )  # fmt: skip
+    least = EXEC_TIMEOUT_S if task.answer == "exec" else 0.0
+    channels = tuple(replace(each, timeout=max(each.timeout, least)) for each in config.channels)
+    return replace(config, channels=channels)
+
+
+@asynccontextmanager
+async def _answer(task: Task) -> AsyncIterator[Callable[[bytes], Awaitable[Answer]]]:
+    match task.answer:
+        case "post":
+            async with aiohttp.ClientSession() as http:
+                yield Posting(url=task.target, session=http)
+        case "exec":
+            yield Executing(words=tuple(shlex.split(task.target)))
+        case _:
+            yield printing
+
+
+async def _clock_offset(dsn: str) -> float:
+    async with connected(dsn) as connection:
+        there: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return there - time.time()
