@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notifychannel_operator import sqlfile
 from notifychannel_operator.objects import Firing, Function, Shape, Trigger, When
-from notifychannel_operator.quote import ident, qualified
+from notifychannel_operator.quote import ident, literal, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from notifychannel_operator.triggers.triggers import WantedFunction, WantedTrigger
 
@@ -72,14 +73,15 @@ def is_as_written(wanted: WantedFunction, found: Function) -> bool:
     return found.is_shaped and found.body == wanted.body and found.settings == _settings(wanted)
 
 
-def silent(function: Function) -> Iterator[str]:
+def silent(function: Function, *, pg_channel: str) -> Iterator[str]:
     """A sentence for each trigger that a person keeps from firing, with the command that enables it."""
     parents = {it.name for it in function.triggers if not it.is_clone and it.firing is not Firing.ORIGIN}
     for it in function.triggers:
         if it.firing not in {Firing.DISABLED, Firing.REPLICA} or (it.is_clone and it.name in parents):
             continue
         state = "is disabled" if it.firing is Firing.DISABLED else "fires only in replica sessions"
-        yield f"trigger {it.name} on {it.relation.label} {state}: changes are not heard; enable it with: {enable(it)}"
+        command = enable([it], pg_channel=pg_channel)
+        yield f"trigger {it.name} on {it.relation.label} {state}: changes are not heard; enable it with: {command}"
 
 
 def shape_of(wanted: WantedTrigger) -> Shape:
@@ -101,10 +103,15 @@ def renamed(wanted: WantedTrigger, name: str) -> str:
     return wanted.sql.replace(f"CREATE TRIGGER {ident(wanted.name)} ", f"CREATE TRIGGER {ident(name)} ", 1)
 
 
-def enable(trigger: Trigger) -> str:
-    """The command by which the table's owner enables a trigger."""
-    table = qualified(trigger.relation.schema, trigger.relation.name)
-    return f"ALTER TABLE {table} ENABLE TRIGGER {ident(trigger.name)};"
+def enable(triggers: Iterable[Trigger], *, pg_channel: str) -> str:
+    """The commands, on one line, by which the tables' owner enables triggers and has the listeners look at everything,
+    for what changed before was not heard.
+    """
+    commands = [
+        f"ALTER TABLE {qualified(it.relation.schema, it.relation.name)} ENABLE TRIGGER {ident(it.name)};"
+        for it in triggers
+    ]
+    return " ".join((*commands, sqlfile.fill("plan/resync_by_hand.sql", channel=literal(pg_channel)).strip()))
 
 
 def _match(wanted: WantedFunction, found: Function) -> tuple[tuple[WantedTrigger, ...], tuple[Trigger, ...]]:

@@ -95,9 +95,9 @@ def _function(made: Plan, wanted: WantedFunction, facts: Facts) -> Plan:
     if found is not None and not _is_ours(found, facts) and not _lost_its_comment(wanted, found):
         return made.with_more(problems=[_foreign(wanted)])
     differs = comparison.compare(wanted, found, installer=facts.installer)
-    notes = list(comparison.silent(found)) if found else []
+    notes = list(comparison.silent(found, pg_channel=facts.pg_channel)) if found else []
     if differs.rebuild and differs.held:
-        notes.append(_held(differs))
+        notes.append(_held(differs, facts))
         differs = replace(differs, rebuild=(), replace=differs.replace if differs.may_replace else ())
     permitted = _permitted(differs, facts)
     steps = [] if permitted is None or permitted.is_same else [_step(permitted, facts)]
@@ -131,12 +131,12 @@ def _foreign(wanted: WantedFunction) -> str:
     )
 
 
-def _held(differs: Comparison) -> str:
+def _held(differs: Comparison, facts: Facts) -> str:
     names = " and ".join(f"{it.name} on {it.relation.label}" for it in differs.held)
     return (
         f"{differs.wanted.schema}.{differs.wanted.table}: {', '.join(differs.rebuild)}; to mend that, all its triggers "
         f"have to be made anew, which would undo what a person decided about {names}; first run: "
-        f"{' '.join(map(comparison.enable, differs.held))}"
+        f"{comparison.enable(differs.held, pg_channel=facts.pg_channel)}"
     )
 
 

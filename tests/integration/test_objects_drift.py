@@ -160,17 +160,22 @@ async def test_an_altered_trigger_is_made_as_it_was(site):
 
 
 async def test_a_disabled_trigger_is_reported_with_the_command_and_left_alone(site):
-    """Mutant: `comparison.silent` skipping DISABLED."""
+    """Mutants: `comparison.silent` skipping DISABLED; `enable` without the resync: what was missed stays unheard."""
     await site.install(channel(source()))
     name = (await trigger_names(site))[0]
     await site.app.execute(f'ALTER TABLE public.orders DISABLE TRIGGER "{name}"')
     made = await site.plan(channel(source()))
     assert made.steps == ()
-    command = f'ALTER TABLE "public"."orders" ENABLE TRIGGER "{name}";'
-    assert made.notes == (
-        f"trigger {name} on public.orders is disabled: changes are not heard; enable it with: {command}",
-    )
+    [note] = made.notes
+    told, _, command = note.partition(" enable it with: ")
+    assert told == f"trigger {name} on public.orders is disabled: changes are not heard;"
+    assert command.startswith(f'ALTER TABLE "public"."orders" ENABLE TRIGGER "{name}"; SELECT ')
+    listening, heard = await site.session(site.listener), asyncio.Queue()
+    await listening.add_listener(names.pg_channel(OWNER), lambda *args: heard.put_nowait(args[3]))
     await site.app.execute(command)
+    payload = await asyncio.wait_for(heard.get(), 30)
+    assert payload.startswith("100000000T")
+    assert len(payload) == 26
     assert (await site.plan(channel(source()))).notes == ()
 
 
