@@ -39,6 +39,7 @@ async def server(connection: Connection, *, role: str | None) -> tuple[Server, S
         login=row["role"],
         login_is_superuser=row["is_superuser"],
         may_create_schema=row["may_create_schema"],
+        encoding=row["encoding"],
     )
     return found, None if row["schema_owner"] is None else _schema(row)
 

@@ -98,6 +98,8 @@ class Server:
     login: str
     login_is_superuser: bool
     may_create_schema: bool
+    encoding: str = "UTF8"
+    """Of the database, as pg_encoding_to_char() names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

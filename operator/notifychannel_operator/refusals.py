@@ -25,7 +25,7 @@ MIN_VERSION = 14
 
 
 def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool) -> Iterator[str]:
-    """What stops the pass: version, standby, superuser, our schema, the listener's rights."""
+    """What stops the pass: version, standby, encoding, superuser, our schema, the listener's rights."""
     if facts.server.version < MIN_VERSION * 10000:
         yield (
             f"PostgreSQL {facts.server.version // 10000} is too old: NotifyChannel needs {MIN_VERSION}, for it reads "
@@ -33,6 +33,11 @@ def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool) -> It
         )
     if facts.server.is_standby:
         yield "this server is a standby, which accepts no triggers and no LISTEN: connect to the primary"
+    if facts.server.encoding == "SQL_ASCII":
+        yield (
+            f"the database {facts.server.dbname} is in SQL_ASCII, where any bytes are text: one NOTIFY that isn't "
+            "UTF-8 would end the listener's session; move it into one made with ENCODING 'UTF8' TEMPLATE template0"
+        )
     if has_sources:
         yield from _superuser(facts, allowed=allow_superuser)
         yield from of_schema(facts)

@@ -7,6 +7,7 @@ SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS is_standby,
     pg_catalog.current_database()::text AS dbname,
+    pg_catalog.getdatabaseencoding()::text AS encoding,
     named.rolname::text AS role,
     named.rolsuper AS is_superuser,
     owners.rolname::text AS schema_owner,

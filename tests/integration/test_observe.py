@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from notifychannel_operator import observe
+import os
+
+import asyncpg
+
+from notifychannel_operator import database as edge
+from notifychannel_operator import observe, plan
 from notifychannel_operator.catalog import Generated, Kind
+from tests.premises import OWNER, channel, source
 
 
 async def test_a_missing_table_is_absent_and_a_view_is_a_view(database):
@@ -84,3 +90,20 @@ async def test_looking_changes_no_setting_of_the_connection(database):
     async with admin.transaction():
         await observe.tables(admin, [("public", "t")])
         assert await admin.fetchval("SHOW search_path") == "public"
+
+
+async def test_a_database_in_sql_ascii_is_refused(server):
+    """Mutant: `refusals.of_database` without the encoding: a NOTIFY that is not UTF-8 ends the listener's session."""
+    name = f"ascii_{os.getpid()}"
+    admin = await asyncpg.connect(server.dsn())
+    try:
+        await admin.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        there = await asyncpg.connect(server.dsn(name))
+        asked = channel(source())
+        made = plan.of(asked, await edge.observe(there, asked, OWNER), allow_superuser=True)
+        await there.close()
+        assert made.steps == ()
+        assert made.problems[0].startswith(f"the database {name} is in SQL_ASCII")
+    finally:
+        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await admin.close()
