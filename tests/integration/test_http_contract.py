@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifychannel_sidecar.deliverer.answer import Fault, Outcome
+from notifychannel_sidecar.deliverer.answer import MAX_BODY_BYTES, Fault, Outcome
 from notifychannel_sidecar.hints import Mode, Reason
 from tests.answers import ACCEPTED, NOT_ACCEPTED, TROUBLE
 from tests.application import Close, Hang, Say
@@ -111,6 +111,30 @@ async def test_ids_named_in_retry_come_again_as_an_attempt_and_the_others_do_not
     assert second.at - first.at >= 0.9
     assert [answer.outcome for answer in parts.answers] == [Outcome.PARTLY, Outcome.ACKNOWLEDGED]
     assert len(parts.answers[0].first_at_us) == 2
+
+
+async def test_a_batch_of_thousands_may_be_wanted_again_as_a_whole():
+    """Mutant: MAX_BODY_BYTES of 64 KiB."""
+    async with carrying(replace(QUICK, max_hints=5000)) as parts:
+        parts.app.judge = wants_all_once
+        parts.put(*range(5000))
+        await parts.until_answers(bool)
+    assert parts.answers[0].hints == 5000
+    assert parts.answers[0].outcome is Outcome.PARTLY
+    assert parts.answers[0].first_at_us == ()
+
+
+async def test_an_answer_that_is_too_long_to_be_read_sends_the_hints_one_by_one():
+    """Mutant: `_read` that stops at the limit, so that no body is known as cut."""
+    async with carrying(QUICK) as parts:
+        parts.app.then(Say(body=b'{"other": "' + b"x" * MAX_BODY_BYTES + b'", "retry": ["a"]}'))
+        parts.put(1, 2)
+        await parts.until_answers(lambda answers: len(answers) == 3)
+    assert [answer.outcome for answer in parts.answers] == [Outcome.ONE_BY_ONE, *[Outcome.ACKNOWLEDGED] * 2]
+
+
+def wants_all_once(body) -> Say:
+    return Say(body=json.dumps({"retry": [hint["id"] for hint in body["hints"] if hint["attempt"] == 1]}).encode())
 
 
 def wants_order_2_twice(body) -> Say:

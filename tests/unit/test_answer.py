@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from notifychannel_sidecar.deliverer.answer import Fault, Outcome, Reply, judge, retry_after_s, retry_ids, sentence
+from notifychannel_sidecar.deliverer.answer import (
+    MAX_BODY_BYTES,
+    Fault,
+    Outcome,
+    Reply,
+    judge,
+    retry_after_s,
+    retry_ids,
+    sentence,
+)
 
 
 @pytest.mark.parametrize("hints", [0, 1, 2])
@@ -48,6 +57,22 @@ def test_every_fault_has_its_line_in_the_table(fault, outcome):
 )
 def test_only_a_list_of_ids_is_read_from_a_body(body, ids):
     assert retry_ids(body) == ids
+
+
+@pytest.mark.parametrize(
+    ("body", "hints", "outcome"),
+    [
+        (b'\n{"retry": [', 2, Outcome.ONE_BY_ONE),
+        (b'{"retry": [', 1, Outcome.ACKNOWLEDGED),
+        (b'{"retry": [', 0, Outcome.ACKNOWLEDGED),
+        (b"<html>", 2, Outcome.ACKNOWLEDGED),
+    ],
+)
+def test_a_cut_body_acknowledges_no_batch_that_it_may_have_named(body, hints, outcome):
+    """Mutant: `judge` without `is_cut_object`."""
+    cut = body.ljust(MAX_BODY_BYTES + 1)
+    assert judge(Reply(status=200, body=cut), hints=hints, retried=0) is outcome
+    assert judge(Reply(status=200, body=cut[:-1]), hints=hints, retried=0) is Outcome.ACKNOWLEDGED
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from notifychannel_sidecar.hints import Reason
 
-MAX_BODY_BYTES = 64 * 1024
-"""Of an answer, no more is read; a longer one is not understood, so just acknowledged."""
+MAX_BODY_BYTES = 256 * 1024
+"""Of an answer, no more is read: room for the ids of the largest batch (10,000 of 17 bytes in JSON)."""
+_BEFORE_AN_OBJECT = b"\xef\xbb\xbf \t\r\n"
 TROUBLE_STATUSES = frozenset({429, 502, 503, 504})
 RETRY_AFTER_WITHOUT_POLLS_S = 30.0
 
@@ -50,6 +51,12 @@ class Reply:
     fault: Fault | None = None
     retry_after: str | None = None
     body: bytes = b""
+    """Longer than MAX_BODY_BYTES where it was cut there."""
+
+    @property
+    def is_cut_object(self) -> bool:
+        """What was read may be the start of a `{"retry": [...]}`: nobody knows which hints it names."""
+        return len(self.body) > MAX_BODY_BYTES and self.body.lstrip(_BEFORE_AN_OBJECT).startswith(b"{")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,8 @@ def judge(reply: Reply, *, hints: int, retried: int) -> Outcome:
     if reply.fault in (Fault.REFUSED, Fault.RESET) or reply.status in TROUBLE_STATUSES:
         return Outcome.TROUBLE
     if reply.status is not None and 200 <= reply.status <= 299:  # noqa: PLR2004 - the numbers of HTTP
+        if hints > 1 and reply.is_cut_object:
+            return Outcome.ONE_BY_ONE
         return Outcome.PARTLY if retried else Outcome.ACKNOWLEDGED
     return Outcome.ONE_BY_ONE if hints > 1 else Outcome.FAILED
 

@@ -1,6 +1,6 @@
 """The application as this pod sees it: POST once to 127.0.0.1, tell what came back. Decides nothing.
 
-Redirects are not followed, proxies are not asked, of an answer 64 KiB are read. A kept-alive connection that the
+Redirects are not followed, proxies are not asked, of an answer 256 KiB are read. A kept-alive connection that the
 application closed while it was idle is nobody's trouble: the POST goes once more over another one.
 """
 
