@@ -43,6 +43,7 @@ class Why(Enum):
     POOLER_SWALLOWS_LISTEN = "PoolerSwallowsListen"
     HALF_OPEN = "HalfOpen"
     TOO_MANY_CONNECTIONS = "TooManyConnections"
+    QUEUE_FULL = "QueueFull"
 
 
 REMEDIES = {
@@ -65,6 +66,9 @@ REMEDIES = {
     Why.TOO_MANY_CONNECTIONS: "The server, or the pool before it, has no connection left for this role. Raise"
     " max_connections, the role's CONNECTION LIMIT or the pool's size (behind a pooler the proof takes a second"
     " connection for a moment), or let fewer pods listen.",
+    Why.QUEUE_FULL: "PostgreSQL's NOTIFY queue is full: a session that listens has been idle in a transaction for long,"
+    " and every NOTIFY fails. Find it in pg_stat_activity (state 'idle in transaction', the oldest xact_start) and"
+    " end it.",
 }
 """Reason → what a person can do about it; shown in /status and printed in docs/sidecar.md."""
 

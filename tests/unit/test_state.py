@@ -44,6 +44,7 @@ def test_the_page_prints_every_reason_with_its_remedy():
         (asyncpg.InvalidAuthorizationSpecificationError("x"), Why.AUTHENTICATION_FAILED),
         (asyncpg.InvalidCatalogNameError("x"), Why.WRONG_DATABASE),
         (asyncpg.TooManyConnectionsError("x"), Why.TOO_MANY_CONNECTIONS),
+        (asyncpg.ProgramLimitExceededError("x"), Why.QUEUE_FULL),
         (asyncpg.CannotConnectNowError("x"), Why.UNREACHABLE),
         (asyncpg.AdminShutdownError("x"), Why.UNREACHABLE),
         (asyncpg.ClientConfigurationError("x"), Why.NO_SECRET),
