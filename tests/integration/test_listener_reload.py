@@ -176,3 +176,13 @@ async def test_where_skipped_is_missing_or_forbidden_the_listener_listens_all_th
         await listening.until(lambda: len(listening.trips) > 2)
         assert listening.trips[-1].skipped is None
         assert listening.seen == ["CONNECTING", "LISTENING"]
+
+
+async def test_a_function_of_somebody_else_s_that_counts_nothing_ends_nothing(database):
+    """Mutant: `int(...)` of what `skipped()` answers."""
+    admin = await database.connect()
+    await admin.execute("CREATE SCHEMA notifychannel; CREATE FUNCTION notifychannel.skipped() RETURNS bigint"
+                        " LANGUAGE sql AS 'SELECT NULL::bigint'")  # fmt: skip
+    async with Listening(target=target(database.dsn())) as listening:
+        await listening.until(lambda: len(listening.trips) > 1)
+        assert listening.trips[-1].skipped is None
