@@ -1,0 +1,40 @@
+"""What passes remember of each other, in this process only: a restart forgets it and loses nothing but patience."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from notifychannel_operator.passes.databases import Databases
+from notifychannel_operator.passes.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from notifychannel_operator.passes.databases import Ref
+
+
+@dataclass(slots=True)
+class Turns:
+    """One lock per thing that only one pass at a time may change."""
+
+    _locks: WeakValueDictionary[Hashable, asyncio.Lock] = field(default_factory=WeakValueDictionary, repr=False)
+
+    def of(self, thing: Hashable) -> asyncio.Lock:
+        """Its lock; forgotten when nobody holds or awaits it."""
+        return self._locks.setdefault(thing, asyncio.Lock())
+
+
+@dataclass(slots=True)
+class Memory:
+    """Made once, handed to every pass."""
+
+    databases: Databases = field(default_factory=Databases)
+    patience: Patience = field(default_factory=Patience)
+    turns: Turns = field(default_factory=Turns)
+    strays: dict[Ref, set[str]] = field(default_factory=dict)
+    """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
+    cleanups: dict[Ref, int] = field(default_factory=dict)
+    """How often a deleted channel's cleanup has been tried."""
