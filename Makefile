@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+TAG ?= $(VERSION)
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -49,6 +51,17 @@ format: $(VENV)/ready ## Let ruff format and mend what it can
 .PHONY: bench
 bench: $(VENV)/ready ## The figures of the README, each beside its floor
 	$(BIN)/notifychannel bench all
+
+.PHONY: images
+images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>
+	@for program in operator sidecar; do \
+	  echo "Building notifychannel/$$program:$(TAG) on $(or $(BASE),the default base) ..."; \
+	  docker build --quiet --file Dockerfile.$$program --tag notifychannel/$$program:$(TAG) \
+	    $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
+	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . >/dev/null \
+	  && docker image inspect --format "notifychannel/$$program:$(TAG) {{.Size}}" notifychannel/$$program:$(TAG) \
+	    | awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}' || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## Remove what these targets made in the clone
