@@ -1,13 +1,14 @@
-"""YAML text of NotifyChannel resources → `spec.Channel` values, or SpecError with everything that is wrong at once.
+"""NotifyChannel resources → `spec.Channel` values, or SpecError with everything that is wrong at once.
 
-Other resources in the same file are ignored. Knows no database: whether a table exists is for the plan to say.
+They come as YAML text, in which other resources are ignored, or as objects from the API server. Knows no database:
+whether a table exists is for the plan to say.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifychannel_operator.resource import document
+from notifychannel_operator.resource import api_object, document
 from notifychannel_operator.resource.channel import read_channel
 from notifychannel_operator.resource.document import Mapping, Scalar, Sequence
 from notifychannel_operator.resource.fields import Fields
@@ -16,13 +17,14 @@ from notifychannel_operator.resource.scalar import is_null, what
 from notifychannel_operator.resource.shape import API_VERSION, KIND
 
 if TYPE_CHECKING:
+    import collections.abc
     from collections.abc import Iterator
     from pathlib import Path
 
     from notifychannel_operator.resource.document import Node
     from notifychannel_operator.spec import Channel
 
-__all__ = ["Problem", "SpecError", "load", "parse"]
+__all__ = ["Problem", "SpecError", "from_object", "load", "parse"]
 
 GROUP = API_VERSION.partition("/")[0]
 LISTS = frozenset({"List", "NotifyChannelList"})
@@ -61,6 +63,18 @@ def parse(text: str, *, file: str) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
+def from_object(body: collections.abc.Mapping[str, object]) -> Channel:
+    """The channel in an object as the API server gives it (JSON values); `status` is not looked at.
+
+    The judgement and the sentences are those of `parse`, without file and line. Raises SpecError, and TypeError for
+    what is no JSON.
+    """
+    report = Report(file="")
+    channel = read_channel(_resource(api_object.resource(body), prefix="", report=report))
+    report.raise_if_any()
+    return channel
+
+
 def _resources(node: Node, *, prefix: str, report: Report) -> Iterator[Fields]:
     """The NotifyChannels in a document; complains about what is no resource, or may be meant to be ours."""
     if is_null(node):  # an empty document, as `---` at the end of a file makes
@@ -74,12 +88,17 @@ def _resources(node: Node, *, prefix: str, report: Report) -> Iterator[Fields]:
         yield from _items(node, report=report)
     elif kind == KIND or _word(node, "apiVersion").startswith(f"{GROUP}/"):
         # A report of its own: what is wrong with one resource must not silence what is said about the next.
-        fields = Fields.of(node, path="", report=Report(file=report.file), prefix=prefix)
-        fields.text("apiVersion", _version, remedy=f"write {API_VERSION}")
-        fields.text("kind", _kind, remedy=f"write {KIND}")
-        yield fields
+        yield _resource(node, prefix=prefix, report=Report(file=report.file))
     elif not kind:
         report.say(line=node.line, path=f"{prefix}.kind".lstrip("."), message=f"is required; write {KIND}")
+
+
+def _resource(node: Mapping, *, prefix: str, report: Report) -> Fields:
+    """The fields of what is meant to be ours."""
+    fields = Fields.of(node, path="", report=report, prefix=prefix)
+    fields.text("apiVersion", _version, remedy=f"write {API_VERSION}")
+    fields.text("kind", _kind, remedy=f"write {KIND}")
+    return fields
 
 
 def _items(node: Mapping, *, report: Report) -> Iterator[Fields]:

@@ -12,6 +12,7 @@ class Problem:
     """One thing to mend; `str` of it is the line a person reads."""
 
     file: str
+    """Empty where there is none: the resource came from the API server."""
     line: int
     """From 1; 0 where the whole file is meant."""
     path: str
@@ -20,7 +21,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        return ": ".join(each for each in (where, self.path, self.message) if each)
 
 
 class SpecError(Exception):

@@ -10,6 +10,8 @@ import re
 API_VERSION = "notifychannel.io/v1alpha1"
 KIND = "NotifyChannel"
 TAKE_OVER = "notifychannel.io/take-over"
+OWN_METADATA = ("name", "namespace", "labels", "annotations")
+"""What a person writes; the rest of the metadata is Kubernetes' own."""
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "": ("apiVersion", "kind", "metadata", "spec", "status"),
