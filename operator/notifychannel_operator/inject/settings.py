@@ -1,0 +1,54 @@
+"""What a release decides about the sidecars that it adds: image, resources, log format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from notifychannel_operator import environment as env
+from notifychannel_operator.environment import SettingsError
+from notifychannel_operator.inject import quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+PULL_POLICIES = ("IfNotPresent", "Always", "Never")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Made by `from_env`; the operator reads the same variables, to tell pods that were injected with others."""
+
+    image: str
+    """NOTIFYCHANNEL_SIDECAR_IMAGE."""
+    pull_policy: str = PULL_POLICIES[0]
+    """NOTIFYCHANNEL_SIDECAR_PULL_POLICY."""
+    memory: str = "128Mi"
+    """NOTIFYCHANNEL_SIDECAR_MEMORY: request and limit; a pod's annotation wins."""
+    cpu_request: str = "25m"
+    """NOTIFYCHANNEL_SIDECAR_CPU_REQUEST."""
+    cpu_limit: str = "200m"
+    """NOTIFYCHANNEL_SIDECAR_CPU_LIMIT: only where every container of the pod has one."""
+    log_format: str = env.LOG_FORMATS[0]
+    """NOTIFYCHANNEL_SIDECAR_LOG: json or text."""
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Self:
+        """Raises SettingsError with a sentence for the first variable that can't be used."""
+        return cls(
+            image=env.required(environment, "NOTIFYCHANNEL_SIDECAR_IMAGE", "which image the sidecars run"),
+            pull_policy=env.choice(environment, "NOTIFYCHANNEL_SIDECAR_PULL_POLICY", PULL_POLICIES),
+            memory=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_MEMORY", "128Mi", least=quantity.LEAST_MEMORY),
+            cpu_request=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_CPU_REQUEST", "25m", least=quantity.LEAST_CPU),
+            cpu_limit=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_CPU_LIMIT", "200m", least=quantity.LEAST_CPU),
+            log_format=env.choice(environment, "NOTIFYCHANNEL_SIDECAR_LOG", env.LOG_FORMATS),
+        )
+
+
+def _quantity(environment: Mapping[str, str], name: str, default: str, *, least: Decimal) -> str:
+    text = environment.get(name) or default
+    amount = quantity.parse(text)
+    if amount is None or amount < least:
+        raise SettingsError(f"{name} is {text!r}: write a Kubernetes quantity like {default}, at least {least:f}")
+    return text
