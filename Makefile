@@ -63,6 +63,18 @@ images: ## Build both container images: BASE=<image with python3 and venv> TAG=<
 	    | awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}' || exit 1; \
 	done
 
+.PHONY: cluster
+cluster: ## A Kubernetes cluster for this clone, or the healthy one it has (cold about 10 minutes, then 30 s)
+	@tests/cluster/up --keep
+
+.PHONY: cluster-down
+cluster-down: ## Delete this clone's cluster; what was built for it stays in the cache
+	@tests/cluster/down
+
+.PHONY: e2e
+e2e: $(VENV)/ready ## The tests on a real cluster, a fresh one (or that of NOTIFYCHANNEL_KUBECONFIG); needs Docker and Go
+	@tests/cluster/with-cluster $(BIN)/pytest tests/e2e -n 0 --timeout 900 $(E2E)
+
 .PHONY: clean
 clean: ## Remove what these targets made in the clone
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

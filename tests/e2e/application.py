@@ -1,0 +1,38 @@
+"""The application of the tests as its pods are asked: what it heard, and what it is to answer.
+
+Asked inside the pod, at its own 127.0.0.1, so that each pod of a Deployment answers for itself and no port is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.e2e.kubectl import Kubectl
+
+ASK = """
+import sys, urllib.request
+path, body = sys.argv[1], sys.argv[2].encode() or None
+print(urllib.request.urlopen("http://127.0.0.1:8080" + path, body, timeout=10).read().decode())
+"""
+
+
+def heard(kubectl: Kubectl, pod: str, *, container: str = "application") -> dict[str, Any]:
+    """`posts` (at, status, retry, authorized, body), `acknowledged` (hints; a resync has id None) and `pod`."""
+    return _asked(kubectl, pod, container, "/hints")
+
+
+def tell(kubectl: Kubectl, pod: str, *, container: str = "application", **answer: Any) -> dict[str, Any]:
+    """What to answer from now on: `status`, `retry` (ids), `delay_s`, `headers`; what is not named stays."""
+    return _asked(kubectl, pod, container, "/answer", answer)
+
+
+def post(kubectl: Kubectl, pod: str, body: dict[str, Any], *, container: str = "application") -> dict[str, Any]:
+    """Post a hint as the sidecar would."""
+    return _asked(kubectl, pod, container, "/hints", body)
+
+
+def _asked(kubectl: Kubectl, pod: str, container: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    text = json.dumps(body) if body else ""
+    return json.loads(kubectl.run("exec", pod, "-c", container, "--", "python3", "-c", ASK, path, text))

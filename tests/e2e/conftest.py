@@ -1,0 +1,146 @@
+"""What tests on a real cluster may ask for. `make e2e` runs them; `make test` doesn't.
+
+A test gets a namespace of its own; what it leaves there goes with it. When it fails, events, pods and the ends of
+their logs are in the report.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import subprocess
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.cluster import ROOT, Cluster, script
+from tests.e2e.kubectl import CommandError, Helm, Kubectl
+from tests.e2e.postgresql import PostgreSQL, deployed, with_roles
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+NEIGHBOURS = {name: f"notifychannel/{name}:e2e" for name in ("postgres", "application")}
+_failed = pytest.StashKey[bool]()
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster; the run ends here where there is none."""
+    try:
+        return Cluster.find()
+    except CommandError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster) -> Path:
+    return cluster.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster) -> Kubectl:
+    """The runner without a namespace; a test in its own says `kubectl.within(namespace)`."""
+    return cluster.kubectl
+
+
+@pytest.fixture(scope="session")
+def helm(cluster) -> Helm:
+    return cluster.helm
+
+
+@pytest.fixture(scope="session")
+def neighbours(cluster) -> dict[str, str]:
+    """Images of `postgres` and `application`, built and loaded: name → name:tag."""
+    script("neighbour-images")
+    cluster.load(*NEIGHBOURS.values())
+    return NEIGHBOURS
+
+
+@pytest.fixture(scope="session")
+def images(cluster, neighbours) -> dict[str, str]:
+    """The same, and our own `operator` and `sidecar`, built of this working tree (tag: NOTIFYCHANNEL_TAG or e2e)."""
+    tag = os.environ.get("NOTIFYCHANNEL_TAG", "e2e")
+    base = script("base-image").splitlines()[-1]
+    command = ["make", "--no-print-directory", "images", f"BASE={base}", f"TAG={tag}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+    own = {name: f"notifychannel/{name}:{tag}" for name in ("operator", "sidecar")}
+    cluster.load(*own.values())
+    return neighbours | own
+
+
+@pytest.fixture
+def new_namespace(kubectl, request) -> Iterator[Callable[..., str]]:
+    """Make namespaces: `new_namespace()` or, with labels, `new_namespace(**{"pod-security.kubernetes.io/enforce": …})`.
+
+    Their names are unique, and they are deleted at the end without waiting.
+    """
+    made = []
+
+    def make(**labels: str) -> str:
+        name = f"e2e-{secrets.token_hex(3)}-{next(_numbers)}"
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        made.append(name)
+        # without it a pod would be refused
+        kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30)
+        return name
+
+    yield make
+    if request.node.stash.get(_failed, False):
+        for name in made:
+            _tell(kubectl.within(name))
+    if made:
+        kubectl.run("delete", "namespace", *made, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def namespace(new_namespace) -> str:
+    """A fresh namespace."""
+    return new_namespace()
+
+
+@pytest.fixture
+async def postgres(cluster, kubectl, neighbours, namespace) -> AsyncIterator[PostgreSQL]:
+    """A PostgreSQL server in the test's namespace, with its roles."""
+    async with AsyncExitStack() as stack:
+        port, passwords = stack.enter_context(deployed(cluster, kubectl.within(namespace)))
+        yield await with_roles(kubectl.within(namespace), port, passwords, stack)
+
+
+@pytest.fixture
+def kubelet_sync_frequency(cluster) -> Callable[[str], AbstractContextManager[None]]:
+    """Give the kubelet another one while a `with` lasts; `"1m0s"` is the default of Kubernetes."""
+    return cluster.sync_frequency
+
+
+def _tell(kubectl: Kubectl) -> None:
+    """Print what a person would look at first."""
+    for arguments in (
+        ("get", "events", "--sort-by=.lastTimestamp"),
+        ("get", "all", "-o", "wide"),
+        ("get", "notifychannels", "-o", "yaml", "--ignore-not-found"),
+        ("describe", "pods"),
+    ):
+        _print(kubectl, *arguments)
+    for pod in kubectl.run("get", "pods", "-o", "name").split():
+        _print(kubectl, "logs", pod, "--all-containers", "--prefix", "--tail=40")
+
+
+def _print(kubectl: Kubectl, *arguments: str) -> None:
+    try:
+        print(f"--- kubectl {' '.join(arguments)}\n{kubectl.run(*arguments)}")  # noqa: T201 - pytest shows it under the failure
+    except CommandError as error:
+        print(f"--- {error}")  # noqa: T201

@@ -1,0 +1,119 @@
+"""A PostgreSQL server in a namespace, with the roles that NotifyChannel needs, reached from the test and from pods.
+
+Database `app` belongs to `app_owner`; `installer` and `listener` may do nothing until `grant` has run what
+`notifychannel sql --grants` prints. Every password is random.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from tests.e2e.cluster import SCRIPTS
+from tests.e2e.kubectl import CommandError
+from tests.e2e.ports import reached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cluster import Cluster
+    from tests.e2e.kubectl import Kubectl
+
+MANIFESTS = SCRIPTS / "images" / "postgres"
+DATABASE = "app"
+ROLES = ("app_owner", "installer", "listener")
+PATIENCE_S = 90.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgreSQL:
+    """One running server; inside the cluster it is `postgres:5432`."""
+
+    kubectl: Kubectl
+    port: int
+    """Of 127.0.0.1, for the test."""
+    passwords: dict[str, str] = field(repr=False)
+    """Of postgres and of ROLES."""
+    stack: AsyncExitStack = field(repr=False)
+
+    def uri(self, role: str, *, host: str = "postgres", port: int = 5432, dbname: str = DATABASE) -> str:
+        """For pods of the same namespace."""
+        return f"postgresql://{role}:{self.passwords[role]}@{host}:{port}/{dbname}"
+
+    def local_uri(self, role: str, *, dbname: str = DATABASE) -> str:
+        """For the test and what it starts on this machine."""
+        return self.uri(role, host="127.0.0.1", port=self.port, dbname=dbname)
+
+    async def connect(self, role: str = "app_owner", *, dbname: str = DATABASE) -> asyncpg.Connection:
+        """A connection from the test, closed at its end; waits until the server answers."""
+        connection = await _answering(self.local_uri(role, dbname=dbname))
+        self.stack.push_async_callback(connection.close, timeout=5)
+        return connection
+
+    async def grant(self, *channels: str) -> None:
+        """What a DBA does: run the output of `notifychannel sql --grants` for these manifests. Tables have to exist."""
+        command = [sys.executable, "-m", "notifychannel_cli", "sql", "--grants", "-f", "-"]
+        command += ["--installer", "installer", "--listener", "listener", "--dsn", self.local_uri("postgres")]
+        done = await asyncio.to_thread(
+            subprocess.run, command, input="\n---\n".join(channels), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise CommandError(f"notifychannel sql --grants ended with {done.returncode}: {done.stderr}")
+        connection = await self.connect("postgres")
+        await connection.execute(done.stdout)
+
+    def secret(self, name: str, role: str, *, allowed: bool = False, **others: str) -> None:
+        """Apply a Secret with `uri` for that role; `allowed` labels it for the operator; others are further keys."""
+        labels = {"notifychannel.io/allow": "true"} if allowed else {}
+        content = {"uri": self.uri(role), **others}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
+        self.kubectl.apply({**secret, "stringData": content})
+
+    def standby(self) -> None:
+        """Start `postgres-standby`, a hot standby, and wait until it answers."""
+        self.kubectl.apply((MANIFESTS / "standby.yaml").read_text())
+        self.kubectl.wait_for("pod/postgres-standby", "condition=Ready")
+
+
+@contextmanager
+def deployed(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
+    """The server, ready, in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES."""
+    passwords = {role: secrets.token_hex(16) for role in ("postgres", *ROLES)}
+    metadata = {"name": "postgres-superuser"}
+    superuser = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    kubectl.apply(
+        {**superuser, "stringData": {"password": passwords["postgres"]}}, (MANIFESTS / "primary.yaml").read_text()
+    )
+    with reached(cluster, kubectl, selector={"app": "postgres"}, port=5432, name="postgres-from-tests") as port:
+        kubectl.rolled_out("statefulset/postgres")
+        yield port, passwords
+
+
+async def with_roles(kubectl: Kubectl, port: int, passwords: dict[str, str], stack: AsyncExitStack) -> PostgreSQL:
+    """Make database and roles on a server that is as `initdb` left it."""
+    made = PostgreSQL(kubectl=kubectl, port=port, passwords=passwords, stack=stack)
+    admin = await made.connect("postgres", dbname="postgres")
+    for role in ROLES:
+        await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{passwords[role]}'")
+    await admin.execute(f"CREATE DATABASE {DATABASE} OWNER app_owner")
+    return made
+
+
+async def _answering(uri: str) -> asyncpg.Connection:
+    """Connect, again and again while the server starts or its Service is not known to the node yet."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await asyncpg.connect(uri, timeout=5)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
