@@ -1,0 +1,259 @@
+"""The operator, wired: watch → work queue → passes, under a Lease, with health and metrics beside them.
+
+    run() ── stand-by ── lease ──► leading: installation id, all channels, then watch, queue, canary, certificate
+                                     └─ stop(): passes under way end, the lease is given back ──► end
+
+The parts never build each other; this does. Refuses to touch signals and the environment: __main__ does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kubernetes.aio.client import ApiClient
+
+from notifychannel_operator import health, installation
+from notifychannel_operator.certificate_keeper import CertificateKeeper
+from notifychannel_operator.kube import Kube
+from notifychannel_operator.kube_error import NO_ANSWER, KubeError, NotFound, NotLeading
+from notifychannel_operator.kube_login import login
+from notifychannel_operator.leadership.lease import Lease
+from notifychannel_operator.metrics import Metrics
+from notifychannel_operator.passes.connect import Failed, connected
+from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.edges import Edges
+from notifychannel_operator.passes.probe import Probe
+from notifychannel_operator.passes.reconcile import recall, reconcile
+from notifychannel_operator.watch import handlers
+from notifychannel_operator.watch.canary import Canary
+from notifychannel_operator.watch.directory import Directory
+from notifychannel_operator.watch.watch import watch
+from notifychannel_operator.work.queue import PASS_LIMIT_S, Verdict, WorkQueue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    import asyncpg
+    from kubernetes.aio.client import Configuration
+
+    from notifychannel_operator import inject
+    from notifychannel_operator.leadership.deadline import Deadline
+    from notifychannel_operator.settings import Settings
+    from notifychannel_operator.work.schedule import Key
+    from notifychannel_sidecar.credentials import Credentials
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+"""For what has to succeed before the first pass."""
+DRAIN_S = 5.0
+"""For passes under way when the process is asked to end; a pod has 30 s."""
+END_S = 10.0
+"""For everything else of the end."""
+HANGING_S = 2 * PASS_LIMIT_S
+
+
+class Operator:
+    """One replica: `await run()` once; `stop` may be called at any time, by signals."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        injection: inject.Settings,
+        deadline: Deadline,
+        on_kopf: Callable[[], None],
+    ) -> None:
+        self.port: int | None = None
+        """Of the health server, once it serves."""
+        self._settings = settings
+        self._injection = injection
+        self._deadline = deadline
+        self._on_kopf = on_kopf
+        self._stop = asyncio.Event()
+        self._metrics = Metrics(version=installed_version())
+        self._directory = Directory()
+        self._queue = WorkQueue(
+            interval_s=settings.pass_interval_s, most=settings.concurrency,
+            on_pass=self._metrics.on_pass,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """End in peace: passes under way are waited for, the lease is given back."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until `stop`; raises LeaseLostError, LoginError, OSError (the port is taken), and what is a bug."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            configuration = await login(settings.place)
+            kube = await stack.enter_async_context(
+                Kube(configuration, pod=settings.pod, may_write=self._deadline.is_open)
+            )
+            lease = await self._lease(configuration, stack)
+            canary = Canary(kube=kube, namespace=settings.canary_namespace, name=self._canary_name)
+            keeper = self._keeper(kube)
+            self._measure(canary, keeper)
+            self.port = await stack.enter_async_context(
+                health.serve(
+                    host=settings.http_host, port=settings.http_port, metrics=self._metrics.text,
+                    illness=lambda: canary.illness() or self._hanging(),
+                    unready=lambda: None if lease.has_spoken else "no word from the cluster about the lease yet",
+                )
+            )  # fmt: skip
+            if await self._elected(lease):
+                await self._leading(lease, self._work(kube, configuration, canary, keeper))
+
+    async def _elected(self, lease: Lease) -> bool:
+        """Whether this replica leads now; false when it was stopped before."""
+        acquiring = asyncio.create_task(lease.acquire())
+        await self._first_of(acquiring)
+        await _cancelled(acquiring)
+        if acquiring.cancelled():
+            return False
+        acquiring.result()
+        return True
+
+    async def _leading(self, lease: Lease, work: Awaitable[None]) -> None:
+        """The lease is renewed until nothing of ours can write any more, and only then given back."""
+        keeping = asyncio.create_task(lease.keep(), name="lease")
+        working = asyncio.ensure_future(work)
+        await self._first_of(keeping, working)
+        if self._stop.is_set() and not keeping.done():
+            with suppress(TimeoutError):
+                await self._queue.drain(DRAIN_S)
+        await _cancelled(working)
+        await _cancelled(keeping)
+        if working.done():
+            await lease.release()
+        for task in (keeping, working):
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _first_of(self, *tasks: asyncio.Future[Any]) -> None:
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+
+    async def _work(self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper) -> None:
+        """All that only the leader does; ends only by failing."""
+        settings = self._settings
+        async with Probe() as probe, asyncio.TaskGroup() as group:
+            group.create_task(keeper.run(), name="certificate")
+            edges = await self._prepare(kube, probe)
+            group.create_task(self._queue.run(partial(self._pass, edges)), name="queue")
+            group.create_task(canary.run(), name="canary")
+            await watch(
+                registry=handlers.handlers(directory=self._directory, queue=self._queue, canary=canary),
+                settings=handlers.settings(canary=self._canary_name),
+                configuration=configuration, namespaces=settings.watch_namespaces, on_started=self._on_kopf,
+            )  # fmt: skip
+
+    async def _prepare(self, kube: Kube, probe: Probe) -> Edges:
+        """Before the first pass: who we are, and which channels there are, so that no verdict changes by a restart."""
+        settings = self._settings
+        identity = await _persistent(
+            "the installation id",
+            lambda: installation.ensure(kube, namespace=settings.namespace, fullname=settings.fullname),
+        )
+        edges = Edges(
+            kube=kube, connect=self._connect, probe=probe.read, injection=self._injection, installation=identity,
+            now=lambda: datetime.now(UTC), namespaces=settings.watch_namespaces, namespace=settings.namespace,
+            fullname=settings.fullname,
+        )  # fmt: skip
+        known = await _persistent("the list of NotifyChannels", lambda: recall(edges))
+        for ref in known:  # the watch tells of each at once; this is for one that is deaf from the start
+            self._queue.add(ref, in_s=settings.pass_interval_s)
+        log.info("installation %s: %d channels to look after", identity, len(known))
+        return edges
+
+    async def _pass(self, edges: Edges, key: Key) -> Verdict:
+        outcome = await reconcile(edges, Ref(*key))
+        if outcome.is_gone:
+            self._directory.forget(key)
+        return Verdict(next_in_s=outcome.next_in_s, is_gone=outcome.is_gone, wake=frozenset(outcome.wake))
+
+    @asynccontextmanager
+    async def _connect(self, credentials: Credentials) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """Behind the same fence as writes to the cluster."""
+        if not self._deadline.is_open():
+            raise NotLeading(status=NO_ANSWER, reason="NotLeading", message="this process no longer leads")
+        try:
+            async with connected(credentials) as connection:
+                yield connection
+        except Failed as failure:
+            self._metrics.on_connection_error(failure.reason.value)
+            raise
+
+    async def _lease(self, configuration: Configuration, stack: AsyncExitStack) -> Lease:
+        client: Any = ApiClient(configuration)  # its own connections: a busy pool must not delay a renewal
+        stack.push_async_callback(client.close)
+        settings = self._settings
+        return Lease(
+            name=settings.fullname, namespace=settings.namespace, pod=settings.pod, client=client,
+            deadline=self._deadline,
+        )  # fmt: skip
+
+    def _keeper(self, kube: Kube) -> CertificateKeeper:
+        settings = self._settings
+        return CertificateKeeper(
+            kube=kube, namespace=settings.namespace, fullname=settings.fullname, webhook=settings.webhook,
+            source=settings.certificate, on_error=self._metrics.on_certificate_error,
+        )  # fmt: skip
+
+    def _measure(self, canary: Canary, keeper: CertificateKeeper) -> None:
+        self._metrics.ask(
+            waiting=lambda: self._queue.waiting, running=lambda: self._queue.running,
+            by_ready=self._directory.by_ready, is_leading=self._deadline.is_open, canary_late_s=canary.late_s,
+            certificate_expires_s=keeper.expires_s,
+        )  # fmt: skip
+
+    def _hanging(self) -> str | None:
+        oldest_s = self._queue.oldest_s()
+        return f"a pass hangs for {oldest_s:.0f} s" if oldest_s > HANGING_S else None
+
+    @property
+    def _canary_name(self) -> str:
+        return f"{self._settings.fullname}-canary"
+
+
+def installed_version() -> str:
+    """Of this package."""
+    try:
+        return version("notifychannel")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+async def _persistent(what: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the cluster gives it: without it no pass can be right."""
+    while True:
+        try:
+            return await ask()
+        except NotFound:
+            log.warning(
+                "%s: not there: is the CRD notifychannels.notifychannel.io installed? Looking again in %.0f s",
+                what,
+                RETRY_S,
+            )
+        except KubeError as error:
+            log.warning("%s: %s; trying again in %.0f s", what, error, RETRY_S)
+        except installation.InstallationError as error:
+            log.error("%s; looking again in %.0f s", error, RETRY_S)  # noqa: TRY400 the sentence is all there is
+        await asyncio.sleep(RETRY_S)
+
+
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    """It has ended, or does not want to: then the deadline ends the process."""
+    task.cancel()
+    await asyncio.wait({task}, timeout=END_S)

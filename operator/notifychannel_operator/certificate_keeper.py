@@ -1,0 +1,170 @@
+"""Keeps the injector's certificate good: two Secrets and one `caBundle`, looked at each minute, written when due.
+
+The order is what makes a rotation harmless: the CA's Secret, then `caBundle` (old and new CA together), and only then
+the leaf that the new CA has signed. What to write is decided by rotation.py; with `external` nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_operator import certificates
+from notifychannel_operator.certificates import CertificateError
+from notifychannel_operator.kinds import SECRETS, WEBHOOKS
+from notifychannel_operator.kube_error import KubeError, NotFound
+from notifychannel_operator.rotation import Rotation, rotate
+from notifychannel_operator.settings import CertificateSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from notifychannel_operator.kube import Kube
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 60.0
+"""Somebody may delete a Secret, or apply the webhook anew without its caBundle; renewal itself has weeks."""
+RETRY_S = 5.0
+
+
+class CertificateKeeper:
+    """`await run()` while leading."""
+
+    def __init__(
+        self,
+        *,
+        kube: Kube,
+        namespace: str,
+        fullname: str,
+        webhook: str,
+        source: CertificateSource,
+        on_error: Callable[[], None],
+    ) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._ca_secret = f"{fullname}-ca"
+        self._tls_secret = f"{fullname}-injector-tls"
+        self._names = certificates.service_names(f"{fullname}-injector", namespace)
+        self._webhook = webhook
+        self._source = source
+        self._on_error = on_error
+        self._said = ""
+        self.expires_at: datetime | None = None
+        """Of the certificate that is served; None while it is not known."""
+
+    async def run(self) -> None:
+        """Look, wait, for ever; what goes wrong is logged once, counted, and tried again."""
+        while True:
+            went_well = await self.look()
+            await asyncio.sleep(LOOK_S if went_well else RETRY_S)
+
+    def expires_s(self) -> float:
+        """Unix time; 0 when unknown."""
+        return self.expires_at.timestamp() if self.expires_at else 0.0
+
+    async def look(self) -> bool:
+        """Once; whether it came to its end."""
+        try:
+            if self._source is CertificateSource.OWN:
+                await self._keep()
+            else:
+                await self._read()
+        except (KubeError, CertificateError) as error:
+            self._on_error()
+            self._say(f"the injector's certificate can't be looked after: {error}")
+            return False
+        self._say("")
+        return True
+
+    async def _keep(self) -> None:
+        ca, tls = await self._secret(self._ca_secret), await self._secret(self._tls_secret)
+        webhook = await self._kube.get(WEBHOOKS, self._webhook) if self._webhook else None
+        wanted = rotate(
+            ca_secret=ca, tls_secret=tls, published=_published(webhook), names=self._names, now=datetime.now(UTC)
+        )
+        for reason in wanted.reasons:
+            log.info("the injector's certificate: %s", reason)
+        await self._write(wanted, ca=ca, tls=tls, webhook=webhook)
+        self.expires_at = wanted.expires_at
+
+    async def _write(
+        self, wanted: Rotation, *, ca: Mapping[str, bytes], tls: Mapping[str, bytes], webhook: dict[str, Any] | None
+    ) -> None:
+        if wanted.ca_secret != ca:
+            await self._kube.apply(SECRETS, self._secret_body(self._ca_secret, "Opaque", wanted.ca_secret))
+        if webhook is not None and not _has(webhook, wanted.bundle):
+            await self._kube.patch(WEBHOOKS, self._webhook, _with(webhook, wanted.bundle))
+            log.info("the webhook %s: a new caBundle", self._webhook)
+        if wanted.tls_secret != tls:
+            await self._kube.apply(SECRETS, self._secret_body(self._tls_secret, "kubernetes.io/tls", wanted.tls_secret))
+
+    async def _read(self) -> None:
+        """Somebody else's certificate: only its end is of interest."""
+        self.expires_at = None
+        if pem := (await self._secret(self._tls_secret)).get("tls.crt"):
+            self.expires_at = certificates.expires_at(pem)
+
+    async def _secret(self, name: str) -> dict[str, bytes]:
+        """Its values; empty when there is none, and without the values that are no base64."""
+        try:
+            body = await self._kube.get(SECRETS, name, namespace=self._namespace)
+        except NotFound:
+            return {}
+        return _decoded(body.get("data") or {})
+
+    def _secret_body(self, name: str, kind: str, values: Mapping[str, bytes]) -> dict[str, Any]:
+        return {
+            "metadata": {
+                "name": name, "namespace": self._namespace,
+                "labels": {"app.kubernetes.io/managed-by": "notifychannel"},
+            },
+            "type": kind,
+            "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
+        }  # fmt: skip
+
+    def _say(self, sentence: str) -> None:
+        if sentence and sentence != self._said:
+            log.warning("%s; trying again every %.0f s", sentence, RETRY_S)
+        self._said = sentence
+
+
+def _published(webhook: dict[str, Any] | None) -> bytes | None:
+    """The first caBundle that can be read; all of ours are the same."""
+    for bundle in _bundles(webhook or {}):
+        if value := _decoded({"caBundle": bundle}).get("caBundle"):
+            return value
+    return None
+
+
+def _has(webhook: dict[str, Any], bundle: bytes) -> bool:
+    wanted = base64.b64encode(bundle).decode()
+    return all(found == wanted for found in _bundles(webhook))
+
+
+def _bundles(webhook: dict[str, Any]) -> list[str | None]:
+    return [each.get("clientConfig", {}).get("caBundle") for each in webhook.get("webhooks") or []]
+
+
+def _with(webhook: dict[str, Any], bundle: bytes) -> dict[str, Any]:
+    """The merge patch: a list is replaced whole, so the resourceVersion says which list was meant."""
+    encoded = base64.b64encode(bundle).decode()
+    webhooks = [
+        {**each, "clientConfig": {**each.get("clientConfig", {}), "caBundle": encoded}}
+        for each in webhook.get("webhooks") or []
+    ]
+    return {"metadata": {"resourceVersion": webhook["metadata"]["resourceVersion"]}, "webhooks": webhooks}
+
+
+def _decoded(data: Mapping[str, str | None]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for key, value in data.items():
+        try:
+            found[key] = base64.b64decode(value or "", validate=True)
+        except binascii.Error:
+            continue
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,37 @@
+"""How the operator's and the injector's log lines look: one JSON object each, or text for a person.
+
+Never a Secret's content, a DSN or a payload: callers see to it. kopf and the client library speak from WARNING on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: at, level, logger, message, and the traceback of what was not expected."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure(log_format: str) -> None:
+    """Log to standard error from INFO on; `log_format` is json or text."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    # Its lines about the lease come every two seconds, with tracebacks; lock.py says the same once.
+    logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)

@@ -1,0 +1,93 @@
+"""What the operator counts, for Prometheus; docs/metrics.md says what each is good for, and a test holds both together.
+
+Its own registry, no globals. No label is a channel or a database: their number is the users' affair, and the
+channel's own status says more.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from notifychannel_operator.work.queue import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""From a pass that finds nothing to do to one that is given up."""
+READY = ("True", "False", "Unknown")
+
+
+class Metrics:
+    """Told what happened, or asked when Prometheus comes."""
+
+    def __init__(self, *, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._passes = self._counter("passes", "Passes by how they ended", "ending")
+        self._pass_seconds = self._histogram("pass_seconds", "One pass over one channel")
+        self._errors = self._counter("pass_errors", "Passes that broke; they are tried again", "ending")
+        self._connections = self._counter(
+            "database_connection_errors", "Connections to users' databases that came to nothing", "error"
+        )
+        self._renewals = self._counter("certificate_errors", "Looks at the certificate that came to nothing")
+        self._gauge("build_info", "Always 1; the version is the label", "version").labels(version).set(1)
+        for ending in Ending:
+            self._passes.labels(ending.value)
+
+    def text(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def ask(
+        self,
+        *,
+        waiting: Callable[[], int],
+        running: Callable[[], int],
+        by_ready: Callable[[], Mapping[str, int]],
+        is_leading: Callable[[], bool],
+        canary_late_s: Callable[[], float],
+        certificate_expires_s: Callable[[], float],
+    ) -> None:
+        """Where the gauges find their values when Prometheus comes; call it once."""
+        self._gauge("queue_depth", "Channels that are due and wait for a place to run").set_function(waiting)
+        self._gauge("passes_running", "Passes under way").set_function(running)
+        self._gauge("leading", "1 while this replica holds the lease, else 0").set_function(is_leading)
+        self._gauge("canary_late_seconds", "How long the watch owes us an event").set_function(canary_late_s)
+        self._gauge(
+            "certificate_expiry_timestamp_seconds", "Unix time at which the injector's certificate ends; 0: unknown"
+        ).set_function(certificate_expires_s)
+        channels = self._gauge("channels", "Channels by their condition Ready", "ready")
+        for ready in READY:
+            channels.labels(ready).set_function(partial(_of, by_ready, ready))
+
+    def on_pass(self, ending: Ending, seconds: float) -> None:
+        """A pass has ended."""
+        self._passes.labels(ending.value).inc()
+        self._pass_seconds.observe(seconds)
+        if ending not in (Ending.DONE, Ending.GONE):
+            self._errors.labels(ending.value).inc()
+
+    def on_connection_error(self, error: str) -> None:
+        """A database could not be reached; `error` is the exception's type."""
+        self._connections.labels(error).inc()
+
+    def on_certificate_error(self) -> None:
+        """The certificate could not be looked at or renewed."""
+        self._renewals.inc()
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"notifychannel_operator_{name}", help_text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"notifychannel_operator_{name}", help_text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
+        return Histogram(f"notifychannel_operator_{name}", help_text, labels, registry=self.registry, buckets=BUCKETS_S)
+
+
+def _of(by_ready: Callable[[], Mapping[str, int]], ready: str) -> int:
+    return by_ready().get(ready, 0)
