@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from notifychannel_operator.passes.memory import Memory
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from notifychannel_operator import inject
     from notifychannel_operator.kube import Kube
     from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.sidecar import Sidecar
@@ -30,8 +31,8 @@ class Edges:
     """`connect.connected`."""
     probe: Callable[[str, int], Awaitable[Sidecar | None]]
     """`probe.Probe(...).read`: /status of a pod (address, port); None where it can't be read. Never raises."""
-    injection: Any
-    """`inject.Settings`, of the injector: by them pods are outdated, or would be injected by now."""
+    injection: inject.Settings
+    """Of the injector: by them pods are outdated, or would be injected by now."""
     installation: str
     namespace: str
     """The release's, for the commands in messages."""

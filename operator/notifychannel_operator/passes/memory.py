@@ -13,7 +13,8 @@ from notifychannel_operator.passes.patience import Patience
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from notifychannel_operator.passes.databases import Ref
+    from notifychannel_operator.passes.databases import Identity, Ref
+    from notifychannel_operator.spec import Channel
 
 
 @dataclass(slots=True)
@@ -34,6 +35,14 @@ class Memory:
     databases: Databases = field(default_factory=Databases)
     patience: Patience = field(default_factory=Patience)
     turns: Turns = field(default_factory=Turns)
+    in_force: dict[Ref, Channel] = field(default_factory=dict)
+    """The spec that the channel's triggers were last seen to speak by."""
+    unreadable: set[Ref] = field(default_factory=set)
+    """Channels that exist and whose resource can't be used."""
+    moved: dict[Ref, Identity] = field(default_factory=dict)
+    """The database that a channel was in before its Secret led to another one."""
+    generations: dict[Ref, int] = field(default_factory=dict)
+    """Of the spec that was passed over last: another one is tried at once, whatever the last was waiting for."""
     strays: dict[Ref, set[str]] = field(default_factory=dict)
     """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
     cleanups: dict[Ref, int] = field(default_factory=dict)

@@ -34,11 +34,15 @@ class Patience:
     _waiting: dict[Ref, dict[str, Waiting]] = field(default_factory=dict)
 
     def held(self, ref: Ref, steps: Iterable[Step], now_s: float) -> dict[str, Waiting]:
-        """Of these steps those that are not to be tried yet, by `key`; steps that are gone are forgotten."""
+        """Of these steps those that are not to be tried yet, by `key`."""
+        return {name: it for name, it in self.waiting(ref, steps).items() if it.until_s > now_s}
+
+    def waiting(self, ref: Ref, steps: Iterable[Step]) -> dict[str, Waiting]:
+        """Of these steps those that gave up and were not taken since, by `key`; steps that are gone are forgotten."""
         wanted = {key(step) for step in steps}
         kept = {name: it for name, it in self._waiting.get(ref, {}).items() if name in wanted}
         self._keep(ref, kept)
-        return {name: it for name, it in kept.items() if it.until_s > now_s}
+        return kept
 
     def gave_up(self, ref: Ref, step: Step, sentence: str, now_s: float, *, behind_a_pass: bool) -> None:
         """Count one more vain attempt."""

@@ -1,12 +1,29 @@
-"""One idempotent pass over one channel: read it anew, look, do what is missing, say what is so."""
+"""One idempotent pass over one channel: read it anew, look, do what is missing, say what is so.
+
+    get ── gone ──► leave the ConfigMaps
+     ├── being deleted ──► leave the ConfigMaps ──► cleanup (bounded) ──► finalizer goes
+     └── Accepted? ──► Secret ──► database: which one, conflicts, triggers ──► ConfigMaps ──► pods, /status ──► status
+
+Triggers come before the ConfigMap: see `grouping.py` and docs/conditions.md. A pass in a steady state writes nothing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_operator import manifest
+from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.kube_error import NotFound
+from notifychannel_operator.passes import cleanup, conditions, groups, status
+from notifychannel_operator.passes.conditions import Type
+from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.edges import Outcome
+from notifychannel_operator.passes.events import announce_changes
+from notifychannel_operator.passes.walk import Walk
 
 if TYPE_CHECKING:
-    from notifychannel_operator.passes.databases import Ref
-    from notifychannel_operator.passes.edges import Edges, Outcome
+    from notifychannel_operator.passes.edges import Edges
 
 
 async def reconcile(edges: Edges, ref: Ref) -> Outcome:
@@ -14,7 +31,14 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
 
     Never runs twice at once for one channel: the work queue sees to that.
     """
-    raise NotImplementedError
+    try:
+        body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
+    except NotFound:
+        edges.memory.generations.pop(ref, None)
+        return Outcome(is_gone=True, wake=await cleanup.leave(edges, ref))
+    if body["metadata"].get("deletionTimestamp"):
+        return await _end(edges, ref, body)
+    return await Walk(edges=edges, ref=ref, body=body).run()
 
 
 async def recall(edges: Edges) -> tuple[Ref, ...]:
@@ -22,4 +46,61 @@ async def recall(edges: Edges) -> tuple[Ref, ...]:
 
     Raises KubeError.
     """
-    raise NotImplementedError
+    refs = [ref for namespace in edges.namespaces or (None,) for ref in await _recall_channels(edges, namespace)]
+    for namespace in edges.namespaces or (None,):
+        await _recall_groups(edges, namespace)
+    return tuple(refs)
+
+
+async def _recall_channels(edges: Edges, namespace: str | None) -> list[Ref]:
+    refs = []
+    for item in await edges.kube.list(CHANNELS, namespace=namespace):
+        body = {"apiVersion": CHANNELS.api_version, "kind": CHANNELS.kind, **item}  # items of a list carry neither
+        metadata = body["metadata"]
+        ref = Ref(metadata["namespace"], metadata["name"])
+        refs.append(ref)
+        if metadata.get("deletionTimestamp"):
+            continue
+        try:
+            channel = manifest.from_object(body)
+        except manifest.SpecError:
+            edges.memory.unreadable.add(ref)
+            continue
+        edges.memory.databases.put(
+            channel,
+            uid=metadata["uid"],
+            created=metadata["creationTimestamp"],
+            installation=edges.installation,
+            database=status.database(body.get("status") or {}),
+        )
+    return refs
+
+
+async def _recall_groups(edges: Edges, namespace: str | None) -> None:
+    """Groups that a channel stopped naming while nobody was there to take it out of the ConfigMap."""
+    claims = edges.memory.databases.claims
+    for found in await edges.kube.list(CONFIGMAPS, namespace=namespace, labels=f"{groups.MANAGED_BY}={groups.OURS}"):
+        metadata = found["metadata"]
+        group = metadata["name"].removeprefix(groups.name(""))
+        uids = groups.owner_uids(found)
+        for ref, claim in claims.items():
+            if ref.namespace == metadata["namespace"] and claim.uid in uids and group not in claim.groups:
+                edges.memory.strays.setdefault(ref, set()).add(group)
+
+
+async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
+    wake = await cleanup.leave(edges, ref, cleanup.Wish.of(body).groups)
+    since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
+    cleaned = await cleanup.clean_up(edges, body, since=since)
+    if cleaned.problem is None:
+        await cleanup.drop_finalizer(edges, body)
+        return Outcome(is_gone=True, wake=wake)
+    said = conditions.false(
+        Type.TRIGGERS_INSTALLED, cleaned.reason, "being deleted, and not cleaned up yet", cleaned.problem
+    )
+    before = body.get("status") or {}
+    made = status.ending(before, said, generation=body["metadata"]["generation"], now=edges.now())
+    if made != before:
+        await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
+        await announce_changes(edges.kube, body, conditions.changed(before.get("conditions") or [], [said]))
+    return Outcome(next_in_s=cleaned.next_in_s, wake=wake)

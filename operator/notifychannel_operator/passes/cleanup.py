@@ -1,0 +1,223 @@
+"""Takes a channel's objects out of its database when the channel goes: bounded in time, never in the way for good.
+
+Tried again until `cleanupTimeout` after the deletion; then a Warning Event says the SQL to run, and the finalizer goes.
+At once when the namespace is going and its Secret has gone. Refuses to drop anything that is not this channel's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_operator import database, manifest, marker, sqlfile
+from notifychannel_operator import plan as plans
+from notifychannel_operator.kinds import CHANNELS, NAMESPACES
+from notifychannel_operator.kube_error import Forbidden, NotFound
+from notifychannel_operator.names import Owner
+from notifychannel_operator.passes import groups, secret, status
+from notifychannel_operator.passes.conditions import Reason
+from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.events import announce
+from notifychannel_operator.passes.identity import identify
+from notifychannel_operator.passes.secret import Unresolved
+from notifychannel_operator.quote import literal
+from notifychannel_operator.spec import ReclaimPolicy
+
+if TYPE_CHECKING:
+    from notifychannel_operator.database import Result
+    from notifychannel_operator.passes.databases import Identity
+    from notifychannel_operator.passes.edges import Edges
+    from notifychannel_operator.step import Plan
+
+FINALIZER = "notifychannel.io/cleanup"
+DEFAULT_TIMEOUT_S = 300.0
+SAID_CHARACTERS = 200
+"""Of a problem, beside the SQL, in an Event: 1,024 bytes hold both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the resource says about its end; read also where the rest of it can't be."""
+
+    secret: str
+    policy: ReclaimPolicy = ReclaimPolicy.DELETE
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    groups: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Wish:
+        """From the object; with defaults for what can't be read."""
+        try:
+            channel = manifest.from_object(body)
+        except manifest.SpecError:
+            spec = body.get("spec") or {}
+            name = ((spec.get("database") or {}).get("secretRef") or {}).get("name")
+            keep = spec.get("reclaimPolicy") == ReclaimPolicy.RETAIN.value
+            return cls(secret=str(name or ""), policy=ReclaimPolicy.RETAIN if keep else ReclaimPolicy.DELETE)
+        return cls(
+            secret=channel.secret,
+            policy=channel.reclaim_policy,
+            timeout_s=channel.cleanup_timeout,
+            groups=frozenset(consumer.group for consumer in channel.consumers),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What became of one try."""
+
+    problem: str | None = None
+    """What is in the way; None when the channel may go."""
+    reason: Reason = Reason.PENDING
+    next_in_s: float | None = None
+
+
+async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> frozenset[Ref]:
+    """The channel takes part in nothing any more: no claim, in no ConfigMap. The channels to judge again.
+
+    `named`: groups that its resource names. Raises KubeError; may be called again.
+    """
+    memory = edges.memory
+    claim = memory.databases.claims.get(ref)
+    known = memory.strays.setdefault(ref, set())
+    known |= named | (claim.groups if claim else frozenset())
+    wake = memory.databases.remove(ref)
+    memory.patience.forget(ref)
+    memory.in_force.pop(ref, None)
+    memory.moved.pop(ref, None)
+    memory.unreadable.discard(ref)
+    for group in sorted(known):
+        await groups.write(edges, ref.namespace, group)
+    memory.strays.pop(ref, None)
+    return wake
+
+
+async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime) -> Cleaned:
+    """One try at taking what the channel has installed out of its database; past the channel's `cleanupTimeout` since
+    `since` it says the SQL in an Event and lets the channel go. Raises KubeError.
+    """
+    wish, ref = Wish.of(body), _ref(body)
+    if FINALIZER not in finalizers(body):
+        return Cleaned()
+    if wish.policy is ReclaimPolicy.RETAIN:
+        await announce(
+            edges.kube, body, "Normal", "Retained", "the triggers stay in the database, as reclaimPolicy says"
+        )
+        return Cleaned()
+    try:
+        problem, reason = await _remove(edges, body, wish.secret)
+    except Unresolved as error:
+        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, ref.namespace):
+            await _say_sql(edges, body, "the namespace goes and its Secret has gone")
+            return Cleaned()
+        problem, reason = str(error), error.reason
+    except Failed as error:
+        problem, reason = str(error), error.reason
+    if problem is None:
+        edges.memory.cleanups.pop(ref, None)
+        return Cleaned()
+    left = timedelta(seconds=wish.timeout_s) - (edges.now() - since)
+    if left <= timedelta():
+        edges.memory.cleanups.pop(ref, None)
+        await _say_sql(edges, body, problem)
+        return Cleaned()
+    attempt = edges.memory.cleanups[ref] = edges.memory.cleanups.get(ref, 0) + 1
+    return Cleaned(problem=problem, reason=reason, next_in_s=min(plans.next_try(attempt), left.total_seconds()))
+
+
+async def release(edges: Edges, ref: Ref, *, since: datetime) -> Cleaned:
+    """As if the channel were deleted at `since`, though it stays: for the end of a release. Raises KubeError.
+
+    To be called again after `next_in_s` while there is a problem.
+    """
+    try:
+        body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
+    except NotFound:
+        return Cleaned()
+    await leave(edges, ref, Wish.of(body).groups)
+    cleaned = await clean_up(edges, body, since=since)
+    if cleaned.problem is None:
+        await drop_finalizer(edges, body)
+    return cleaned
+
+
+async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
+    """Ours, and nobody else's; raises KubeError (Conflict: read it again)."""
+    if FINALIZER not in finalizers(body):
+        return
+    metadata, ref = body["metadata"], _ref(body)
+    kept = [it for it in finalizers(body) if it != FINALIZER]
+    patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
+    try:
+        await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
+    except NotFound:
+        return
+
+
+def finalizers(body: dict[str, Any]) -> list[str]:
+    """Of an object."""
+    return list(body["metadata"].get("finalizers") or [])
+
+
+def by_hand(owner: Owner) -> str:
+    """SQL for a person and `psql` that drops everything of this owner, whatever else is there; under 800 bytes."""
+    begin, _, _ = marker.text(owner, "", "", "").partition('"source"')
+    return sqlfile.fill("plan/remove_by_hand.sql", marker=literal(begin))
+
+
+async def _remove(edges: Edges, body: dict[str, Any], name: str) -> tuple[str | None, Reason]:
+    ref = _ref(body)
+    owner = _owner(edges, ref)
+    credentials = await secret.read(edges.kube, namespace=ref.namespace, name=name)
+    async with edges.connect(credentials) as connection:
+        identity = await identify(connection)
+        made = await database.observe_removal(connection, [owner])
+        if made.problems:
+            return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
+        async with edges.memory.turns.of(identity):
+            result = await database.apply(connection, made)
+    if (problem := _left(made, result)) is not None:
+        return problem, Reason.LOCKED_OUT if result.gave_up else Reason.REFUSED
+    await _mind_the_old(edges, body, identity)
+    return None, Reason.PENDING
+
+
+def _left(made: Plan, result: Result) -> str | None:
+    """What was not dropped; that others have come meanwhile and need what is shared is no problem."""
+    stale = [step.sentence for step in result.stale if not step.is_last]
+    said = [*(str(it) for it in result.gave_up), *result.failed, *stale]
+    return "; ".join(said) or None if made.steps else None
+
+
+async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> None:
+    """The Secret leads elsewhere than it did when the channel was last seen: there we can't clean up."""
+    before = edges.memory.moved.get(_ref(body)) or status.database(body.get("status") or {})
+    if before is not None and before != now:
+        await _say_sql(edges, body, f"the Secret leads to {now} now, the channel was in {before} too")
+
+
+async def _say_sql(edges: Edges, body: dict[str, Any], problem: str) -> None:
+    sql = by_hand(_owner(edges, _ref(body)))
+    note = f"Triggers may be left in the database; there run:\n{sql}\nBecause: {problem[:SAID_CHARACTERS]}"
+    await announce(edges.kube, body, "Warning", "CleanupIncomplete", note)
+
+
+async def _is_going(edges: Edges, namespace: str) -> bool:
+    """Whether the namespace is being deleted; not known where the operator may not see it."""
+    try:
+        found = await edges.kube.metadata(NAMESPACES, namespace)
+    except NotFound:
+        return True
+    except Forbidden:
+        return False
+    return bool(found["metadata"].get("deletionTimestamp"))
+
+
+def _owner(edges: Edges, ref: Ref) -> Owner:
+    return Owner(installation=edges.installation, namespace=ref.namespace, name=ref.name)
+
+
+def _ref(body: dict[str, Any]) -> Ref:
+    return Ref(body["metadata"]["namespace"], body["metadata"]["name"])
