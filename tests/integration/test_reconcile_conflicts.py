@@ -1,0 +1,262 @@
+"""Channels in each other's way, on a real PostgreSQL; the cluster is in memory (tests/kube_memory.py).
+
+The older one wins, whatever Secret leads to the database and in whichever order the passes come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.reconcile import recall
+from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, operating, resource
+from tests.premises import build, channel, source
+
+BILLING = Ref("shop", "billing")
+ELSEWHERE = Ref("bank", "orders")
+OTHER_GROUP = {**CONSUMER, "group": "other"}
+
+
+@pytest.fixture
+async def site(database):
+    made = await build(database)
+    await made.grant(channel(source(), source("events")))
+    return made
+
+
+@pytest.fixture
+def operator(site):
+    made = operating()
+    made.secret(site.database.dsn(site.installer))
+    made.secret(site.database.dsn(site.installer), namespace="bank")
+    return made
+
+
+@pytest.fixture
+async def second(site):
+    """Another database of the same server, with the same installer; its Secret is `second`."""
+    name = f"{site.database.name}_second"
+    await site.admin.execute(f'CREATE DATABASE "{name}"')
+    admin = await asyncpg.connect(site.database.server.dsn(name))
+    await admin.execute(
+        f'CREATE TABLE orders (id bigint PRIMARY KEY); GRANT TRIGGER ON orders TO "{site.installer}";'
+        f'GRANT CREATE ON DATABASE "{name}" TO "{site.installer}"'
+    )
+    yield site.database.server.dsn(name, site.installer, site.database.passwords[site.installer]), admin
+    await admin.close()
+    await site.admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def functions(rows):
+    return sorted({function.split("_")[0].removeprefix("notifychannel.") for _, function in rows})
+
+
+async def test_of_two_channels_on_one_postgresql_channel_the_younger_waits(site, operator):
+    """In two namespaces and through two Secrets. Mutant: `together` comparing Secrets only."""
+    operator.apply(resource(channel="new_order"), resource(namespace="bank", channel="new_order", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(ELSEWHERE)
+    assert operator.says("Accepted", ORDERS) == ("True", "Accepted")
+    status, reason, message = operator.condition("Accepted", ELSEWHERE)
+    assert (status, reason) == ("False", "Conflict")
+    assert "shop/orders" in message
+    assert operator.says("Ready", ELSEWHERE) == ("False", "Conflict")
+    assert {table for table, _ in await site.triggers()} == {"orders"}
+    assert operator.told(namespace="bank") == []
+
+
+async def test_a_derived_channel_and_a_written_one_can_be_the_same(operator):
+    operator.apply(resource())
+    await operator.run()
+    derived = operator.config().channels[0].pg_channel
+    operator.apply(resource("billing", channel=derived, sources=[EVENTS]))
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("False", "Conflict")
+
+
+async def test_channels_without_sources_may_share(operator):
+    listen = {"sources": [], "channel": "new_order", "payload": {"format": "Text"}}
+    operator.apply(resource(channel="new_order"), resource("billing", **listen))
+    await operator.run()
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("True", "Accepted")
+    assert operator.told() == ["billing", "orders"]
+
+
+async def test_the_older_wins_also_when_its_pass_comes_second(site, operator):
+    """Mutant: `age` left out: the first come wins, and a restart turns the verdict around."""
+    operator.apply(resource(channel="new_order"), resource("billing", channel="new_order", sources=[EVENTS]))
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("True", "Accepted")
+    outcome = await operator.run(ORDERS)
+    assert operator.says("Accepted", ORDERS) == ("True", "Accepted")
+    assert outcome.wake == {BILLING}
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("False", "Conflict")
+
+
+async def test_who_loses_later_keeps_what_it_had(site, operator):
+    """Nobody goes deaf by another's edit: triggers and entry stay as they are, and are not touched any more.
+
+    Mutant: `_claimed` without `yield kept`.
+    """
+    operator.apply(resource(), resource("billing", channel="mine", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    before = await site.triggers()
+    entry = next(it for it in operator.config().channels if it.name == "billing")
+    operator.apply(resource(channel="mine"))
+    outcome = await operator.run(ORDERS)
+    assert outcome.wake == {BILLING}
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("False", "Conflict")
+    assert operator.says("TriggersInstalled", BILLING) == ("False", "Pending")
+    assert await site.triggers() == before
+    assert next(it for it in operator.config().channels if it.name == "billing") == entry
+    operator.apply(resource("billing", channel="mine", sources=[EVENTS], consumers=[CONSUMER, OTHER_GROUP]))
+    await operator.run(BILLING)
+    assert operator.told("other") == []  # nothing new
+
+
+async def test_when_the_winner_goes_the_loser_is_judged_again(site, operator):
+    """Mutant: `_change` answering nothing."""
+    operator.apply(resource(channel="new_order"), resource("billing", channel="new_order", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    operator.kube.remove(CHANNELS, "orders")
+    outcome = await operator.run(ORDERS)
+    assert (outcome.is_gone, outcome.wake) == (True, {BILLING})
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("True", "Accepted")
+    assert {table for table, _ in await site.triggers()} == {"events"}
+    assert operator.told() == ["billing"]
+
+
+async def test_one_group_in_two_databases_is_a_conflict_of_the_younger(operator, second):
+    """A sidecar listens to one database. Mutant: `elsewhere` comparing dbname only, or not at all."""
+    operator.secret(second[0], name="second")
+    operator.apply(resource(), resource("billing", database={"secretRef": {"name": "second"}}))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    status, reason, message = operator.condition("Accepted", BILLING)
+    assert (status, reason) == ("False", "Conflict")
+    assert "the group app" in message
+    assert operator.told() == ["orders"]
+    assert await second[1].fetchval("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == 0
+
+
+async def test_two_secrets_of_one_database_are_no_conflict(site, operator):
+    operator.secret(site.database.dsn(site.installer) + "?application_name=x", name="second")
+    operator.apply(resource(), resource("billing", database={"secretRef": {"name": "second"}}, sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("True", "Accepted")
+    assert operator.told() == ["billing", "orders"]
+
+
+async def test_a_restart_changes_no_verdict_even_with_the_winners_database_unknown_to_it(operator, second, site):
+    """Mutant: `recall` without status.database."""
+    operator.secret(second[0], name="second")
+    operator.apply(resource(), resource("billing", database={"secretRef": {"name": "second"}}))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    operator.restart()
+    assert set(await recall(operator.edges)) == {ORDERS, BILLING}
+    await operator.run(BILLING)  # first, and the winner has not been passed over yet
+    assert operator.says("Accepted", BILLING) == ("False", "Conflict")
+    assert operator.told() == ["orders"]
+    assert await second[1].fetchval("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == 0
+
+
+async def test_passes_of_one_group_at_once_lose_nothing_of_each_other(operator):
+    """Mutant: `write` without the group's turn."""
+    names = [f"c{number}" for number in range(8)]
+    operator.apply(*(resource(name, sources=[SOURCE]) for name in names))
+
+    slow = operator.kube.get
+
+    async def get(kind, name, **options):
+        found = await slow(kind, name, **options) if kind is not CONFIGMAPS else None
+        await asyncio.sleep(0)
+        return found if kind is not CONFIGMAPS else await slow(kind, name, **options)
+
+    operator.kube.get = get
+    await asyncio.gather(*(operator.run(Ref("shop", name)) for name in names))
+    assert operator.told() == names
+    owners = operator.kube.find(CONFIGMAPS, "notifychannel-app")["metadata"]["ownerReferences"]
+    assert {it["name"] for it in owners} == set(names)
+    assert not any(it.get("controller") for it in owners)
+
+
+async def test_a_channel_that_drops_a_group_leaves_it_and_the_last_one_takes_the_config_map_along(operator):
+    """Mutant: `_enter` without the strays."""
+    operator.apply(resource(), resource("billing", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    operator.apply(resource("billing", sources=[EVENTS], consumers=[OTHER_GROUP]))
+    await operator.run(BILLING)
+    assert (operator.told("app"), operator.told("other")) == (["orders"], ["billing"])
+    operator.apply(resource(consumers=[OTHER_GROUP]))
+    await operator.run(ORDERS)
+    assert operator.config("app") is None
+    assert operator.told("other") == ["billing", "orders"]
+
+
+async def test_a_group_that_was_dropped_while_the_operator_was_away_is_tidied_up(operator):
+    """Mutant: `recall` without `_recall_groups`."""
+    operator.apply(resource())
+    await operator.run()
+    operator.restart()
+    operator.apply(resource(consumers=[OTHER_GROUP]))
+    await recall(operator.edges)
+    await operator.run()
+    assert operator.config("app") is None
+    assert operator.told("other") == ["orders"]
+
+
+async def test_somebody_elses_config_map_is_left_alone_and_reported(operator):
+    """Mutant: `_write` without `is_ours`."""
+    theirs = {"metadata": {"name": "notifychannel-app", "namespace": "shop"}, "data": {"theirs": "1"}}
+    operator.kube.put(CONFIGMAPS, theirs)
+    operator.apply(resource())
+    await operator.run()
+    status, reason, message = operator.condition("Listening")
+    assert (status, reason) == ("False", "NotConfigured")
+    assert "kubectl -n shop delete configmap notifychannel-app" in message
+    assert operator.kube.find(CONFIGMAPS, "notifychannel-app")["data"] == {"theirs": "1"}
+
+
+async def test_a_config_map_that_somebody_changed_is_put_right(operator):
+    operator.apply(resource())
+    await operator.run()
+    found = operator.kube.find(CONFIGMAPS, "notifychannel-app")
+    right = found["data"]["config.json"]
+    found["data"]["config.json"] = "{}"
+    await operator.run()
+    assert operator.kube.find(CONFIGMAPS, "notifychannel-app")["data"]["config.json"] == right
+
+
+async def test_an_invalid_channel_keeps_what_it_had_and_says_everything_that_is_wrong(site, operator):
+    """Nobody goes deaf by a typing error. Mutant: `grouping.config` without `unreadable`."""
+    operator.apply(resource(), resource("billing", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    before = operator.config()
+    operator.apply(resource(sources=[{**SOURCE, "rules": []}], suspend="perhaps"))
+    for _ in range(2):
+        await operator.run(ORDERS)
+        status, reason, message = operator.condition("Accepted")
+        assert (status, reason) == ("False", "Invalid")
+        assert "spec.suspend" in message
+        assert "spec.sources[0].rules" in message
+        await operator.run(BILLING)
+        assert operator.config() == before
+        operator.restart()
+        await recall(operator.edges)
+    operator.apply(resource())
+    await operator.run(ORDERS)
+    assert operator.says("Accepted") == ("True", "Accepted")
