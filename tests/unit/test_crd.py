@@ -15,9 +15,9 @@ from notifychannel_operator.manifest import SpecError, parse
 from notifychannel_operator.resource import consumers, duration, grammar
 from notifychannel_operator.resource.shape import API_VERSION, FIELDS, KIND
 from tests import crd
-from tests.refusals import REFUSALS, WRITTEN
+from tests.refusals import ONLY_ACCEPTED, REFUSALS, WRITTEN
 from tests.unit.test_manifest import UNHURRIED, WHOLE
-from tests.unit.test_resource_page import ROWS, bounds_of
+from tests.unit.test_resource_page import PAGE, ROWS, bounds_of
 
 SPEC = crd.named("spec")
 ENUMS = {
@@ -264,6 +264,12 @@ def test_every_refusal_of_the_parser_has_a_judge_and_only_one():
     assert sorted(listed) == sorted(WRITTEN)
 
 
+def test_what_is_left_to_the_condition_is_on_the_page():
+    for _, line in ONLY_ACCEPTED:
+        sentence = line.partition(": ")[2].partition(";")[0]
+        assert f"`{sentence}" in PAGE or "takeover" in sentence, sentence
+
+
 def test_status_is_what_the_operator_writes():
     fields = {path.removeprefix("status."): each["type"] for path, each in crd.named("status").items()}
     condition = ("type", "status", "reason", "message", "lastTransitionTime")
@@ -278,6 +284,8 @@ def test_status_is_what_the_operator_writes():
         "summary": "object", **{f"summary.{name}": "string" for name in ("triggers", "injected", "listening")},
     }  # fmt: skip
     assert crd.VERSION["subresources"] == {"status": {}}
+    leaves = {f"status.{path}" for path, kind in fields.items() if kind != "object" and "[]" not in path}
+    assert set(re.findall(r"^\| `(status\.[\w.]+)`", PAGE, re.MULTILINE)) == leaves
 
 
 def test_the_columns_are_what_a_person_looks_for():
