@@ -45,11 +45,11 @@ class Lock(LeaseLock):
         super().__init__(name, namespace, identity, client)
         self._on_written = on_written
         self._on_holder = on_holder
-        self._said = ""
+        self._said: dict[str, str] = {}
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """As the base class; no answer is an ApiException without a status."""
-        (found, record), _ = await self._limited(super().get(name, namespace))
+        (found, record), _ = await self._limited(super().get(name, namespace), "read")
         if found:
             self._on_holder(record.holder_identity)
         return found, record
@@ -70,11 +70,11 @@ class Lock(LeaseLock):
             return
         self.lease_reference.spec = V1LeaseSpec(holder_identity="", lease_duration_seconds=RELEASED_S)
         replace = self.api_instance.replace_namespaced_lease(self.name, self.namespace, self.lease_reference)
-        (given_back, _), _ = await self._limited(self._ask(replace))
+        (given_back, _), _ = await self._limited(self._ask(replace), "given back")
         log.info("the lease %s %s", self.name, "was given back" if given_back else "could not be given back")
 
     async def _written(self, call: Awaitable[Any]) -> bool:
-        (written, _), sent_s = await self._limited(call)
+        (written, _), sent_s = await self._limited(call, "written")
         if written:
             self._on_written(sent_s)
         return bool(written)
@@ -85,7 +85,7 @@ class Lock(LeaseLock):
         except ApiException as error:
             return False, error
 
-    async def _limited(self, call: Awaitable[Any]) -> tuple[tuple[bool, Any], float]:
+    async def _limited(self, call: Awaitable[Any], what: str) -> tuple[tuple[bool, Any], float]:
         """What came of it, and when it was sent: the lease counts from there, not from the answer."""
         sent_s = time.monotonic()
         try:
@@ -95,11 +95,11 @@ class Lock(LeaseLock):
             answer = False, ApiException(status=0, reason=type(error).__name__)
         if isinstance(answer, bool):
             answer = answer, None
-        self._say("" if answer[0] else str(getattr(answer[1], "reason", "refused")))
+        self._say("" if answer[0] else str(getattr(answer[1], "reason", "refused")), what)
         return answer, sent_s
 
-    def _say(self, reason: str) -> None:
-        """Once for each change, not every two seconds."""
-        if reason != self._said and reason not in ("", "Not Found"):
-            log.warning("the lease %s: %s; trying again", self.name, reason)
-        self._said = reason
+    def _say(self, reason: str, what: str) -> None:
+        """Once for each change, not every two seconds; that there is no lease yet is no news."""
+        if reason and reason != self._said.get(what) and (what, reason) != ("read", "Not Found"):
+            log.warning("the lease %s/%s can't be %s: %s; trying again", self.namespace, self.name, what, reason)
+        self._said[what] = reason

@@ -1,0 +1,155 @@
+"""`notifychannel-operator cleanup`: before a release is removed, nothing of it stays behind but users' NotifyChannels.
+
+Stops the operator, takes its Lease, lets every channel go as its deletion would (triggers by reclaimPolicy, finalizer,
+ConfigMaps), then deletes what the operator has made for itself. Bounded: a database that stays away is left, with the
+SQL for a person in a Warning Event, so that nobody's `helm uninstall` hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from kubernetes.aio.client import ApiClient
+
+from notifychannel_operator import installation
+from notifychannel_operator.installation import InstallationError
+from notifychannel_operator.kinds import CONFIGMAPS, DEPLOYMENTS, LEASES, SECRETS
+from notifychannel_operator.kube import Kube
+from notifychannel_operator.kube_error import KubeError, NotFound
+from notifychannel_operator.kube_login import login
+from notifychannel_operator.leadership.lease import DURATION_S, Lease
+from notifychannel_operator.passes import cleanup
+from notifychannel_operator.passes.connect import connected
+from notifychannel_operator.passes.edges import Edges
+from notifychannel_operator.passes.reconcile import recall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from notifychannel_operator import inject
+    from notifychannel_operator.leadership.deadline import Deadline
+    from notifychannel_operator.passes.databases import Ref
+    from notifychannel_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STOP_S = 30.0 + 3 * DURATION_S
+"""For the operator to end and its lease to run out."""
+PATIENCE_S = 150.0
+"""For databases that are away; with STOP_S less than the five minutes that helm waits for a hook."""
+RETRY_S = 2.0
+SOMETHING_LEFT = 4
+
+
+async def clean(settings: Settings, injection: inject.Settings, deadline: Deadline) -> int:
+    """The exit code: 0, or 4 when something was left, which the log names. Raises LoginError, LeaseLostError."""
+    configuration = await login(settings.place)
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(Kube(configuration, pod=settings.pod, may_write=deadline.is_open))
+        free = await stack.enter_async_context(Kube(configuration, pod=settings.pod))
+        try:
+            await _stop_operator(free, settings)
+            client: Any = ApiClient(configuration)
+            stack.push_async_callback(client.close)
+            lease = Lease(
+                name=settings.fullname, namespace=settings.namespace, pod=settings.pod, client=client,
+                deadline=deadline,
+            )  # fmt: skip
+            async with _held(lease):
+                if not await _release(kube, settings, injection):
+                    return SOMETHING_LEFT
+                await _delete_own(kube, settings)
+            await free.delete(LEASES, settings.fullname, namespace=settings.namespace)
+        except (KubeError, InstallationError, TimeoutError) as error:
+            log.error("not everything is cleaned up: %s", error or "the operator does not give its lease back")  # noqa: TRY400
+            return SOMETHING_LEFT
+    log.info("cleaned up")
+    return 0
+
+
+async def _stop_operator(kube: Kube, settings: Settings) -> None:
+    """So that nothing is put back: no replica, and below its lease is taken, which outlasts one that is stuck."""
+    name = f"{settings.fullname}-operator"
+    patch = {"spec": {"replicas": 0}}
+    try:
+        await kube.patch(DEPLOYMENTS, name, patch, namespace=settings.namespace, subresource="scale")
+    except NotFound:
+        log.info("there is no Deployment %s to stop", name)
+
+
+@asynccontextmanager
+async def _held(lease: Lease) -> AsyncIterator[None]:
+    """The block runs as the leader; a lost lease cancels it and is raised."""
+    async with asyncio.timeout(STOP_S):
+        await lease.acquire()
+    keeping = asyncio.create_task(lease.keep())
+    block = asyncio.current_task()
+    keeping.add_done_callback(lambda task: block.cancel() if block and not task.cancelled() else None)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if keeping.done() and not keeping.cancelled():
+            keeping.result()
+        raise
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await lease.release()
+
+
+async def _release(kube: Kube, settings: Settings, injection: inject.Settings) -> bool:
+    """Whether all channels could be let go."""
+    try:
+        identity = await installation.read(kube, namespace=settings.namespace, fullname=settings.fullname)
+    except NotFound:
+        log.info("no installation id: nothing was ever installed")
+        return True
+    edges = Edges(
+        kube=kube, connect=connected, probe=_nobody, injection=injection, installation=identity,
+        namespace=settings.namespace, fullname=settings.fullname, now=lambda: datetime.now(UTC),
+        namespaces=settings.watch_namespaces,
+    )  # fmt: skip
+    refs = await recall(edges)
+    at_once = asyncio.Semaphore(settings.concurrency)
+    return all(await asyncio.gather(*(_let_go(edges, ref, at_once) for ref in refs)))
+
+
+async def _let_go(edges: Edges, ref: Ref, at_once: asyncio.Semaphore) -> bool:
+    """Try until it is done; past the patience the last try gives up on the database and says the SQL.
+
+    False when the cluster did not even allow that.
+    """
+    since = edges.now()
+    while True:
+        is_last = edges.now() - since > timedelta(seconds=PATIENCE_S)
+        pause_s = RETRY_S
+        try:
+            async with at_once:
+                cleaned = await cleanup.release(edges, ref, since=datetime.fromtimestamp(0, UTC) if is_last else since)
+            if cleaned.problem is None:
+                log.info("%s: let go", ref)
+                return True
+            log.warning("%s: %s; trying again", ref, cleaned.problem)
+            pause_s = min(cleaned.next_in_s or RETRY_S, PATIENCE_S / 5)
+        except KubeError as error:
+            log.warning("%s: %s; %s", ref, error, "given up" if is_last else "trying again")
+            if is_last:
+                return False
+        await asyncio.sleep(pause_s)
+
+
+async def _delete_own(kube: Kube, settings: Settings) -> None:
+    """The id goes last but the lease: while there is one, this can be run again."""
+    name, namespace = settings.fullname, settings.namespace
+    await kube.delete(CONFIGMAPS, f"{name}-canary", namespace=settings.canary_namespace)
+    for secret in (f"{name}-ca", f"{name}-injector-tls"):
+        await kube.delete(SECRETS, secret, namespace=namespace)
+    await kube.delete(CONFIGMAPS, installation.configmap_name(name), namespace=namespace)
+
+
+async def _nobody(_host: str, _port: int) -> None:
+    """No sidecar is asked."""
