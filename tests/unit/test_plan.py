@@ -11,7 +11,7 @@ from notifychannel_operator.catalog import Column, Kind, Partition, Relation, Ta
 from notifychannel_operator.marker import Marker
 from notifychannel_operator.objects import Facts, Firing, Function, Schema, Server, Shape, Trigger
 from notifychannel_operator.objects import shape as shape_in_catalog
-from notifychannel_operator.spec import Event
+from notifychannel_operator.spec import Event, KeyPart
 from notifychannel_operator.triggers import triggers
 from tests.premises import OTHER, OWNER, channel, source
 
@@ -125,6 +125,33 @@ def test_all_problems_are_said_at_once():
     bad = channel(source(), source("nowhere"), source("elsewhere"))
     made = plan.of(bad, facts(table(may_trigger=False), server=replace(SERVER, is_standby=True)))
     assert len(made.problems) == 4
+
+
+TYPO = source("lines", key=(KeyPart(name="id", column="idd"),))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "public.lines: there is no column idd"),
+        ({"uncastable": {("public", "lines"): ("public.lines: the value",)}}, "public.lines: the value"),
+    ],
+)
+def test_a_source_with_a_typo_keeps_what_it_has_and_leaves_the_others_to_be_repaired(options, said):
+    """Mutants in plan.of: `unfit=()`, so that nothing is planned; `refused=frozenset()`, so that the function is
+    dropped; `_of_source` without `uncastable`.
+    """
+    there = installed(table(), table("lines", oid=101))
+    drifted, lines = names.function(OWNER, "public", "orders"), names.function(OWNER, "public", "lines")
+    of_lines = replace(
+        there.functions[drifted], name=lines, marker=Marker(owner=OWNER, schema="public", table="lines", hash="")
+    )
+    functions = {**there.functions, drifted: replace(there.functions[drifted], body=""), lines: of_lines}
+    bad = TYPO if not options else source("lines")
+    made = plan.of(channel(source(), bad), replace(there, functions=functions, **options))
+    assert [step.function for step in made.steps] == [drifted]
+    assert len(made.problems) == 1
+    assert made.problems[0].startswith(said)
 
 
 def test_a_channel_without_sources_asks_nothing_of_server_and_schema():

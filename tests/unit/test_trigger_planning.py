@@ -208,14 +208,8 @@ def test_settings_are_pinned_for_what_the_key_holds_and_a_lookup_waits_for_no_lo
 
 def test_the_literals_of_when_are_told_with_the_type_that_they_must_be():
     when = (Condition(column="id", operator=Operator.IN, values=("1", "x")),)
-    channel = Channel(
-        namespace="n",
-        name="c",
-        secret="s",
-        consumers=(),
-        sources=(a_source(Rule(name="r", events=(Event.INSERT,), when=when)),),
-    )
-    found = list(triggers.literals(channel, {("public", "orders"): a_table()}))
+    source = a_source(Rule(name="r", events=(Event.INSERT,), when=when))
+    found = list(triggers.literals(source, {("public", "orders"): a_table()}))
     where = "public.orders: `when` of rule r, column id"
     assert found == [(where, "int4", "1"), (where, "int4", "x")]
 
@@ -237,8 +231,7 @@ def test_a_value_is_never_read_where_a_domains_check_would_run():
     )
     [said] = problems(a_source(rule), tables=(table,))
     assert "happy[] is made of a domain" in said
-    channel = Channel(namespace="n", name="c", secret="s", consumers=(), sources=(a_source(rule),))
-    assert list(triggers.literals(channel, {("public", "orders"): table})) == []
+    assert list(triggers.literals(a_source(rule), {("public", "orders"): table})) == []
 
 
 def test_a_lookup_by_an_enum_is_refused():
