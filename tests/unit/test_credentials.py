@@ -8,7 +8,7 @@ import ssl
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from notifychannel_sidecar.credentials import (
@@ -194,6 +194,9 @@ ODD_BYTES = st.one_of(st.binary(), ODD.map(lambda text: text.encode(errors="surr
     st.dictionaries(st.sampled_from(KEYS), ODD_BYTES),
     st.one_of(st.none(), URIS.map(lambda text: text.encode(errors="surrogatepass"))),
 )
+@example({"port": b"1" * 5000}, None)
+@example({}, b"postgresql://u:p@h/d%00")
+@example({}, b"postgresql://u:p@h/d?sslrootcert=%00")
 def test_whatever_a_secret_holds_it_makes_credentials_or_says_what_is_wrong(secret, uri):
     """Mutant: `_ports` with isdigit alone, or `take_apart` that lets a NUL through: the sidecar ends."""
     content = {"host": b"h", "user": b"u", **secret} if uri is None else {**secret, "uri": uri}
