@@ -67,7 +67,7 @@ async def test_a_taken_port_is_an_error_and_not_silence(host):
         return health.serve(host=host, port=port, status=dict, metrics=bytes)
 
     async with serving(0) as port:
-        with pytest.raises(OSError, match="(?i)address already in use"):
+        with pytest.raises(OSError, match=r"(?i)address already in use"):
             async with serving(port):
                 pass
 
