@@ -78,6 +78,16 @@ def resync(pg_channel: str) -> str:
     return _tagged("plan/resync.sql", channel=literal(pg_channel))
 
 
+def rules_change() -> str:
+    """Says, with the change, that somebody may still be writing under other rules than these."""
+    return _tagged("plan/rules_change.sql")
+
+
+def rules_since() -> str:
+    """After that: from which transaction on nobody is."""
+    return _tagged("plan/rules_since.sql")
+
+
 def _tagged(template: str, **parts: str) -> str:
     tag, number = "$nch$", 0
     while any(tag in part for part in parts.values()):

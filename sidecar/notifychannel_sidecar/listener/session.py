@@ -104,14 +104,17 @@ class Session:
         try:
             if self._pooled:
                 await self._witness()
-            return await self.round_trip()
+            return await self.round_trip(with_rules=True)
         except TimeoutError:
             await self._leave_the_pool()
             raise Refused(Why.POOLER_SWALLOWS_LISTEN if self._pooled else Why.HALF_OPEN) from None
 
-    async def round_trip(self) -> RoundTrip:
-        """NOTIFY ourselves and wait for it; raises TimeoutError when it stays away."""
+    async def round_trip(self, *, with_rules: bool = False) -> RoundTrip:
+        """NOTIFY ourselves and wait for it; raises TimeoutError when it stays away. `with_rules`: something was
+        subscribed to since the last one, so look also since when the rules are as they are.
+        """
         async with asyncio.timeout(self._timings.round_trip_timeout_s):
+            rules = await self._connection.fetchrow(statements.RULES_SINCE) if with_rules else None
             skipped = await self._skipped()
             self._expect()
             sent_s = time.monotonic()
@@ -119,7 +122,9 @@ class Session:
             answered_s = time.monotonic()
             await self._back.wait()
             back_s = time.monotonic()
-        return RoundTrip.of(row, skipped=skipped, sent_s=sent_s, answered_s=answered_s, back_s=back_s)
+        return RoundTrip.of(
+            row, skipped=skipped, rules=rules, sent_s=sent_s, answered_s=answered_s, back_s=back_s
+        )  # fmt: skip
 
     async def name(self, application_name: str) -> None:
         """Say in pg_stat_activity who we are; only a proven session does."""
