@@ -26,7 +26,7 @@ def begin(role: str) -> str:
 
 def shared() -> str:
     """Schema, counter and its function, if they are not there; several statements."""
-    return sqlfile.read("010_schema.sql").strip().removesuffix(";")
+    return sqlfile.body("010_schema.sql").removesuffix(";")
 
 
 def is_counter(found: Function) -> bool:

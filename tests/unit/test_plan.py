@@ -192,6 +192,22 @@ def test_a_removal_by_a_role_that_owns_nothing_here_is_a_problem():
     assert "the schema notifychannel belongs to somebody" in made.problems[0]
 
 
+def test_another_role_than_the_installer_is_first_told_to_connect_as_it():
+    """Mutant: `_belongs_to` that begins with ALTER SCHEMA: the channels of the right installer would break."""
+    foreign = replace(SCHEMA, owner="somebody", may_become_owner=False)
+    [said] = plan.of(channel(source()), replace(installed(), schema=foreign)).problems
+    assert "connect as somebody or as a member of it" in said
+    assert said.index("connect as somebody") < said.index("only where somebody") < said.index("ALTER SCHEMA")
+
+
+def test_a_schema_that_a_superuser_owns_is_to_be_given_to_the_installer():
+    """Mutant: `_belongs_to` without the question about the superuser: connecting as one is refused."""
+    foreign = replace(SCHEMA, owner="postgres", may_become_owner=False, owner_is_superuser=True)
+    _, said = plan.of(channel(source()), replace(installed(), schema=foreign)).problems
+    assert "connect as" not in said
+    assert said.endswith('run: ALTER SCHEMA notifychannel OWNER TO "installer";')
+
+
 def test_what_somebody_granted_rights_on_stays_and_is_named():
     there = installed()
     made = removal.of(replace(there, schema=replace(SCHEMA, is_granted=True)), [OWNER])
