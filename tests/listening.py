@@ -58,6 +58,8 @@ class Listening:
     states: list[State] = field(default_factory=list)
     trips: list[Any] = field(default_factory=list)
     clock: tuple[float, int] | None = None
+    servers: int = 0
+    """How many different ones have answered in a row."""
     inbox: Inbox | None = None
     """What is heard goes there too, as in the product."""
     poison: str | None = None
@@ -98,15 +100,15 @@ class Listening:
     def set_clock(self, now: float, database_us: int) -> None:
         self.clock = (now, database_us)
 
-    def round_trip_starts(self) -> None:
-        if self.inbox is not None:
-            self.inbox.round_trip_starts()
+    def round_trip_starts(self) -> bool:
+        return self.inbox is not None and self.inbox.round_trip_starts()
 
     def round_trip(self, now: float, **transactions: Any) -> None:
         if self.inbox is not None:
             self.inbox.round_trip(now, **transactions)
 
     def another_server(self) -> None:
+        self.servers += 1
         if self.inbox is not None:
             self.inbox.another_server()
 

@@ -107,12 +107,14 @@ async def test_a_reload_amid_traffic_loses_nothing(database):
 
 
 async def test_another_database_in_the_configuration_is_another_connection(database):
+    """Mutant: `_recognise` that does not tell the sink: it would wait for transaction ids of before."""
     async with Listening(target=target(database.dsn())) as listening:
         await listening.listens()
         listening.listener.aim(target(database.server.dsn(), dbname="postgres", fingerprint="2"))
         await listening.until(lambda: len(listening.resyncs) == 2)
         assert listening.resyncs[-1]["since"] is None
         await listening.until(lambda: listening.seen == ["CONNECTING", "LISTENING"] * 2)
+        assert listening.servers == 2
 
 
 async def test_a_skipped_notify_is_a_resync_of_the_channels_with_sources_since_the_look_before(database):

@@ -5,6 +5,9 @@ Polls are off here: what is not heard and asked for no resync would stay unseen.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 
 from notifychannel_operator import statements
@@ -53,6 +56,17 @@ async def writes(site):
     return writer
 
 
+async def waits(site):
+    """Until the application's statement stands at the gate."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database"
+        " WHERE locktype = 'advisory' AND objid = 1 AND NOT granted AND datname = current_database()"
+    )
+    async with asyncio.timeout(30):
+        while not await site.admin.fetchval(waiting):  # noqa: ASYNC110 - the server can only be asked
+            await asyncio.sleep(0.01)
+
+
 async def is_looked_at_when_it_commits(sidecar, writer):
     """One resync more, when the writer has ended and not before; and no other."""
     before = sidecar.asked(Reason.RULES)
@@ -88,7 +102,7 @@ async def test_a_sidecar_that_starts_after_the_pass_looks_again_when_the_old_wri
 
 
 async def test_a_sidecar_that_reconnects_after_the_pass_looks_again_when_the_old_writer_commits(site):
-    """Mutant: `prove` without `with_rules`, or `_fresh` only at the first subscription."""
+    """Mutant: `prove` that is not thorough, or `_fresh` only at the first subscription."""
     async with listening(site) as sidecar:
         await sidecar.listens()
         writer = await writes(site)
@@ -102,8 +116,42 @@ async def test_a_sidecar_that_reconnects_after_the_pass_looks_again_when_the_old
         assert sidecar.asked(Reason.RECONNECT) == 1
 
 
+@pytest.mark.parametrize("hearing", [True, False])
+async def test_a_statement_that_runs_since_before_the_change_and_writes_its_first_row_after_it_is_looked_at(
+    site, hearing
+):
+    """It has no transaction id yet, and its session goes on with the function that it has in memory.
+
+    Mutants: `round_trip.sql` without what $3 adds; `Inbox.round_trip_starts` always False; a `prove` that is not
+    thorough.
+    """
+    await site.app.execute("INSERT INTO public.orders VALUES (8, 'old'); UPDATE public.orders SET status = 'older'")
+    gate = await site.database.connect()
+    await gate.execute("SELECT pg_advisory_lock(1)")
+    async with AsyncExitStack() as stack:
+        if hearing:
+            sidecar = await stack.enter_async_context(listening(site))
+            await sidecar.listens()
+        update = "UPDATE public.orders SET status = 'x' WHERE id = 8 AND pg_advisory_xact_lock_shared(1)::text = ''"
+        writing = asyncio.create_task(site.app.execute(update))
+        await waits(site)
+        await site.step(WANTED)
+        if not hearing:
+            sidecar = await stack.enter_async_context(listening(site))
+            await sidecar.listens()
+        await sidecar.until(lambda: sidecar.asked(Reason.RULES) == hearing)
+        await sidecar.more_trips()
+        assert sidecar.asked(Reason.RULES) == hearing
+        await gate.execute("SELECT pg_advisory_unlock(1)")
+        assert await writing == "UPDATE 1"
+        await sidecar.until(lambda: sidecar.asked(Reason.RULES) == hearing + 1)
+        assert not [payload for _, payload in sidecar.puts if "8" in payload[26:]]
+        await sidecar.more_trips()
+        assert sidecar.asked(Reason.RULES) == hearing + 1
+
+
 async def test_a_channel_that_is_new_on_a_living_connection_looks_again_when_the_old_writer_commits(site):
-    """Mutant: `_follow` without `_fresh`, or `_look` without `with_rules`."""
+    """Mutant: `_follow` without `_fresh`, or `_look` that is not thorough."""
     writer = await writes(site)
     await site.step(WANTED)
     foreign = heard("foreign")

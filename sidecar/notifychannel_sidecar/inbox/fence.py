@@ -23,10 +23,11 @@ class Fence:
         """The channel got other rules just now."""
         self._told = True
 
-    def start(self) -> None:
-        """A round trip starts."""
+    def start(self) -> bool:
+        """A round trip starts; whether somebody waits here."""
         self._starting |= self._told
         self._told = False
+        return self._starting or self._below is not None
 
     def look(self, *, transaction: int, oldest_running: int, late: bool) -> bool:
         """Take in the round trip that was started; whether all who ran when it was told have ended. `late`: the channel

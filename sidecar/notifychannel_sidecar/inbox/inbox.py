@@ -83,10 +83,10 @@ class Inbox:
         """At loop time `now` the database's clock showed at least `database_us` (microseconds since 1970)."""
         self._clock.measured(now=now, database_us=database_us)
 
-    def round_trip_starts(self) -> None:
-        """The listener is about to ask the database which transactions run."""
-        for box in self._boxes.values():
-            box.fence.start()
+    def round_trip_starts(self) -> bool:
+        """The listener is about to ask the database which transactions run; whether a channel waits for their end."""
+        waiting = [name for name, box in self._boxes.items() if box.fence.start()]
+        return bool(waiting)
 
     def round_trip(self, now: float, *, transaction: int, oldest_running: int, late: Collection[str] = ()) -> None:
         """It has: all transactions below `oldest_running` have ended, and `transaction` is above all that had written

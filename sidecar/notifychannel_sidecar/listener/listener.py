@@ -46,8 +46,8 @@ class Sink(Protocol):
     def set_clock(self, now: float, database_us: int) -> None:
         """At `now` the database's clock showed at least that."""
 
-    def round_trip_starts(self) -> None:
-        """The next call of `round_trip` is about transactions that ran after this."""
+    def round_trip_starts(self) -> bool:
+        """The next call of `round_trip` is about transactions that ran after this; whether somebody waits for it."""
 
     def round_trip(self, now: float, *, transaction: int, oldest_running: int, late: Collection[str]) -> None:
         """All below `oldest_running` have ended; `transaction` is above all that had written by then; `late`: channels
@@ -180,9 +180,9 @@ class Listener:
         self._news.clear()
 
     async def _look(self, session: Session, target: Target) -> None:
-        self.sink.round_trip_starts()
+        thoroughly = self.sink.round_trip_starts() or bool(self._fresh)
         try:
-            trip = await session.round_trip(with_rules=bool(self._fresh))
+            trip = await session.round_trip(thoroughly=thoroughly)
         except TimeoutError:
             raise Refused(Why.HALF_OPEN) from None
         skipped = self._learn(trip)

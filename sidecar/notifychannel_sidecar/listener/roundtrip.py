@@ -37,7 +37,7 @@ class RoundTrip:
     skipped: int | None
     """notifychannel.skipped(); None where it is missing or not permitted."""
     oldest_running: int
-    """Transaction id: all below it had ended."""
+    """Transaction id: all below it had ended; after a thorough one also no statement that writes was as old."""
     transaction: int
     """Its own id, above that of all who had written something by then."""
     rules_since: int | None = None
