@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -125,6 +127,34 @@ async def test_sigterm_ends_it_like_ctrl_c_and_leaves_neither_triggers_nor_a_sid
         assert await dev.ends() == 0
     assert not Path(f"/proc/{sidecar}").exists()  # noqa: ASYNC240
     assert await admin.fetchval(LEFT) == 0
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT] * 2], ids=["SIGHUP", "two Ctrl-C"])
+async def test_however_it_is_ended_no_process_is_left_and_the_triggers_go_or_are_named(shop, signals):
+    """Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+    admin, arguments = shop
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        for number in signals:
+            dev.process.send_signal(number)
+        assert await dev.ends() == 0
+        assert dev.left() == []
+    assert "Removed what was installed." in dev.printed
+    assert await admin.fetchval(LEFT) == 0
+
+
+async def test_killed_it_takes_the_sidecar_along(shop):
+    """Mutant: `tethered` that returns the command."""
+    _, arguments = shop
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        (sidecar,) = dev.children("notifychannel_sidecar")
+        environment = Path(f"/proc/{sidecar}/environ").read_text()  # noqa: ASYNC240
+        folder = environment.split("NOTIFYCHANNEL_SECRET=")[1].split("\0")[0]
+        dev.process.kill()
+        assert await dev.ends() == -signal.SIGKILL
+        await dev.everybody_ends([sidecar])
+    shutil.rmtree(Path(folder).parent)
 
 
 async def test_a_command_that_is_no_command_is_refused_before_anything_is_installed(shop):
