@@ -22,7 +22,8 @@ DAMAGE = {
     "the function renamed": f"ALTER FUNCTION {FUNCTION} RENAME TO renamed",
     "the function given away": f"ALTER FUNCTION {FUNCTION} OWNER TO postgres",
     "the body replaced": f"ALTER FUNCTION {FUNCTION} COST 1;"
-    f"CREATE OR REPLACE FUNCTION {FUNCTION} RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+    f"CREATE OR REPLACE FUNCTION {FUNCTION} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    " SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END'",
     "the comment of another table": f"COMMENT ON FUNCTION {FUNCTION} IS "
     '\'{"notifychannel": 1, "installation": "test", "namespace": "shop", "name": "orders",'
     ' "source": ["a", "b"], "hash": ""}\'',
@@ -58,8 +59,8 @@ async def ours(site):
 
 @pytest.mark.slow
 async def test_any_two_changes_by_hand_are_put_right_in_one_pass(site):
-    """Mutants in comparison.py: no reason for a foreign owner, for surplus triggers, another body,
-    a lost right of PUBLIC or a foreign comment.
+    """Mutants in comparison.py: no reason for a foreign owner, for surplus triggers, for another body, or
+    for the lost right of PUBLIC.
     """
     await site.install(channel(source()))
     functions = await site.admin.fetch(FUNCTIONS)
