@@ -69,7 +69,7 @@ async def test_ctrl_c_in_the_middle_leaves_no_process_and_no_folder():
 @pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT] * 2], ids=["SIGHUP", "two Ctrl-C"])
 @pytest.mark.parametrize("moment", ["Starting PostgreSQL", "It listens"])
 async def test_however_it_is_ended_nothing_is_left(signals, moment):
-    """Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+    """Not yet tried: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
     async with notifychannel("demo") as demo:
         await demo.line(moment)
         folders = _data_folders(demo.children("postgres"))
@@ -82,7 +82,7 @@ async def test_however_it_is_ended_nothing_is_left(signals, moment):
 
 
 async def test_killed_in_the_middle_it_takes_server_and_sidecar_along():
-    """Mutant: `tethered` that returns the command. The folders stay: nobody is left to remove them."""
+    """Mutant: tether.py without prctl. The folders stay: nobody is left to remove them."""
     async with notifychannel("demo") as demo:
         await demo.line("It listens")
         pids = demo.children("")

@@ -137,7 +137,7 @@ async def test_sigterm_ends_it_like_ctrl_c_and_leaves_neither_triggers_nor_a_sid
 
 @pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT] * 2], ids=["SIGHUP", "two Ctrl-C"])
 async def test_however_it_is_ended_no_process_is_left_and_the_triggers_go_or_are_named(shop, signals):
-    """Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+    """Not yet tried: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
     admin, arguments = shop
     async with notifychannel(*arguments, "--print") as dev:
         await dev.line("Listening as orders-api")
@@ -150,7 +150,7 @@ async def test_however_it_is_ended_no_process_is_left_and_the_triggers_go_or_are
 
 
 async def test_killed_it_takes_the_sidecar_along(shop):
-    """Mutant: `tethered` that returns the command."""
+    """Mutant: tether.py without prctl (tried with the demo)."""
     _, arguments = shop
     async with notifychannel(*arguments, "--print") as dev:
         await dev.line("Listening as orders-api")
