@@ -17,6 +17,9 @@ from notifychannel_sidecar.state import Phase, State, Why
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from notifychannel_sidecar.hints import Reason
+    from notifychannel_sidecar.inbox.inbox import Inbox
+
 PATIENCE_S = 40.0
 QUICK = Timings(
     connect_timeout_s=1.5, statement_timeout_s=1.5, round_trip_interval_s=0.2, round_trip_timeout_s=1.0,
@@ -55,6 +58,10 @@ class Listening:
     states: list[State] = field(default_factory=list)
     trips: list[Any] = field(default_factory=list)
     clock: tuple[float, int] | None = None
+    servers: int = 0
+    """How many different ones have answered in a row."""
+    inbox: Inbox | None = None
+    """What is heard goes there too, as in the product."""
     poison: str | None = None
     """A payload that the sink fails at."""
     listener: Listener = field(init=False)
@@ -80,14 +87,40 @@ class Listening:
         if payload == self.poison:
             raise ValueError(payload)
         self.puts.append((name, payload))
+        if self.inbox is not None:
+            self.inbox.put(name, payload, now)
         self._changed.set()
 
     def resync(self, name: str, reason: Any, now: float, *, since: Any, delay: float) -> None:
         self.resyncs.append({"name": name, "reason": reason.value, "since": since, "delay": delay})
+        if self.inbox is not None:
+            self.inbox.resync(name, reason, now, since=since, delay=delay)
         self._changed.set()
 
     def set_clock(self, now: float, database_us: int) -> None:
         self.clock = (now, database_us)
+
+    def round_trip_starts(self) -> bool:
+        return self.inbox is not None and self.inbox.round_trip_starts()
+
+    def round_trip(self, now: float, **transactions: Any) -> None:
+        if self.inbox is not None:
+            self.inbox.round_trip(now, **transactions)
+
+    def another_server(self) -> None:
+        self.servers += 1
+        if self.inbox is not None:
+            self.inbox.another_server()
+
+    def asked(self, reason: Reason) -> int:
+        """How many resyncs the inbox was asked for, and asked itself for, with this reason."""
+        assert self.inbox is not None
+        return self.inbox.counts("orders").resyncs.get(reason, 0)
+
+    async def more_trips(self, number: int = 2) -> None:
+        """Wait for that many whole round trips."""
+        trips = len(self.trips)
+        await self.until(lambda: len(self.trips) > trips + number)
 
     def _on_state(self, state: State) -> None:
         self.states.append(state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ class Program:
 
     process: asyncio.subprocess.Process = field(repr=False)
     printed: list[str] = field(default_factory=list)
+    mark: str = ""
+    """Stands in the environment of all that it starts."""
 
     async def line(self, *words: str, timeout_s: float = PATIENCE_S) -> str:
         """The next line that holds all these words; fails with all that was printed when none comes."""
@@ -44,6 +47,20 @@ class Program:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
+    def hang_up(self) -> None:
+        """The terminal is closed."""
+        self.process.send_signal(signal.SIGHUP)
+
+    async def everybody_ends(self, pids: list[int], timeout_s: float = PATIENCE_S) -> None:
+        """Returns when these processes, none of them our own child, are gone."""
+        async with asyncio.timeout(timeout_s):
+            for pid in pids:
+                await _gone(pid)
+
+    def left(self) -> list[str]:
+        """Command lines of what still runs of all that this program has started, in whatever session."""
+        return [_command_line(pid) for pid in _marked(self.mark)]
+
     def children(self, word: str) -> list[int]:
         """Process ids of its descendants whose command line holds that word."""
         return [pid for pid in _descendants(self.process.pid) if word in _command_line(pid)]
@@ -52,14 +69,15 @@ class Program:
 @asynccontextmanager
 async def notifychannel(*args: str, **environment: str) -> AsyncIterator[Program]:
     """`notifychannel args …`; killed at the end of the block if it still runs."""
+    mark = f"NOTIFYCHANNEL_TEST={secrets.token_hex(8)}"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "notifychannel_cli", *args,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **environment},
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **dict([mark.split("=")]), **environment},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         limit=1024 * 1024, start_new_session=True,
     )  # fmt: skip
     try:
-        yield Program(process=process)
+        yield Program(process=process, mark=mark)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -83,3 +101,28 @@ def _command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+async def _gone(pid: int) -> None:
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(watched, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
+
+
+def _marked(mark: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return found

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from notifychannel_cli.exits import WrongError
+from notifychannel_cli.tether import tethered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,9 +123,8 @@ class Server:
         log = self.directory / "log"
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [self.binary("postgres"), "-D", str(self.data)],
-                stdout=out, stderr=out, stdin=subprocess.DEVNULL, user=_drop_to(), group=_drop_to_group(),
-                extra_groups=None if _drop_to() is None else [], start_new_session=True, cwd="/",
+                tethered(self.binary("postgres"), "-D", str(self.data), to_get=signal.SIGQUIT, user=_user()),
+                stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/",
             )  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._accepts():
@@ -203,6 +203,11 @@ def _give_away(path: Path) -> None:
 
 def _drop_to() -> int | None:
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _user() -> tuple[int, int] | None:
+    user, group = _drop_to(), _drop_to_group()
+    return None if user is None or group is None else (user, group)
 
 
 def _drop_to_group() -> int | None:

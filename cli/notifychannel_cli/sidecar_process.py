@@ -21,6 +21,7 @@ import aiohttp
 
 from notifychannel_cli.embedded import free_port
 from notifychannel_cli.exits import WrongError
+from notifychannel_cli.tether import tethered
 from notifychannel_sidecar import config as sidecar_config
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class SidecarProcess:
         (self.folder / "config.json").write_text(sidecar_config.dump(self.config))
         with (self.folder / "log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "notifychannel_sidecar",
+                *tethered(sys.executable, "-m", "notifychannel_sidecar", to_get=signal.SIGTERM),
                 env={**os.environ, **self._settings(), **self.environment},
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,  # Ctrl-C is for us: we stop it when its work is done

@@ -132,6 +132,9 @@ def _print(plans: Titled, *, as_json: bool) -> None:
 
 def _as_json(title: str, made: Plan) -> dict[str, object]:
     steps = [
-        {"kind": step.kind.value, "sentence": step.sentence, "statements": list(step.statements)} for step in made.steps
+        {"kind": step.kind.value, "sentence": step.sentence, "statements": list(step.statements)}
+        for each in made.steps
+        for step in (each, each.then)
+        if step is not None
     ]
     return {"channels": title, "steps": steps, "notes": list(made.notes), "problems": list(made.problems)}

@@ -92,7 +92,10 @@ async def observe(
             tables=tables,
             taken=await inventory.taken(connection, tables.values()),
             listener=await inventory.listener(connection, listener) if listener else None,
-            uncastable=await inventory.uncastable(connection, triggers.literals(channel, tables)),
+            uncastable={
+                (source.schema, source.table): await inventory.uncastable(connection, triggers.literals(source, tables))
+                for source in channel.sources
+            },
         )
 
 
@@ -105,6 +108,9 @@ async def apply(connection: Connection, plan: Plan) -> Result:
     result = Result()
     for step in plan.steps:
         result = await _take(connection, step, plan.installer, result)
+        if step.then is not None and step in result.done:
+            after = await _take(connection, step.then, plan.installer, result)
+            result = replace(after, done=result.done)
         if step.kind is Kind.SCHEMA and step not in result.done:
             break
     return result

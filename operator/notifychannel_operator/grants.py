@@ -86,7 +86,7 @@ def script(
     if sources:
         parts.append(sqlfile.fill("grants/objects.sql", role=ident(installer), schema=_shared()))
     if listener != installer:
-        parts += ["-- The listener: the role of the sidecars.", connect(dbname, listener)]
+        parts += ["", "-- The listener: the role of the sidecars.", connect(dbname, listener)]
         parts += [use(SCHEMA, listener), call(listener)] if sources else []
     return "\n".join([*parts, "", "COMMIT;", ""])
 
@@ -110,7 +110,8 @@ def _installer(
 
 
 def _shared() -> str:
-    return sqlfile.read("010_schema.sql").strip()
+    """Without the making of the schema, which `make_schema` does as a role that may."""
+    return sqlfile.body("010_schema.sql").partition("END $schema$;")[2].strip()
 
 
 def _schema(name: str) -> str:

@@ -52,6 +52,7 @@ def _schema(row: asyncpg.Record) -> Schema:
         is_made_by_us=row["schema_comment"] == MADE_BY_US,
         is_granted=row["schema_is_granted"],
         has_counter=row["has_counter"],
+        is_changing=row["is_changing"],
         others=tuple(row["others"]),
     )
 

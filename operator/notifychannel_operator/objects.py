@@ -114,6 +114,8 @@ class Schema:
     is_granted: bool
     """A role other than its owner may use it."""
     has_counter: bool
+    is_changing: bool = False
+    """A pass has changed rules and ended before it could say since when they hold."""
     others: tuple[str, ...] = ()
     """Names of tables, types and routines with arguments in it: none of ours."""
 
@@ -157,8 +159,8 @@ class Facts(Existing):
     taken: Mapping[int, frozenset[tuple[str, int]]] = field(default_factory=dict)
     """Name and function (oid) of every trigger on each table (by oid) and partition."""
     listener: Listener | None = None
-    uncastable: tuple[str, ...] = ()
-    """A sentence for each value in `when` that is none of its column's type."""
+    uncastable: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """By source: a sentence for each value in its `when` that is none of its column's type."""
 
 
 def shape(bits: int, *, old_table: str | None, new_table: str | None, when: When, is_plain: bool) -> Shape:

@@ -13,14 +13,14 @@ from notifychannel_operator import comparison, grants, names, refusals, removal,
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.step import Kind, Plan, Step
-from notifychannel_operator.triggers import triggers
+from notifychannel_operator.triggers import problems, triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from notifychannel_operator.comparison import Comparison
     from notifychannel_operator.objects import Facts, Function
-    from notifychannel_operator.spec import Channel
+    from notifychannel_operator.spec import Channel, Source
     from notifychannel_operator.triggers.triggers import WantedFunction, WantedTrigger
 
 FIRST_DELAY_S, MAX_DELAY_S = 5.0, 600.0
@@ -32,20 +32,29 @@ def next_try(attempt: int) -> float:
 
 
 def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan:
-    """What a pass over the channel would do in a database with these facts. Never raises: see `problems`."""
+    """What a pass over the channel would do in a database with these facts. Never raises: see `problems`.
+
+    A source with a problem keeps what it has, and the others are kept in order: a typo in a new one harms none.
+    """
     stops = tuple(refusals.of_database(facts, has_sources=bool(channel.sources), allow_superuser=allow_superuser))
-    per_source = {it: tuple(refusals.of_table(it, facts)) for it in channel.sources}
+    per_source = {it: tuple(_of_source(it, facts)) for it in channel.sources}
     lacking = tuple(it for source in channel.sources for it in refusals.of_partitions(source, facts))
-    said = (*stops, *facts.uncastable, *(it for problems in per_source.values() for it in problems), *lacking)
+    said = (*stops, *(it for found in per_source.values() for it in found), *lacking)
     blank = Plan(installer=facts.installer, problems=tuple(dict.fromkeys(said)))
+    unfit = {(source.schema, source.table) for source, found in per_source.items() if found}
     try:
-        wanted = triggers.wanted(channel, owner=facts.owner, tables=facts.tables)
+        wanted = triggers.wanted(channel, owner=facts.owner, tables=facts.tables, unfit=unfit)
     except PlanError as error:
         return blank.with_more(problems=error.problems)
-    if stops or facts.uncastable:
+    if stops:
         return blank
-    refused = {(source.schema, source.table) for source, problems in per_source.items() if problems}
-    return plan(wanted, facts, refused=frozenset(refused)).with_more(problems=blank.problems)
+    return plan(wanted, facts, refused=frozenset(unfit)).with_more(problems=blank.problems)
+
+
+def _of_source(source: Source, facts: Facts) -> Iterator[str]:
+    yield from facts.uncastable.get((source.schema, source.table), ())
+    yield from refusals.of_table(source, facts)
+    yield from problems.of(source, facts.tables)
 
 
 def plan(wanted: Sequence[WantedFunction], facts: Facts, *, refused: frozenset[tuple[str, str]] = frozenset()) -> Plan:
@@ -59,6 +68,8 @@ def plan(wanted: Sequence[WantedFunction], facts: Facts, *, refused: frozenset[t
     for one in wanted:
         if (one.schema, one.table) not in refused:
             made = _function(made, one, facts)
+    if facts.schema and facts.schema.is_changing and not any(step.then for step in made.steps):
+        made = made.with_more(steps=[_settle()])
     kept = {one.name for one in wanted} | {names.function(facts.owner, *table) for table in refused}
     return made.with_more(steps=[removal.drop(it) for it in ours(facts) if it.name not in kept])
 
@@ -153,11 +164,20 @@ def _step(differs: Comparison, facts: Facts) -> Step:
     return Step(
         kind=_kind(differs),
         sentence=_sentence(differs),
-        statements=(*what, statements.resync(facts.pg_channel)),
+        statements=(*what, statements.rules_change(), statements.resync(facts.pg_channel)),
+        then=_settle(),
         function=wanted.name,
         seen=found,
         relations=tuple(dict.fromkeys([*(it.relation.oid for it in old), *tables])),
         is_exclusive=bool(old),
+    )
+
+
+def _settle() -> Step:
+    return Step(
+        kind=Kind.SETTLE,
+        sentence="say since which transaction everybody writes under the rules as they are",
+        statements=(statements.rules_since(),),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notifychannel_operator.catalog import Table
-    from notifychannel_operator.objects import Existing, Facts, Listener
+    from notifychannel_operator.objects import Existing, Facts, Listener, Schema
     from notifychannel_operator.spec import Source
 
 MIN_VERSION = 14
@@ -99,12 +99,21 @@ def of_schema(facts: Existing) -> Iterator[str]:
         if not facts.server.may_create_schema:
             yield _run(grants.make_schema(facts.server.login), f"may not create the schema {SCHEMA}", facts)
     elif not facts.schema.may_become_owner:
-        yield (
-            f"the schema {SCHEMA} belongs to {facts.schema.owner}, and {facts.server.login} may not act as that role: "
-            f"connect as a member of it (with --installer: name it), or run: {grants.own_schema(facts.server.login)}"
-        )
+        yield _belongs_to(facts.schema, facts.server.login)
     elif "skips" in facts.schema.others:
         yield f"{SCHEMA}.skips is not a sequence, so somebody else made it: rename or drop it"
+
+
+def _belongs_to(schema: Schema, login: str) -> str:
+    """Another owner is nearly always the right installer; but what a superuser owns can't stay so."""
+    belongs = f"the schema {SCHEMA} belongs to {schema.owner}, and {login} may not act as that role"
+    give = grants.own_schema(login)
+    if schema.owner_is_superuser:
+        return f"{belongs}: give it to the installer; run: {give}"
+    return (
+        f"{belongs}: connect as {schema.owner} or as a member of it (with --installer: name it); only where "
+        f"{schema.owner} is no longer to be the installer, run as a superuser: {give}"
+    )
 
 
 def _listener(listener: Listener, facts: Facts) -> Iterator[str]:

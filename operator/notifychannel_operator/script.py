@@ -35,6 +35,8 @@ def _transaction(step: Step, installer: str) -> Iterator[str]:
         yield ""
         yield f"{statement};"
     yield "COMMIT;"
+    if step.then is not None:
+        yield from _transaction(step.then, installer)
 
 
 def _comment(sentence: str) -> Iterator[str]:

@@ -16,6 +16,12 @@ def read(name: str) -> str:
     return (files("notifychannel_operator") / "sql" / name).read_text(encoding="utf-8")
 
 
+def body(name: str) -> str:
+    """The file without the header that tells a person how to run it, for use within another script."""
+    _, _, statements = read(name).partition("\n\n")
+    return statements.strip()
+
+
 def fill(name: str, /, **parts: str) -> str:
     """The text of a template without its last line break; raises KeyError when a part is missing."""
     return _Template(read(name)).substitute(parts).removesuffix("\n")

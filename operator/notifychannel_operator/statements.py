@@ -26,7 +26,7 @@ def begin(role: str) -> str:
 
 def shared() -> str:
     """Schema, counter and its function, if they are not there; several statements."""
-    return sqlfile.read("010_schema.sql").strip().removesuffix(";")
+    return sqlfile.body("010_schema.sql").removesuffix(";")
 
 
 def is_counter(found: Function) -> bool:
@@ -76,6 +76,16 @@ def create(triggers: Iterable[WantedTrigger], *, function: str, names: Mapping[i
 def resync(pg_channel: str) -> str:
     """Tells the listeners, at commit, to look at everything."""
     return _tagged("plan/resync.sql", channel=literal(pg_channel))
+
+
+def rules_change() -> str:
+    """Says, with the change, that somebody may still be writing under other rules than these."""
+    return _tagged("plan/rules_change.sql")
+
+
+def rules_since() -> str:
+    """After that: from which transaction on nobody is."""
+    return _tagged("plan/rules_since.sql")
 
 
 def _tagged(template: str, **parts: str) -> str:

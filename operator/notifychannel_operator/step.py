@@ -24,6 +24,8 @@ class Kind(Enum):
     REPAIR = "repair"
     """The resource is as before, the database is not: drift."""
     REMOVE = "remove"
+    SETTLE = "settle"
+    """What a pass that broke off has left open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Step:
     """That function when the plan was made: if it is another by now, the step is not taken."""
     relations: tuple[int, ...] = ()
     """Tables (oid) that it locks."""
+    then: Step | None = None
+    """Follows when this one is committed; where it didn't, a later pass makes up for it."""
     is_last: bool = False
     """Taken only when no trigger function is left in the schema by then."""
     is_exclusive: bool = False

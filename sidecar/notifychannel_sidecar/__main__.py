@@ -1,7 +1,7 @@
 """`notifychannel-sidecar`: reads the environment, takes the signals, runs the sidecar.
 
 SIGUSR1 finishes and stays; SIGTERM and SIGINT finish (if that has not been done) and end; a second one ends at once.
-Exit codes: 0 ended by a signal, 1 a bug or the status port is taken, 2 a setting can't be used.
+Exit codes: 0 ended by a signal, 1 a bug or the status port is taken, 2 a setting or an argument can't be used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar import log as logs
-from notifychannel_sidecar.app import Sidecar
+from notifychannel_sidecar import usage
+from notifychannel_sidecar.app import Sidecar, installed_version
 from notifychannel_sidecar.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ else:
 
 def main() -> None:
     """Run until a signal ends it."""
+    usage.answer(sys.argv[1:], version=installed_version())
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:

@@ -61,7 +61,7 @@ class Sidecar:
         self._stop = asyncio.Event()
         clock = Clock()
         self._metrics = Metrics(clock=clock, version=self._version)
-        self._inbox = Inbox(budget=settings.max_keys, on_due=self._on_due, on_rules=self._on_rules, clock=clock)
+        self._inbox = Inbox(budget=settings.max_keys, on_due=self._on_due, clock=clock)
         self._listener = Listener(
             sink=self._inbox, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip
         )
@@ -150,9 +150,6 @@ class Sidecar:
     def _on_due(self, name: str) -> None:
         if self._deliverer is not None:
             self._deliverer.wake(name)
-
-    def _on_rules(self, name: str) -> None:
-        self._listener.look_again(name)
 
     def _on_state(self, state: State) -> None:
         self._state = state

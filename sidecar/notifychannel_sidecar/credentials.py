@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 KEYS = ("uri", "host", "port", "dbname", "user", "username", "password", "sslmode", "ca.crt", "tls.crt", "tls.key")
 """What is read of a Secret; `token` is another's business (`read_token`), the rest is left aside."""
 CERTIFICATES = ("ca.crt", "tls.crt", "tls.key")
-PARTS = frozenset(
-    {
-        "host", "port", "dbname", "user", "password", "sslmode", "sslnegotiation", "sslrootcert", "sslcert", "sslkey",
-        "target_session_attrs",
-    }
-)  # fmt: skip
 SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 MAX_PORT = 65_535
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -152,7 +146,7 @@ def _credentials(parts: dict[str, str], certificates: Certificates, *, needs: st
         argument = tls.argument(tls.mode_for(parts.get("sslmode"), certificates), certificates)
     except TlsError as error:
         raise CredentialsError(str(error)) from None
-    settings = uris.server_settings(parts, PARTS)
+    settings = uris.server_settings(parts)
     return Credentials(
         digest=_digest(parts, certificates),
         hosts=hosts,

@@ -5,6 +5,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,12 +17,25 @@ LIBPQ_ONLY = frozenset(
     {
         "channel_binding", "client_encoding", "connect_timeout", "fallback_application_name", "gssdelegation",
         "gssencmode", "gsslib", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
-        "hostaddr", "krbsrvname", "load_balance_hosts", "passfile", "require_auth", "requirepeer", "service",
+        "hostaddr", "krbsrvname", "load_balance_hosts", "max_protocol_version", "min_protocol_version",
+        "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope", "passfile", "replication",
+        "require_auth", "requirepeer", "scram_client_key", "scram_server_key", "service", "servicefile",
         "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcertmode", "sslcompression", "sslcrl", "sslcrldir",
-        "sslpassword", "sslsni", "tcp_user_timeout",
+        "sslkeylogfile", "sslpassword", "sslsni", "tcp_user_timeout",
     }
 )  # fmt: skip
 """What libpq understands and asyncpg would send to the server as a setting, which refuses it: left aside."""
+
+USED = frozenset(
+    {
+        "host", "port", "dbname", "user", "password", "sslmode", "sslnegotiation", "sslrootcert", "sslcert", "sslkey",
+        "target_session_attrs",
+    }
+)  # fmt: skip
+"""What libpq understands and `credentials.py` makes arguments of."""
+SETTINGS = frozenset({"application_name", "options"})
+"""What libpq and asyncpg both send to the server."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,62}")
 
 
 class DsnError(Exception):
@@ -45,11 +59,28 @@ def take_apart(uri: str) -> dict[str, str]:
     parts = {"host": host, "port": port, **{name: unquote(value) for name, value in (
         ("user", user), ("password", password), ("dbname", dbname))}}  # fmt: skip
     for name, value in _parameters(query):
-        if name not in LIBPQ_ONLY:
+        if (name, value) == ("ssl", "true"):
+            parts["sslmode"] = "require"  # JDBC's words, which libpq takes too
+        elif name not in LIBPQ_ONLY:
             parts["dbname" if name == "database" else name] = value  # `database` is asyncpg's word for it
     if any("\0" in text for part in parts.items() for text in part):
         raise DsnError("holds a NUL byte, written as %00; leave it out, for nothing in PostgreSQL can hold one")
+    for name in parts.keys() - USED - SETTINGS:
+        raise DsnError(_unknown(name, query))
     return {name: value for name, value in parts.items() if value}
+
+
+def _unknown(name: str, query: str) -> str:
+    if "@" in query or "password=" in query or not _PLAIN.fullmatch(name):
+        # then it may be a piece of a password, which is not shown
+        return (
+            "has a parameter that is not one of libpq's; leave it out, and in a password write ? & = @ as %3F %26 %3D "
+            "%40"
+        )
+    return (
+        f"has the parameter {name}, which is not one of libpq's; leave it out (a setting of the server is written "
+        "options=-c%20name%3Dvalue)"
+    )
 
 
 def _parameters(query: str) -> Iterator[tuple[str, str]]:
@@ -60,9 +91,9 @@ def _parameters(query: str) -> Iterator[tuple[str, str]]:
         yield unquote(name), unquote(value)
 
 
-def server_settings(parts: Mapping[str, str], known: frozenset[str]) -> dict[str, str]:
-    """What is left for the server: settings such as `search_path`, as asyncpg passes them on."""
-    return {name: value for name, value in parts.items() if name not in known}
+def server_settings(parts: Mapping[str, str]) -> dict[str, str]:
+    """What is left for the server, as asyncpg passes it on."""
+    return {name: value for name, value in parts.items() if name in SETTINGS}
 
 
 def _hosts(hosts: str) -> tuple[str, str]:

@@ -6,8 +6,10 @@ not restart anything. Says no keys, no DSN, no text from outside.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +25,12 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @asynccontextmanager
 async def serve(
-    *, host: str, port: int, status: Callable[[], dict[str, Any]], metrics: Callable[[], bytes]
+    *, host: str | None, port: int, status: Callable[[], dict[str, Any]], metrics: Callable[[], bytes]
 ) -> AsyncIterator[int]:
-    """Serve until the block is left; gives the port. Raises OSError when it is taken."""
+    """Serve until the block is left; gives the port. Without a `host`: on every address, IPv4 and IPv6.
+
+    Raises OSError when the port is taken.
+    """
 
     async def livez(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -41,10 +46,21 @@ async def serve(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.SockSite(runner, _everywhere(port)) if host is None else web.TCPSite(runner, host, port)
         await site.start()
         taken: int = runner.addresses[0][1]
         log.info("serving /livez, /status and /metrics on port %d", taken)
         yield taken
     finally:
         await runner.cleanup()
+
+
+def _everywhere(port: int) -> socket.socket:
+    """One socket for both families, so that 0 is one free port; for IPv4 alone where the node has switched IPv6 off."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                raise
+    return socket.create_server(("", port))

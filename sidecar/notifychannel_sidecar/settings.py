@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PORT = 65535
-STATUS_HOST = "0.0.0.0"
 STATUS_PORT = 9789
 MAX_KEYS = 100_000
 LOG_FORMATS = ("json", "text")
@@ -31,8 +30,9 @@ class Settings:
     """NOTIFYCHANNEL_SECRET: the folder with the Secret's keys as files; may appear later, is re-read."""
     pod: str
     """NOTIFYCHANNEL_POD: what the database session is named after; default: the host name."""
-    status_host: str = STATUS_HOST
-    """NOTIFYCHANNEL_STATUS_HOST: where /livez, /status and /metrics are served; the kubelet comes from outside."""
+    status_host: str | None = None
+    """NOTIFYCHANNEL_STATUS_HOST: where /livez, /status and /metrics are served; None: on every address, IPv4 and IPv6,
+    for the kubelet comes from outside."""
     status_port: int = STATUS_PORT
     """NOTIFYCHANNEL_STATUS_PORT: 0 takes a free one and logs it."""
     max_keys: int = MAX_KEYS
@@ -47,7 +47,7 @@ class Settings:
             config=Path(_required(environment, "NOTIFYCHANNEL_CONFIG", "the path of config.json")),
             secret=Path(_required(environment, "NOTIFYCHANNEL_SECRET", "the folder that the Secret is mounted at")),
             pod=environment.get("NOTIFYCHANNEL_POD") or socket.gethostname(),
-            status_host=environment.get("NOTIFYCHANNEL_STATUS_HOST") or STATUS_HOST,
+            status_host=environment.get("NOTIFYCHANNEL_STATUS_HOST") or None,
             status_port=_number(environment, "NOTIFYCHANNEL_STATUS_PORT", STATUS_PORT, least=0, most=MAX_PORT),
             max_keys=_number(environment, "NOTIFYCHANNEL_MAX_KEYS", MAX_KEYS, least=1, most=10**9),
             log_format=_choice(environment, "NOTIFYCHANNEL_LOG", LOG_FORMATS),

@@ -34,7 +34,13 @@ SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = n.oid AND c.relname = 'skips' AND c.relkind = 'S'
-    ) AS has_counter
+    ) AS has_counter,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = n.oid AND p.proname = 'skipped' AND p.pronargs = 0
+            AND pg_catalog.obj_description(p.oid, 'pg_proc') = 'rules of database system '
+                || (SELECT system_identifier FROM pg_catalog.pg_control_system()) || ' are being changed'
+    ) AS is_changing
 FROM named
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'notifychannel'
 LEFT JOIN pg_catalog.pg_roles AS owners ON owners.oid = n.nspowner;

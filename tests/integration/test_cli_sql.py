@@ -159,7 +159,7 @@ async def test_json_holds_steps_notes_and_the_script(site, files):
     assert told["problems"] == []
     assert told["script"] == (await run(*where)).stdout
     assert [it["channels"] for it in told["plans"]] == ["shop/orders", "shop/events"]
-    assert [step["kind"] for step in told["plans"][0]["steps"]] == ["install"]
+    assert [step["kind"] for step in told["plans"][0]["steps"]] == ["install", "settle"]
     site.psql(told["script"], role=site.installer)
     await site.app.execute("ALTER TABLE orders DISABLE TRIGGER USER")
     result = await run(*where)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +64,46 @@ async def test_ctrl_c_in_the_middle_leaves_no_process_and_no_folder():
         assert await demo.ends() == 130
     assert _existing(f"/proc/{pid}" for pid in pids) == []
     assert _existing(folders) == []
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT] * 2], ids=["SIGHUP", "two Ctrl-C"])
+@pytest.mark.parametrize("moment", ["Starting PostgreSQL", "It listens"])
+async def test_however_it_is_ended_nothing_is_left(signals, moment):
+    """Not yet tried: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+    async with notifychannel("demo") as demo:
+        await demo.line(moment)
+        folders = _data_folders(demo.children("postgres"))
+        for number in signals:
+            demo.process.send_signal(number)
+        assert await demo.ends() == 130
+        assert demo.left() == []
+    assert "Traceback" not in "\n".join(demo.printed)
+    assert _existing(folders) == []
+
+
+async def test_killed_in_the_middle_it_takes_server_and_sidecar_along():
+    """Mutant: tether.py without prctl. The folders stay: nobody is left to remove them."""
+    async with notifychannel("demo") as demo:
+        await demo.line("It listens")
+        pids = demo.children("")
+        folders = _folders(pids)
+        assert demo.children("notifychannel_sidecar")
+        assert demo.children("postgres")
+        demo.process.kill()
+        assert await demo.ends() == -signal.SIGKILL
+        await demo.everybody_ends(pids)
+        assert demo.left() == []
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+def _folders(pids: list[int]) -> set[Path]:
+    found = re.findall(r"[^\0=]*/notifychannel-(?:pg|sidecar)-[^/\0]*", "\0".join(map(_all_of, pids)))
+    return {Path(folder) for folder in found}
+
+
+def _all_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text() + "\0" + Path(f"/proc/{pid}/environ").read_text()
 
 
 def _data_folders(pids: list[int]) -> list[str]:

@@ -171,7 +171,8 @@ async def test_only_one_pass_changes_a_database_at_a_time(site, isolation):
         result = await edge.apply(await site.session(), made)
     assert "another pass of NotifyChannel" in str(result.gave_up[0])
     results = await asyncio.gather(edge.apply(await site.session(), made), edge.apply(other, made))
-    assert sorted((len(it.done), len(it.stale)) for it in results) == [(0, 1), (1, 0)]
+    # on a busy machine the other one waits past its 200 ms
+    assert sorted((len(it.done), len(it.stale) + len(it.gave_up)) for it in results) == [(0, 1), (1, 0)]
     assert (await site.plan(EVERYTHING)).steps == ()
 
 

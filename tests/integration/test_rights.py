@@ -69,6 +69,17 @@ async def test_the_printed_rights_are_enough_to_install_and_to_listen(site, make
     assert await (await site.session(site.listener)).fetchval("SELECT notifychannel.skipped()") == 0
 
 
+async def test_the_printed_rights_read_as_one_script_with_one_header(site):
+    """Mutant: `sqlfile.read` for `sqlfile.body`: the header of 010_schema.sql stands in the middle."""
+    script = await site.rights(wanted())
+    assert script.count("Run by:") == script.count("Idempotent") == script.count("psql ") == 1
+    assert script.count("CREATE SCHEMA") == 1
+    assert script.index("psql ") < script.index("BEGIN;")
+    before, _, after = script.partition("-- The listener:")
+    assert before.endswith("RESET ROLE;\n\n")
+    assert after.endswith("\n\nCOMMIT;\n")
+
+
 @pytest.mark.parametrize("make", [wanted, partitioned])
 async def test_each_grant_left_out_is_named_by_the_message_to_run_it(site, make):
     """Mutants: `refusals.of_partitions`, or `_looked_up`, finding nothing; `_shared` without its GRANT step."""
@@ -156,7 +167,7 @@ async def test_a_schema_of_somebody_else_is_named_with_the_command_that_gives_it
     await site.admin.execute(f'GRANT CONNECT ON DATABASE "{site.database.name}" TO "{site.installer}"')
     made = await site.plan(wanted())
     assert made.steps == ()
-    assert f'run: ALTER SCHEMA notifychannel OWNER TO "{site.installer}";' in made.problems[0]
+    assert f'ALTER SCHEMA notifychannel OWNER TO "{site.installer}";' in made.problems[0]
 
 
 async def test_a_channel_without_sources_needs_nothing_but_connect(site):

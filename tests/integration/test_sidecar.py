@@ -59,7 +59,7 @@ async def test_a_change_reaches_the_application(database, application):
 async def test_a_channel_that_is_suspended_no_more_is_looked_at_again_when_open_transactions_have_ended(
     database, application
 ):
-    """Mutant: the app makes its Inbox without `on_rules`, or `start` of the fences takes nothing over."""
+    """Mutant: a listener that does not hand its round trips down, or a fence whose `start` takes nothing over."""
     admin, writer = await database.connect(), await database.connect()
     await admin.execute("CREATE TABLE t (id int)")
     quiet = orders(application, suspend=True)

@@ -18,6 +18,7 @@ from notifychannel_sidecar.deliverer.answer import (
 
 @pytest.mark.parametrize("hints", [0, 1, 2])
 def test_every_status_has_its_line_in_the_table(hints):
+    """Mutants in answer.py: `<= 399` for `<= 299`; TROUBLE_STATUSES without 429."""
     for status in range(200, 600):
         outcome = judge(Reply(status=status), hints=hints, retried=0)
         if status < 300:
@@ -38,6 +39,7 @@ def test_every_status_has_its_line_in_the_table(hints):
     ],
 )
 def test_every_fault_has_its_line_in_the_table(fault, outcome):
+    """Mutant: `judge` without Fault.RESET."""
     assert judge(Reply(fault=fault), hints=1, retried=0) is outcome
 
 
@@ -51,11 +53,12 @@ def test_every_fault_has_its_line_in_the_table(fault, outcome):
         (b"", set()),
         (b"OK", set()),
         (b"\xff\xfe\x00", set()),
-        (b"[" * 60000, set()),
+        (b'{"retry": ' + b"[" * 60000, set()),
         (b'{"retry": ["a"', set()),
     ],
 )
 def test_only_a_list_of_ids_is_read_from_a_body(body, ids):
+    """Mutants in retry_ids: RecursionError not caught; no `isinstance(wanted, list)`."""
     assert retry_ids(body) == ids
 
 
@@ -92,15 +95,18 @@ def test_a_cut_body_acknowledges_no_batch_that_it_may_have_named(body, hints, ou
     ],
 )
 def test_retry_after_is_seconds_or_a_date_up_to_the_poll_interval(value, seconds):
+    """Mutants in retry_after_s: no `min` with the longest; ValueError not caught."""
     assert retry_after_s(value, unix_time=100.0, poll_interval=30.0) == seconds
 
 
 def test_where_polls_are_off_retry_after_is_bounded_all_the_same():
+    """Mutant: `longest_s = poll_interval`."""
     assert retry_after_s("600", unix_time=0.0, poll_interval=0.0) == 30.0
     assert retry_after_s("600", unix_time=0.0, poll_interval=120.0) == 120.0
 
 
 def test_the_sentence_names_status_or_address_and_never_the_body():
+    """Mutant: `{reply.body!r}` in sentence."""
     replies = [Reply(status=500, body=b"secret"), *(Reply(fault=fault, body=b"secret") for fault in Fault)]
     sentences = [sentence(reply, address="127.0.0.1:8080", timeout_s=2.0) for reply in replies]
     assert sentences[0] == "the application answers 500"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -33,12 +37,37 @@ async def test_the_three_paths_answer():
             assert other.status == 404
 
 
-async def test_a_taken_port_is_an_error_and_not_silence():
+async def test_without_a_host_both_families_reach_it_on_one_port():
+    """A pod in an IPv6-only cluster. Mutant: `create_server(("", port))` for both families."""
+    serving = health.serve(host=None, port=0, status=dict, metrics=bytes)
+    async with serving as port, aiohttp.ClientSession() as session:
+        for host in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{host}:{port}/livez") as livez:
+                assert livez.status == 200
+
+
+async def test_where_the_node_has_switched_ipv6_off_it_is_served_over_ipv4(monkeypatch):
+    """Mutant: `_everywhere` that raises every OSError: the sidecar ends with exit code 1."""
+    create = socket.create_server
+
+    def refusing(address, **options):
+        if options.get("family") is socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", refusing)
+    serving = health.serve(host=None, port=0, status=dict, metrics=bytes)
+    async with serving as port, aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/livez") as it:
+        assert it.status == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", None])
+async def test_a_taken_port_is_an_error_and_not_silence(host):
     def serving(port):
-        return health.serve(host="127.0.0.1", port=port, status=dict, metrics=bytes)
+        return health.serve(host=host, port=port, status=dict, metrics=bytes)
 
     async with serving(0) as port:
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match=r"(?i)address already in use"):
             async with serving(port):
                 pass
 
@@ -46,7 +75,7 @@ async def test_a_taken_port_is_an_error_and_not_silence():
 def test_settings_have_defaults_for_all_but_the_files():
     settings = Settings.from_env(LEAST)
     assert settings.config == Path("/c.json")
-    assert (settings.status_host, settings.status_port, settings.max_keys) == ("0.0.0.0", 9789, 100_000)
+    assert (settings.status_host, settings.status_port, settings.max_keys) == (None, 9789, 100_000)
     assert settings.log_format == "json"
     assert settings.pod
 
@@ -70,6 +99,28 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_to_write(name, text, s
 def test_the_page_names_every_variable():
     used = set(re.findall(r"NOTIFYCHANNEL_[A-Z_]+", Path(Settings.from_env.__code__.co_filename).read_text()))
     assert used == set(re.findall(r"^\| `(NOTIFYCHANNEL_[A-Z_]+)`", PAGE.read_text(), re.MULTILINE))
+
+
+def program(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "notifychannel_sidecar", *arguments], capture_output=True, text=True, check=False, env={}
+    )
+
+
+def test_help_names_every_setting_and_needs_none():
+    """Mutant: the settings read before the arguments."""
+    shown = program("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    page = re.findall(r"^\| `(NOTIFYCHANNEL_[A-Z_]+)`", PAGE.read_text(), re.MULTILINE)
+    assert re.findall(r"^  (NOTIFYCHANNEL_[A-Z_]+) ", shown.stdout, re.MULTILINE) == page
+
+
+def test_the_version_is_told_and_an_unknown_argument_refused():
+    assert re.fullmatch(r"notifychannel-sidecar \d+\.\d+\.\d+\n", program("--version").stdout)
+    for argument in ("--config", "config.json"):
+        refused = program(argument)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert argument in refused.stderr
 
 
 def test_a_log_line_is_one_json_object():

@@ -11,7 +11,7 @@ from notifychannel_operator.catalog import Column, Kind, Partition, Relation, Ta
 from notifychannel_operator.marker import Marker
 from notifychannel_operator.objects import Facts, Firing, Function, Schema, Server, Shape, Trigger
 from notifychannel_operator.objects import shape as shape_in_catalog
-from notifychannel_operator.spec import Event
+from notifychannel_operator.spec import Event, KeyPart
 from notifychannel_operator.triggers import triggers
 from tests.premises import OTHER, OWNER, channel, source
 
@@ -127,6 +127,33 @@ def test_all_problems_are_said_at_once():
     assert len(made.problems) == 4
 
 
+TYPO = source("lines", key=(KeyPart(name="id", column="idd"),))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "public.lines: there is no column idd"),
+        ({"uncastable": {("public", "lines"): ("public.lines: the value",)}}, "public.lines: the value"),
+    ],
+)
+def test_a_source_with_a_typo_keeps_what_it_has_and_leaves_the_others_to_be_repaired(options, said):
+    """Mutants in plan.of: `unfit=()`, so that nothing is planned; `refused=frozenset()`, so that the function is
+    dropped; `_of_source` without `uncastable`.
+    """
+    there = installed(table(), table("lines", oid=101))
+    drifted, lines = names.function(OWNER, "public", "orders"), names.function(OWNER, "public", "lines")
+    of_lines = replace(
+        there.functions[drifted], name=lines, marker=Marker(owner=OWNER, schema="public", table="lines", hash="")
+    )
+    functions = {**there.functions, drifted: replace(there.functions[drifted], body=""), lines: of_lines}
+    bad = TYPO if not options else source("lines")
+    made = plan.of(channel(source(), bad), replace(there, functions=functions, **options))
+    assert [step.function for step in made.steps] == [drifted]
+    assert len(made.problems) == 1
+    assert made.problems[0].startswith(said)
+
+
 def test_a_channel_without_sources_asks_nothing_of_server_and_schema():
     assert plan.of(channel(), facts(server=replace(SERVER, login_is_superuser=True))).problems == ()
 
@@ -163,6 +190,22 @@ def test_a_removal_by_a_role_that_owns_nothing_here_is_a_problem():
     foreign = replace(SCHEMA, owner="somebody", may_become_owner=False)
     made = removal.of(replace(installed(), schema=foreign), [OWNER])
     assert "the schema notifychannel belongs to somebody" in made.problems[0]
+
+
+def test_another_role_than_the_installer_is_first_told_to_connect_as_it():
+    """Mutant: `_belongs_to` that begins with ALTER SCHEMA: the channels of the right installer would break."""
+    foreign = replace(SCHEMA, owner="somebody", may_become_owner=False)
+    [said] = plan.of(channel(source()), replace(installed(), schema=foreign)).problems
+    assert "connect as somebody or as a member of it" in said
+    assert said.index("connect as somebody") < said.index("only where somebody") < said.index("ALTER SCHEMA")
+
+
+def test_a_schema_that_a_superuser_owns_is_to_be_given_to_the_installer():
+    """Mutant: `_belongs_to` without the question about the superuser: connecting as one is refused."""
+    foreign = replace(SCHEMA, owner="postgres", may_become_owner=False, owner_is_superuser=True)
+    _, said = plan.of(channel(source()), replace(installed(), schema=foreign)).problems
+    assert "connect as" not in said
+    assert said.endswith('run: ALTER SCHEMA notifychannel OWNER TO "installer";')
 
 
 def test_what_somebody_granted_rights_on_stays_and_is_named():

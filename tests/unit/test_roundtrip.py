@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
 
 
@@ -12,6 +14,15 @@ def trip(**changes):
             "oldest_running": 1, "transaction": 1, **changes,
         }
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("since", "oldest_running", "late"),
+    [(None, 1, False), (100, 99, True), (100, 100, False), (110, 99, True), (111, 99, False)],
+)
+def test_a_subscription_is_late_while_somebody_is_older_than_the_rules_of_this_history(since, oldest_running, late):
+    """Mutants: `<=` for `<`; `< self.transaction` for `<=`, or no such bound: a restored cluster is late for long."""
+    assert trip(rules_since=since, oldest_running=oldest_running, transaction=110).is_late is late
 
 
 def test_the_clock_is_compared_by_the_shortest_statement_of_the_last_eight():

@@ -71,6 +71,7 @@ def looking(column, *match, table="tenants"):
 
 
 def test_every_problem_of_every_source_is_told_at_once():
+    """Mutant: `sources[:1]` where triggers.wanted asks for problems."""
     when = (
         Condition(column="doc", operator=Operator.GREATER_THAN, values=("1",)),
         Condition(column="pair", operator=Operator.EQUALS, values=("1",)),
@@ -111,11 +112,13 @@ def test_every_problem_of_every_source_is_told_at_once():
     ],
 )
 def test_a_lookup_that_could_fail_or_find_several_rows_is_refused(source, sentence):
+    """Mutant: lookup.problems without the question about unique_keys."""
     [said] = problems(source, tables=(a_table(), a_table("tenants")))
     assert sentence in said
 
 
 def test_a_lookup_over_two_collations_is_refused():
+    """Mutant: `elif False` for the collations in lookup._incomparable."""
     other = a_table("tenants")
     columns = tuple(replace(column, collation=950) if column.name == "note" else column for column in other.columns)
     source = looking("id", ("tenant", "tenant"), ("note", "note"))
@@ -131,11 +134,13 @@ def test_integers_of_different_width_may_match():
 
 
 def test_a_source_whose_table_is_missing_gives_no_function_and_leaves_the_others():
+    """Mutant: triggers.wanted without `if _named(...) <= tables.keys()`."""
     made = plan(a_source(), a_source(table="missing"), looking("note", ("id", "id"), table="missing"))
     assert [function.table for function in made] == ["orders"]
 
 
 def test_two_channels_on_one_table_have_functions_and_triggers_of_their_own():
+    """Mutant: `digest(schema, table)` in names.function."""
     [one] = plan(a_source())
     [other] = plan(a_source(), owner=replace(OWNER, namespace="m"))
     assert one.name != other.name
@@ -143,10 +148,12 @@ def test_two_channels_on_one_table_have_functions_and_triggers_of_their_own():
 
 
 def test_outbox_is_refused_until_it_exists():
+    """Mutant: triggers.wanted without the question about capture."""
     assert problems(a_source(), capture=Capture.OUTBOX) == ["capture: Outbox can't be installed yet: write Notify"]
 
 
 def test_there_is_one_trigger_per_event_and_no_trigger_names_a_column():
+    """Mutant: `OF id` in statement_trigger.sql."""
     rule = Rule(
         name="r", events=tuple(Event), columns=("note",), when=(Condition(column="id", operator=Operator.IS_NULL),)
     )
@@ -157,6 +164,8 @@ def test_there_is_one_trigger_per_event_and_no_trigger_names_a_column():
 
 
 def test_a_partitioned_table_gets_row_triggers_and_truncate_triggers_on_its_leaves():
+    """Mutant: `if False` in triggers._relations."""
+
     def part(name, *, leaf):
         return Partition(relation=Relation(oid=9, schema="public", name=name), is_leaf=leaf, may_trigger=True)
 
@@ -171,6 +180,8 @@ def test_a_partitioned_table_gets_row_triggers_and_truncate_triggers_on_its_leav
 
 
 def test_the_hash_follows_what_is_wanted_and_not_the_partitions():
+    """Mutants in triggers._fingerprint: without `text`; with the table's partitions."""
+
     def part(name):
         return Partition(relation=Relation(oid=9, schema="public", name=name), is_leaf=True, may_trigger=True)
 
@@ -184,12 +195,14 @@ def test_the_hash_follows_what_is_wanted_and_not_the_partitions():
 
 
 def test_a_function_is_closed_off_from_its_callers_settings():
+    """Mutant: function.sql without its settings."""
     [function] = plan(a_source(key=(KeyPart(name="note", column="note"),)))
     assert function.settings == (("search_path", "pg_catalog, pg_temp"),)
     assert "SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp\n" in function.sql
 
 
 def test_settings_are_pinned_for_what_the_key_holds_and_a_lookup_waits_for_no_lock():
+    """Mutants in body.settings: no pins of the types; no lock_timeout."""
     tables = (a_table(), a_table("tenants"))
     [function] = plan(looking("email", ("id", "id")), tables=tables)
     assert dict(function.settings) == {
@@ -208,19 +221,14 @@ def test_settings_are_pinned_for_what_the_key_holds_and_a_lookup_waits_for_no_lo
 
 def test_the_literals_of_when_are_told_with_the_type_that_they_must_be():
     when = (Condition(column="id", operator=Operator.IN, values=("1", "x")),)
-    channel = Channel(
-        namespace="n",
-        name="c",
-        secret="s",
-        consumers=(),
-        sources=(a_source(Rule(name="r", events=(Event.INSERT,), when=when)),),
-    )
-    found = list(triggers.literals(channel, {("public", "orders"): a_table()}))
+    source = a_source(Rule(name="r", events=(Event.INSERT,), when=when))
+    found = list(triggers.literals(source, {("public", "orders"): a_table()}))
     where = "public.orders: `when` of rule r, column id"
     assert found == [(where, "int4", "1"), (where, "int4", "x")]
 
 
 def test_every_table_of_sources_and_lookups_is_asked_for():
+    """Mutant: triggers.table_names without the lookups."""
     channel = Channel(
         namespace="n", name="c", secret="s", consumers=(), sources=(a_source(), looking("note", ("id", "id")))
     )
@@ -237,8 +245,7 @@ def test_a_value_is_never_read_where_a_domains_check_would_run():
     )
     [said] = problems(a_source(rule), tables=(table,))
     assert "happy[] is made of a domain" in said
-    channel = Channel(namespace="n", name="c", secret="s", consumers=(), sources=(a_source(rule),))
-    assert list(triggers.literals(channel, {("public", "orders"): table})) == []
+    assert list(triggers.literals(a_source(rule), {("public", "orders"): table})) == []
 
 
 def test_a_lookup_by_an_enum_is_refused():

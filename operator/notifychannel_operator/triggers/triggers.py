@@ -16,7 +16,7 @@ from notifychannel_operator.triggers import body, condition, problems
 from notifychannel_operator.triggers.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from notifychannel_operator.catalog import Relation, Table
     from notifychannel_operator.spec import Channel, Source
@@ -65,21 +65,26 @@ REFERENCING = {
 
 
 def wanted(
-    channel: Channel, *, owner: names.Owner, tables: Mapping[tuple[str, str], Table]
+    channel: Channel,
+    *,
+    owner: names.Owner,
+    tables: Mapping[tuple[str, str], Table],
+    unfit: Container[tuple[str, str]] = (),
 ) -> tuple[WantedFunction, ...]:
     """One function per source, in the order of the sources; `tables` holds what sources and lookups name.
 
-    A source whose table, or a table that it looks up in, is missing gives none: `refusals.py` says so.
-    Raises PlanError with every problem of every source.
+    A source that is known as `unfit` (schema, table) gives none, nor does one whose table, or a table that it looks up
+    in, is missing: `refusals.py` says so. Raises PlanError with every problem of every other source.
     """
-    found = [sentence for source in channel.sources for sentence in problems.of(source, tables)]
+    sources = [source for source in channel.sources if (source.schema, source.table) not in unfit]
+    found = [sentence for source in sources for sentence in problems.of(source, tables)]
     if channel.capture is not Capture.NOTIFY:
         found.append(f"capture: {channel.capture.value} can't be installed yet: write Notify")
     if found:
         raise PlanError(*found)
     return tuple(
         _function(channel, owner, Subject(source=source, table=tables[source.schema, source.table], looked_up=tables))
-        for source in channel.sources
+        for source in sources
         if _named([source]) <= tables.keys()
     )
 
@@ -89,15 +94,14 @@ def table_names(channel: Channel) -> frozenset[tuple[str, str]]:
     return _named(channel.sources)
 
 
-def literals(channel: Channel, tables: Mapping[tuple[str, str], Table]) -> Iterator[tuple[str, str, str]]:
+def literals(source: Source, tables: Mapping[tuple[str, str], Table]) -> Iterator[tuple[str, str, str]]:
     """(where, SQL of the type, value) of every value in `when`: the database is asked whether each can be cast."""
-    for source in channel.sources:
-        for rule in source.rules:
-            for each in rule.when:
-                _, column = problems.compared(each, source, tables)
-                if column is not None:
-                    where = f"{source.label}: `when` of rule {rule.name}, column {each.column}"
-                    yield from ((where, *pair) for pair in condition.literals(each, column.type))
+    for rule in source.rules:
+        for each in rule.when:
+            _, column = problems.compared(each, source, tables)
+            if column is not None:
+                where = f"{source.label}: `when` of rule {rule.name}, column {each.column}"
+                yield from ((where, *pair) for pair in condition.literals(each, column.type))
 
 
 def _named(sources: Sequence[Source]) -> frozenset[tuple[str, str]]:

@@ -7,6 +7,7 @@ application closed while it was idle is nobody's trouble: the POST goes once mor
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
 HOST = "127.0.0.1"
+MAX_PIECE_BYTES = 1 << 20
+"""A larger body goes out in pieces: written at once it would hold up the loop, which aiohttp warns of."""
 _CUT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError)
 
 
@@ -90,8 +93,9 @@ class Endpoint:
 
     async def _post_once(self, body: bytes, headers: dict[str, str], trip: _Trip) -> Reply:
         url = URL(f"http://{HOST}:{self.port}/{self.path.lstrip('/')}")
+        data = body if len(body) <= MAX_PIECE_BYTES else io.BytesIO(body)
         async with self.http.post(
-            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=trip
+            url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=trip
         ) as response:
             trip.reused = False  # from here on it lives: what goes wrong now is the application's
             answer = await _read(response.content)

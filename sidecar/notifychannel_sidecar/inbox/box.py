@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notifychannel_sidecar.hints import Reason
+from notifychannel_sidecar.inbox.fence import Fence
 from notifychannel_sidecar.inbox.intake import Intake
 from notifychannel_sidecar.inbox.keys import MalformedKeyError
 from notifychannel_sidecar.inbox.pending import Pending
@@ -43,7 +44,6 @@ class Box:
         random: Random,
         on_due: Callable[[], None],
         on_full: Callable[[float], None],
-        on_rules: Callable[[], None],
     ) -> None:
         self.config = config
         self._clock = clock
@@ -56,6 +56,7 @@ class Box:
         """Grows when all that was pending stopped to matter; what comes back from before is dropped."""
         self._announced = math.inf
         self._overflows = 0
+        self.fence = Fence()
         self.intake = Intake(
             config,
             pending=self._pending,
@@ -63,9 +64,9 @@ class Box:
             budget=budget,
             clock=clock,
             random=random,
+            fence=self.fence,
             on_due=self._announce,
             on_full=on_full,
-            on_rules=on_rules,
         )
 
     def _announce(self, due: float) -> None:

@@ -17,7 +17,7 @@ from notifychannel_sidecar.inbox.budget import Budget
 from notifychannel_sidecar.inbox.resync import Resync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from random import Random
 
     from notifychannel_sidecar.config import ChannelConfig
@@ -34,17 +34,14 @@ class Inbox:
         *,
         budget: int,
         on_due: Callable[[str], None],
-        on_rules: Callable[[str], None] = lambda _: None,
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
         """`budget`: keys held at most; `on_due(name)`: something of this channel is due earlier than last answered by
-        `next_due`, so ask again; `on_rules(name)`: it got a resync because of other rules, and who wrote under the
-        old ones may not have committed yet, so ask for another later.
+        `next_due`, so ask again.
         """
         self._budget = Budget(limit=budget)
         self._on_due = on_due
-        self._on_rules = on_rules
         self._clock = clock or Clock()
         self._random = random or SystemRandom()
         self._boxes: dict[str, Box] = {}
@@ -85,6 +82,25 @@ class Inbox:
     def set_clock(self, now: float, database_us: int) -> None:
         """At loop time `now` the database's clock showed at least `database_us` (microseconds since 1970)."""
         self._clock.measured(now=now, database_us=database_us)
+
+    def round_trip_starts(self) -> bool:
+        """The listener is about to ask the database which transactions run; whether a channel waits for their end."""
+        waiting = [name for name, box in self._boxes.items() if box.fence.start()]
+        return bool(waiting)
+
+    def round_trip(self, now: float, *, transaction: int, oldest_running: int, late: Collection[str] = ()) -> None:
+        """It has: all transactions below `oldest_running` have ended, and `transaction` is above all that had written
+        something when it was asked. The channels `late` were subscribed to after other rules, while somebody who
+        wrote under the old ones was open. Wants the second resync (`rules`) of a channel whose time has come.
+        """
+        for name, box in self._boxes.items():
+            if box.fence.look(transaction=transaction, oldest_running=oldest_running, late=name in late):
+                box.intake.ask_rules_again(now)
+
+    def another_server(self) -> None:
+        """The transactions from here on are another server's."""
+        for box in self._boxes.values():
+            box.fence.anew()
 
     # ---- what the deliverer calls
 
@@ -136,7 +152,6 @@ class Inbox:
             random=self._random,
             on_due=partial(self._on_due, config.name),
             on_full=self._make_room,
-            on_rules=partial(self._on_rules, config.name),
         )
 
     def _make_room(self, now: float) -> None:

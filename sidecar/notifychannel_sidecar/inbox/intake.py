@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.clock import Clock
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.inbox.budget import Budget
+    from notifychannel_sidecar.inbox.fence import Fence
     from notifychannel_sidecar.inbox.pending import Pending
     from notifychannel_sidecar.inbox.resync import Resyncs
 
@@ -28,8 +29,8 @@ _PREFIX = 10
 
 
 class Intake:
-    """The receiving side of a box. `on_due(when)` hears of everything that may be due earlier than before,
-    `on_rules()` of every resync because of other rules.
+    """The receiving side of a box. `on_due(when)` hears of everything that may be due earlier than before, the fence of
+    other rules.
     """
 
     def __init__(
@@ -41,9 +42,9 @@ class Intake:
         budget: Budget,
         clock: Clock,
         random: Random,
+        fence: Fence,
         on_due: Callable[[float], None],
         on_full: Callable[[float], None],
-        on_rules: Callable[[], None],
     ) -> None:
         self.notifications = self.keys = self.added = self.malformed = self.suspended = 0
         self._pending = pending
@@ -52,9 +53,9 @@ class Intake:
         self._budget = budget
         self._clock = clock
         self._random = random
+        self._fence = fence
         self._on_due = on_due
         self._on_full = on_full
-        self._on_rules = on_rules
         self.configure(config)
 
     def configure(self, config: ChannelConfig) -> None:
@@ -134,9 +135,17 @@ class Intake:
         self.ask(Resync(reason=reason, since_us=since_us, first=now, changed=now))
 
     def ask_rules(self, since_us: int | None, now: float) -> None:
+        """Want a resync because of other rules, and another when all have ended who may have written under the old."""
+        self._ask_spread(since_us, now)
+        self._fence.tell()
+
+    def ask_rules_again(self, now: float) -> None:
+        """Want that other one."""
+        self._ask_spread(None, now)
+
+    def _ask_spread(self, since_us: int | None, now: float) -> None:
         """Every pod hears of new rules at the same moment, so they spread. Drawn once, or the earliest draw won."""
         pending = self._resyncs.pending
         drawn = pending is not None and pending.reason is Reason.RULES
         due_at = math.inf if drawn else now + self._random.uniform(0, self._config.resync_spread)
         self.ask(Resync(reason=Reason.RULES, since_us=since_us, due_at=due_at))
-        self._on_rules()

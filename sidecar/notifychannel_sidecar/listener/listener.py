@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from notifychannel_sidecar.hints import Reason, timestamp
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.failures import Refused
-from notifychannel_sidecar.listener.fences import Fences
 from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
 from notifychannel_sidecar.listener.session import Session, Timings, connection
 from notifychannel_sidecar.listener.subscriptions import Due, Subscriptions
@@ -27,7 +26,7 @@ from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Phase, State, Why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from notifychannel_sidecar.listener.backoff import Backoff
     from notifychannel_sidecar.listener.session import Identity
@@ -46,6 +45,17 @@ class Sink(Protocol):
 
     def set_clock(self, now: float, database_us: int) -> None:
         """At `now` the database's clock showed at least that."""
+
+    def round_trip_starts(self) -> bool:
+        """The next call of `round_trip` is about transactions that ran after this; whether somebody waits for it."""
+
+    def round_trip(self, now: float, *, transaction: int, oldest_running: int, late: Collection[str]) -> None:
+        """All below `oldest_running` have ended; `transaction` is above all that had written by then; `late`: channels
+        subscribed to after other rules while somebody was open who wrote under the old ones.
+        """
+
+    def another_server(self) -> None:
+        """Transaction ids of before mean nothing now."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course
@@ -67,23 +77,24 @@ class Listener:
     _identity: Identity | None = None
     _whole_us: int | None = None
     _skips: Skips = field(default_factory=Skips)
-    _fences: Fences = field(default_factory=Fences)
+    _fresh: frozenset[str] = frozenset()
+    """Channels with sources that were subscribed to since the last round trip."""
     _samples: Samples = field(default_factory=Samples)
     _proven_s: float | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _aimed: int = 0
+    """How often. A target that changed and changed back is equal, but the inbox has dropped what went away."""
+    _followed: int = 0
     _state: State | None = None
 
     def aim(self, target: Target | Why) -> None:
         """What to listen to from now on, or why there is nothing: a living session follows, a waiting one wakes."""
         if target != self._target:
             self._target = target
+            self._aimed += 1
             self._news.set()
             if isinstance(target, Target):
                 self.subscriptions.keep(target.config.channels)
-
-    def look_again(self, name: str) -> None:
-        """A channel got its resync because of other rules: ask for another when all who write now have ended."""
-        self._fences.tell(name)
 
     async def run(self) -> NoReturn:
         """Listen for ever; raises only what is a bug."""
@@ -97,7 +108,7 @@ class Listener:
                 why = failures.why(error)
                 if why is None:
                     raise
-                await self._wait(target, why, error)
+                await self._wait(why, error)
 
     async def _given(self) -> Target:
         while isinstance(self._target, Why):
@@ -105,9 +116,10 @@ class Listener:
             self._say(Phase.WAITING, why=self._target)
             log.warning("%s: waiting until the file changes", self._target.value)
             await self._news.wait()
+        self._followed = self._aimed
         return self._target
 
-    async def _wait(self, target: Target, why: Why, error: Exception) -> None:
+    async def _wait(self, why: Why, error: Exception) -> None:
         if self._proven_s is not None:
             self.backoff.lived(time.monotonic() - self._proven_s)
         delay_s = self.backoff.next_s()
@@ -116,7 +128,7 @@ class Listener:
         log.warning("not listening, %s%s; trying again in %.1f s", why.value, detail, delay_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
-                while self._target == target:
+                while self._followed == self._aimed:
                     self._news.clear()
                     await self._news.wait()
 
@@ -131,7 +143,7 @@ class Listener:
             await self._subscribe(session, target)
             while True:
                 await self._pause(self.timings.round_trip_interval_s)
-                if self._target != target:
+                if self._followed != self._aimed:
                     target = await self._follow(session, target)
                 await self._look(session, target)
 
@@ -142,11 +154,13 @@ class Listener:
         if identity != self._identity:
             self._identity, self._whole_us = identity, None
             self._skips, self._samples = Skips(), Samples()
-            self._fences.anew()
+            self.sink.another_server()
 
     async def _subscribe(self, session: Session, target: Target) -> None:
         self._names = target.names
         await session.listen(target.channels, self._on_notification)
+        self._fresh = frozenset(channel.name for channel in target.config.channels if channel.sources)
+        self.sink.round_trip_starts()
         trip = await session.prove()
         await session.name(target.session_name)
         self._proven_s = time.monotonic()
@@ -166,29 +180,30 @@ class Listener:
         self._news.clear()
 
     async def _look(self, session: Session, target: Target) -> None:
-        self._fences.start()
+        thoroughly = self.sink.round_trip_starts() or bool(self._fresh)
         try:
-            trip = await session.round_trip()
+            trip = await session.round_trip(thoroughly=thoroughly)
         except TimeoutError:
             raise Refused(Why.HALF_OPEN) from None
-        skipped, changed = self._learn(trip), self._fences.look(trip)
+        skipped = self._learn(trip)
         for channel in target.config.channels:
             if skipped and channel.sources:
                 self._resync(Due(name=channel.name, reason=Reason.SKIPPED, since_us=self._skips.since_us))
-            if channel.name in changed:
-                self._resync(self.subscriptions.again(channel))
 
     async def _follow(self, session: Session, old: Target) -> Target:
         """Take a changed target over into the living session, or leave it; nothing is missed in between."""
-        new = self._target
+        new, self._followed = self._target, self._aimed
         if isinstance(new, Why) or new.server != old.server:
             raise _Moved
         self._names = {**old.names, **new.names}
         await session.listen(new.channels, self._on_notification)
         self._names = new.names
         await session.unlisten(old.channels - new.channels)
-        for due in self.subscriptions.changed(new.config.channels, since_us=self._whole_us):
+        dues = tuple(self.subscriptions.changed(new.config.channels, since_us=self._whole_us))
+        for due in dues:
             self._resync(due)
+        subscribed = {due.name for due in dues}
+        self._fresh |= {it.name for it in new.config.channels if it.sources and it.name in subscribed}
         return new
 
     def _on_notification(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
@@ -212,6 +227,9 @@ class Listener:
         self._whole_us = trip.at_us
         best = self._samples.best(trip)
         self.sink.set_clock(best.answered_s, best.at_us)
+        late, self._fresh = self._fresh if trip.is_late else frozenset(), frozenset()
+        now = asyncio.get_running_loop().time()
+        self.sink.round_trip(now, transaction=trip.transaction, oldest_running=trip.oldest_running, late=late)
         self.on_round_trip(trip)
         return due
 

@@ -37,13 +37,34 @@ class RoundTrip:
     skipped: int | None
     """notifychannel.skipped(); None where it is missing or not permitted."""
     oldest_running: int
-    """Transaction id: all below it had ended."""
+    """Transaction id: all below it had ended; after a thorough one also no statement that writes was as old."""
     transaction: int
     """Its own id, above that of all who had written something by then."""
+    rules_since: int | None = None
+    """Transaction id: from it on all write under the rules as they were before this round trip; None where nobody said
+    so, or it was not asked.
+    """
+
+    @property
+    def is_late(self) -> bool:
+        """Somebody may be open who wrote under older rules. An id above our own is of another history."""
+        return self.rules_since is not None and self.oldest_running < self.rules_since <= self.transaction
 
     @classmethod
-    def of(cls, row: asyncpg.Record, *, skipped: int | None, sent_s: float, answered_s: float, back_s: float) -> Self:
-        """From the row of round_trip.sql and three times of ours."""
+    def of(
+        cls,
+        row: asyncpg.Record,
+        *,
+        skipped: int | None,
+        rules: asyncpg.Record | None,
+        sent_s: float,
+        answered_s: float,
+        back_s: float,
+    ) -> Self:
+        """From the rows of round_trip.sql and, read before it, rules_since.sql, and three times of ours.
+
+        While rules are being changed, all who ran at the round trip may have written under the old ones.
+        """
         return cls(
             at_us=(row["at"] - _EPOCH) // timedelta(microseconds=1),
             answered_s=answered_s,
@@ -53,6 +74,7 @@ class RoundTrip:
             skipped=skipped,
             oldest_running=row["oldest_running"],
             transaction=row["transaction"],
+            rules_since=None if rules is None else row["transaction"] if rules["are_changing"] else rules["since"],
         )
 
 

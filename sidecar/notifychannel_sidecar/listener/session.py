@@ -104,22 +104,27 @@ class Session:
         try:
             if self._pooled:
                 await self._witness()
-            return await self.round_trip()
+            return await self.round_trip(thoroughly=True)
         except TimeoutError:
             await self._leave_the_pool()
             raise Refused(Why.POOLER_SWALLOWS_LISTEN if self._pooled else Why.HALF_OPEN) from None
 
-    async def round_trip(self) -> RoundTrip:
-        """NOTIFY ourselves and wait for it; raises TimeoutError when it stays away."""
+    async def round_trip(self, *, thoroughly: bool = False) -> RoundTrip:
+        """NOTIFY ourselves and wait for it; raises TimeoutError when it stays away. `thoroughly`: look also since when
+        the rules are as they are, and at statements that write and have no transaction id yet.
+        """
         async with asyncio.timeout(self._timings.round_trip_timeout_s):
+            rules = await self._connection.fetchrow(statements.RULES_SINCE) if thoroughly else None
             skipped = await self._skipped()
             self._expect()
             sent_s = time.monotonic()
-            row = await self._row(statements.ROUND_TRIP, self._private, self._expected)
+            row = await self._row(statements.ROUND_TRIP, self._private, self._expected, thoroughly)
             answered_s = time.monotonic()
             await self._back.wait()
             back_s = time.monotonic()
-        return RoundTrip.of(row, skipped=skipped, sent_s=sent_s, answered_s=answered_s, back_s=back_s)
+        return RoundTrip.of(
+            row, skipped=skipped, rules=rules, sent_s=sent_s, answered_s=answered_s, back_s=back_s
+        )  # fmt: skip
 
     async def name(self, application_name: str) -> None:
         """Say in pg_stat_activity who we are; only a proven session does."""
@@ -181,7 +186,7 @@ class Session:
         for channel in sorted(channels):
             await self._connection.remove_listener(channel, self._channels.pop(channel))
 
-    async def _row(self, statement: str, *arguments: str) -> asyncpg.Record:
+    async def _row(self, statement: str, *arguments: str | bool) -> asyncpg.Record:
         rows = await self._in_one_transaction(self._connection.fetch, statement, *arguments)
         return rows[0]
 

@@ -49,11 +49,6 @@ class Subscriptions:
                 yield Due(name=channel.name, reason=Reason.RECONNECT, since_us=since_us, delay_s=delay_s)
         yield from self.changed(channels, since_us=since_us)
 
-    def again(self, channel: ChannelConfig) -> Due:
-        """The second resync after other rules; every pod asks for it at about the same time, so it spreads."""
-        delay_s = self.spread(0.0, channel.resync_spread)
-        return Due(name=channel.name, reason=Reason.RULES, since_us=None, delay_s=delay_s)
-
     def changed(self, channels: Sequence[ChannelConfig], *, since_us: int | None) -> Iterator[Due]:
         """The channels from now on: a resync at once for those that are new or listen to something else now."""
         heard, self._heard = self._heard, {channel.name: channel.pg_channel for channel in channels}

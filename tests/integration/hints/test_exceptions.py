@@ -32,6 +32,7 @@ LOOKING = Source(schema="public", table="orders", key=(KeyPart(name="r", lookup=
 
 
 async def test_a_transaction_that_was_hinted_cannot_be_prepared(shop):
+    """Mutant: no `PERFORM pg_notify` in body.sql."""
     await shop.install(PLAIN)
     await shop.app.execute("BEGIN; INSERT INTO orders VALUES (1)")
     with pytest.raises(asyncpg.FeatureNotSupportedError, match="cannot PREPARE a transaction that has executed"):
@@ -39,13 +40,14 @@ async def test_a_transaction_that_was_hinted_cannot_be_prepared(shop):
 
 
 async def test_a_transaction_that_hinted_nothing_can_be_prepared(shop):
+    """Mutant: `IF false` for `IF nch_keys IS NULL` in body.sql."""
     await shop.install(PLAIN)
     await shop.app.execute("BEGIN; UPDATE orders SET tenant_id = 1; PREPARE TRANSACTION 'p'")
     await shop.app.execute("ROLLBACK PREPARED 'p'")
 
 
 async def test_the_users_own_statement_timeout_ends_the_statement_in_our_trigger_too(shop):
-    """WHEN OTHERS catches no query_canceled. A pg_sleep put into the body stands for whatever is slow."""
+    """A pg_sleep put into the body stands for whatever is slow. Mutant: `OTHERS OR query_canceled` in body.sql."""
     await shop.install(PLAIN)
     definition = await shop.admin.fetchval("""
         SELECT pg_get_functiondef(oid) FROM pg_proc
@@ -58,7 +60,7 @@ async def test_the_users_own_statement_timeout_ends_the_statement_in_our_trigger
 
 
 async def test_a_lookup_in_a_serializable_transaction_is_one_more_dependency(shop):
-    """Two transactions that would not conflict without the lookup."""
+    """Two transactions that would not conflict without the lookup. Mutant: `WHERE false` in lookup.sql."""
     await shop.install(LOOKING)
     other = await shop.database.connect(shop.app_role)
     for writer in (shop.app, other):
@@ -72,6 +74,7 @@ async def test_a_lookup_in_a_serializable_transaction_is_one_more_dependency(sho
 
 
 async def test_without_a_lookup_the_same_two_transactions_commit(shop):
+    """Mutant: `PERFORM FROM public.tenants;` in body.sql: any look at another table."""
     await shop.install(PLAIN)
     other = await shop.database.connect(shop.app_role)
     for writer in (shop.app, other):

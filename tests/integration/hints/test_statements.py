@@ -29,11 +29,13 @@ async def shop(stage):
 
 
 async def test_copy_hints_every_row(shop):
+    """Mutant: `LIMIT 1` in first_rows.sql."""
     await shop.app.copy_to_table("orders", source=io.BytesIO(b"1\ta\n2\tb\n"), format="text")
     assert await shop.until_marker() == [("insert", [[1], [2]])]
 
 
 async def test_merge_hints_what_it_did_to_each_row(shop):
+    """Mutants: `'U'` for the first letter of TG_OP in body.sql; `<=` for `=` in branch.sql."""
     await shop.hear("INSERT INTO orders VALUES (1, 'a'), (2, 'b'), (3, 'c')")
     heard = await shop.hear("""
         MERGE INTO orders USING (VALUES (1, 'z'), (2, NULL), (4, 'n')) AS new (id, status) ON orders.id = new.id
@@ -45,6 +47,7 @@ async def test_merge_hints_what_it_did_to_each_row(shop):
 
 
 async def test_on_conflict_hints_what_was_inserted_and_what_was_changed(shop):
+    """Mutant: no HAVING in difference.sql: the row that was rewritten as it was is hinted."""
     await shop.hear("INSERT INTO orders VALUES (1, 'a'), (2, 'b')")
     upsert = "INSERT INTO orders VALUES (1, 'z'), (2, 'b'), (3, 'n') ON CONFLICT (id) DO "
     assert await shop.hear(upsert + "NOTHING") == [("insert", [[3]])]
@@ -52,6 +55,7 @@ async def test_on_conflict_hints_what_was_inserted_and_what_was_changed(shop):
 
 
 async def test_cascades_hint_the_other_tables_rows(shop):
+    """Mutants: `> 0` for `<> 0` in difference.sql; DELETE REFERENCING the new table in triggers.REFERENCING."""
     await shop.hear("INSERT INTO orders VALUES (1), (2)", "INSERT INTO lines VALUES (10, 1), (11, 1), (20, 2)")
     heard = await shop.hear("DELETE FROM orders WHERE id = 1", "UPDATE orders SET id = 3 WHERE id = 2")
     assert sorted((event, sorted(keys)) for event, keys in heard) == [
@@ -63,11 +67,13 @@ async def test_cascades_hint_the_other_tables_rows(shop):
 
 
 async def test_truncate_cascade_is_a_resync_for_each_table(shop):
+    """Mutants: NULL in everything.sql; `body.events` without TRUNCATE."""
     assert await shop.hear("TRUNCATE orders CASCADE") == [("truncate", "resync")]
     # NOTIFY drops equal payloads of one transaction: two tables of one channel are one resync
 
 
 async def test_changes_through_a_view_are_hinted(shop):
+    """Mutant: `IF false` for `IF nch_keys IS NULL` in body.sql."""
     heard = await shop.hear(
         "INSERT INTO visible VALUES (1, 'a')", "UPDATE visible SET status = 'b'", "DELETE FROM visible"
     )
@@ -75,6 +81,7 @@ async def test_changes_through_a_view_are_hinted(shop):
 
 
 async def test_a_statement_that_changes_no_row_is_silent(shop):
+    """Mutants: no HAVING in difference.sql; `IF false` for `IF nch_keys IS NULL` in body.sql."""
     await shop.hear("INSERT INTO orders VALUES (1, 'a')")
     heard = await shop.hear(
         "INSERT INTO orders SELECT 1 WHERE false",
@@ -105,6 +112,7 @@ async def test_the_statements_of_one_transaction_each_hint_at_commit(shop):
 
 
 async def test_a_data_modifying_cte_hints_each_of_its_parts(shop):
+    """Mutant: `'U'` for the first letter of TG_OP in body.sql."""
     await shop.hear("INSERT INTO orders VALUES (1, 'a')")
     heard = await shop.hear("WITH gone AS (DELETE FROM orders RETURNING id) INSERT INTO orders SELECT id + 1 FROM gone")
     assert sorted(heard) == [("delete", [[1]]), ("insert", [[2]])]
