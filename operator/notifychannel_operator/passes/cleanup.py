@@ -86,7 +86,6 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     wake = memory.databases.remove(ref)
     memory.patience.forget(ref)
     memory.in_force.pop(ref, None)
-    memory.moved.pop(ref, None)
     memory.unreadable.discard(ref)
     for group in sorted(known):
         await groups.write(edges, ref.namespace, group)
@@ -193,7 +192,7 @@ def _left(made: Plan, result: Result) -> str | None:
 
 async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> None:
     """The Secret leads elsewhere than it did when the channel was last seen: there we can't clean up."""
-    before = edges.memory.moved.get(_ref(body)) or status.database(body.get("status") or {})
+    before = edges.memory.moved.pop(_ref(body), None) or status.database(body.get("status") or {})
     if before is not None and before != now:
         await _say_sql(edges, body, f"the Secret leads to {now} now, the channel was in {before} too")
 

@@ -35,6 +35,7 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
         edges.memory.generations.pop(ref, None)
+        edges.memory.moved.pop(ref, None)
         return Outcome(is_gone=True, wake=await cleanup.leave(edges, ref))
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)

@@ -1,0 +1,224 @@
+"""A channel that goes: out of the database, out of the ConfigMap, and never in the way of its own deletion for good.
+
+The cluster is in memory (tests/kube_memory.py), the database is real.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
+from notifychannel_operator.passes import cleanup
+from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.reconcile import recall
+from tests.operating import EVENTS, ORDERS, operating, resource
+from tests.premises import build
+
+BILLING = Ref("shop", "billing")
+
+
+@pytest.fixture
+async def site(database):
+    """Nobody has granted rights on our schema, so that it goes with its last channel."""
+    made = await build(database)
+    await made.admin.execute(f'GRANT CREATE, CONNECT ON DATABASE "{database.name}" TO "{made.installer}"')
+    await made.admin.execute(f'GRANT USAGE ON SCHEMA public TO "{made.installer}"')
+    await made.app.execute(f'GRANT TRIGGER ON orders, events, events_1, events_2 TO "{made.installer}"')
+    return made
+
+
+@pytest.fixture
+def operator(site):
+    made = operating()
+    made.secret(site.database.dsn(site.installer))
+    return made
+
+
+def there(operator, ref=ORDERS):
+    return operator.kube.find(CHANNELS, ref.name) is not None
+
+
+async def ours(site):
+    return await site.admin.fetchval("SELECT count(*) FROM pg_proc WHERE pronamespace::regnamespace::text ~ 'notify'")
+
+
+async def test_a_deleted_channel_leaves_nothing_in_database_and_cluster(site, operator):
+    """Mutant: `_remove` without `apply`; `leave` without the ConfigMap."""
+    before = site.dump()
+    operator.apply(resource())
+    await operator.run()
+    operator.kube.remove(CHANNELS, "orders")
+    assert there(operator)
+    outcome = await operator.run()
+    assert outcome.is_gone
+    assert not there(operator)
+    assert operator.config() is None
+    assert site.dump() == before
+
+
+async def test_only_the_deleted_channel_goes(site, operator):
+    """Mutant: `observe_removal` of all owners."""
+    operator.apply(resource(), resource("billing", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run(ORDERS)
+    assert {table for table, _ in await site.triggers()} == {"events"}
+    assert operator.told() == ["billing"]
+    await operator.run(BILLING)
+    assert operator.says("TriggersInstalled", BILLING) == ("True", "Installed")
+
+
+async def test_retained_triggers_stay_and_go_on(site, operator):
+    """Mutant: `clean_up` without the policy."""
+    operator.apply(resource(reclaimPolicy="Retain"))
+    await operator.run()
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert not there(operator)
+    assert len(await site.triggers()) == 3
+    assert operator.config() is None
+
+
+async def test_a_channel_that_never_installed_anything_goes_without_its_database(operator):
+    """It has no finalizer, so nothing waits. Mutant: the finalizer added in every pass."""
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.apply(resource())
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "Unreachable")
+    assert operator.told() == ["orders"]
+    operator.kube.remove(CHANNELS, "orders")
+    assert not there(operator)
+    assert (await operator.run()).is_gone
+    assert operator.config() is None
+
+
+async def test_another_finalizer_is_somebody_elses_business(site, operator):
+    """Mutant: `finalizers: []`."""
+    operator.apply(resource())
+    operator.kube.find(CHANNELS, "orders")["metadata"]["finalizers"] = ["example.org/mine"]
+    await operator.run()
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert operator.kube.find(CHANNELS, "orders")["metadata"]["finalizers"] == ["example.org/mine"]
+    assert await site.triggers() == []
+    operator.kube.writes.clear()
+    assert (await operator.run()).is_gone
+    assert operator.kube.writes == []
+
+
+async def test_behind_a_lock_cleanup_is_tried_again_and_says_who_holds_it(site, operator):
+    operator.apply(resource())
+    await operator.run()
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.kube.remove(CHANNELS, "orders")
+    outcome = await operator.run()
+    assert (outcome.is_gone, outcome.next_in_s) == (False, 5.0)
+    status, reason, message = operator.condition("TriggersInstalled")
+    assert (status, reason) == ("False", "LockedOut")
+    assert f"pid {holder.get_server_pid()}" in message
+    assert operator.says("Ready") == ("False", "LockedOut")
+    assert operator.config() is None
+    assert (await operator.run()).next_in_s == 10.0
+    await holder.execute("COMMIT")
+    await operator.run()
+    assert not there(operator)
+    assert await ours(site) == 0
+
+
+async def test_past_its_timeout_an_event_says_the_sql_and_the_channel_goes(site, operator):
+    """And that SQL does it. Mutant: `since` read from the creation; `left` compared the wrong way."""
+    operator.apply(resource(cleanupTimeout="2m"), resource("billing", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.kube.remove(CHANNELS, "orders")
+    operator.time += timedelta(seconds=118)
+    outcome = await operator.run()
+    assert (outcome.is_gone, outcome.next_in_s) == (False, 2.0)
+    assert there(operator)
+    operator.time += timedelta(seconds=2)
+    assert (await operator.run()).is_gone
+    assert not there(operator)
+    ((_, _, note),) = [it for it in operator.kube.events if it[:2] == ("Warning", "CleanupIncomplete")]
+    sql = note.partition("run:\n")[2].partition("\nBecause")[0]
+    site.psql(sql, role=site.installer)
+    assert {table for table, _ in await site.triggers()} == {"events"}
+
+
+async def test_a_secret_that_has_gone_is_waited_for_while_its_namespace_stays(site, operator):
+    operator.apply(resource())
+    await operator.run()
+    operator.kube.put(NAMESPACES, {"metadata": {"name": "shop"}})
+    operator.kube.remove(SECRETS, "db")
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert there(operator)
+    operator.secret(site.database.dsn(site.installer))
+    await operator.run()
+    assert not there(operator)
+    assert await ours(site) == 0
+
+
+async def test_a_namespace_that_goes_with_its_secret_is_not_held_up(operator):
+    """Mutant: `_is_going` answering False: the namespace hangs for `cleanupTimeout`."""
+    operator.apply(resource())
+    await operator.run()
+    operator.kube.put(NAMESPACES, {"metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    operator.kube.remove(SECRETS, "db")
+    operator.kube.remove(CHANNELS, "orders")
+    assert (await operator.run()).is_gone
+    assert not there(operator)
+
+
+async def test_an_operator_that_may_not_see_the_namespace_waits_for_the_timeout(operator):
+    operator.apply(resource())
+    await operator.run()
+    operator.kube.forbidden.add("namespaces")
+    operator.kube.remove(SECRETS, "db")
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert there(operator)
+    operator.time += timedelta(seconds=300)
+    await operator.run()
+    assert not there(operator)
+
+
+async def test_a_channel_that_became_unreadable_is_cleaned_up_all_the_same(site, operator):
+    operator.apply(resource())
+    await operator.run()
+    operator.apply(resource(suspend="perhaps"))
+    await operator.run()
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert not there(operator)
+    assert await ours(site) == 0
+    assert operator.config() is None
+
+
+async def test_a_restart_in_the_middle_of_a_deletion_goes_on(site, operator):
+    operator.apply(resource(), resource("billing", sources=[EVENTS]))
+    await operator.run(ORDERS)
+    await operator.run(BILLING)
+    operator.kube.remove(CHANNELS, "orders")
+    operator.restart()
+    assert set(await recall(operator.edges)) == {ORDERS, BILLING}
+    await operator.run(ORDERS)
+    assert not there(operator)
+    assert operator.told() == ["billing"]
+    assert {table for table, _ in await site.triggers()} == {"events"}
+
+
+async def test_the_end_of_a_release_cleans_up_and_leaves_the_resource(site, operator):
+    before = site.dump()
+    operator.apply(resource())
+    await operator.run()
+    cleaned = await cleanup.release(operator.edges, ORDERS, since=operator.time)
+    assert cleaned.problem is None
+    assert there(operator)
+    assert operator.kube.find(CHANNELS, "orders")["metadata"]["finalizers"] == []
+    assert operator.config() is None
+    assert site.dump() == before
