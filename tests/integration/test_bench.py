@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
             ["change → 2xx, p50, ratio", "change → 2xx, p99, ratio", "change → 2xx, p50", "change → 2xx, p99"],
         ),
         ("receive", ["receiving, ratio", "receiving"]),
+        ("admission", ["admission at 50 pods/s, p50", "admission at 50 pods/s, p99"]),
         ("writers", ["commits kept, 1 writer", "commits kept, 8 writers", "commits kept, 32 writers"]),
     ],
 )

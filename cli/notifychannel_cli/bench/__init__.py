@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from notifychannel_cli.bench import bulk, latency, memory, receive, writers
+from notifychannel_cli.bench import admission, bulk, latency, memory, receive, writers
 from notifychannel_cli.bench.figure import Figure, as_table
 from notifychannel_cli.bench.rig import rig
 from notifychannel_cli.console import console
@@ -28,6 +28,7 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
     "bulk": bulk.measure,
     "writers": writers.measure,
     "memory": memory.measure,
+    "admission": admission.measure,
 }
 
 
