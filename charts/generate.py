@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: INP001, T201
+# ruff: noqa: T201
 """Writes what the chart holds twice: README.md from the comments of values.yaml, templates/crds.yaml from crds/.
 
     charts/generate.py           writes both

@@ -11,19 +11,20 @@
 - apiGroups: [notifychannel.io]
   resources: [notifychannels/status]
   verbs: [patch]
-# The configuration of each group of pods: made, applied, and deleted when no channel names the group any more.
+# The configuration of each group of pods: made, applied, and deleted when no channel names the group any more; listed
+# (those with our label) by a new leader, to find such groups.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, patch, delete]
+  verbs: [get, list, create, patch, delete]
 # Which pods ask for the sidecar and have it.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # The canary that shows that watches are alive: a watch of this one name.
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [{{ include "notifychannel.fullname" . }}-canary]
-  verbs: [list, watch]
+  verbs: [watch]
 # Is the namespace going? Then nothing in it is waited for.
 - apiGroups: [""]
   resources: [namespaces]
