@@ -26,6 +26,7 @@ from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.connect import connected
 from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.reconcile import recall
+from notifychannel_operator.settings import CertificateSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -146,7 +147,8 @@ async def _delete_own(kube: Kube, settings: Settings) -> None:
     """The id goes last but the lease: while there is one, this can be run again."""
     name, namespace = settings.fullname, settings.namespace
     await kube.delete(CONFIGMAPS, f"{name}-canary", namespace=settings.canary_namespace)
-    for secret in (f"{name}-ca", f"{name}-injector-tls"):
+    own = (f"{name}-ca", f"{name}-injector-tls") if settings.certificate is CertificateSource.OWN else ()
+    for secret in own:
         await kube.delete(SECRETS, secret, namespace=namespace)
     await kube.delete(CONFIGMAPS, installation.configmap_name(name), namespace=namespace)
 

@@ -103,15 +103,14 @@
 - apiGroups: [notifychannel.io]
   resources: [notifychannels]
   verbs: [get, list, patch]
-- apiGroups: [notifychannel.io]
-  resources: [notifychannels/status]
-  verbs: [patch]
+# Each group's configuration: without the channels that were let go, and then deleted.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, delete]
+  verbs: [get, list, create, patch, delete]
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]
+# What could not be removed, with the SQL that removes it.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
@@ -120,26 +119,22 @@
 
 {{- define "notifychannel.rules.cleanupRelease" -}}
 {{- $name := include "notifychannel.fullname" . -}}
-# Stop the operator, or it would put everything back; and wait until its pods are gone.
-- apiGroups: [apps]
-  resources: [deployments]
-  resourceNames: [{{ $name }}-operator]
-  verbs: [get]
+# Stop the operator, or it would put everything back, and take its place.
 - apiGroups: [apps]
   resources: [deployments/scale]
   resourceNames: [{{ $name }}-operator]
   verbs: [patch]
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [list]
-# What the operator made here.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ $name }}]
   verbs: [get, update, delete]
+# What the operator made here.
 - apiGroups: [""]
   resources: [configmaps]
-  resourceNames: [{{ $name }}-installation, {{ $name }}-canary]
+  resourceNames: [{{ $name }}-installation]
   verbs: [get, delete]
 {{- if eq .Values.certificates.mode "Own" }}
 - apiGroups: [""]
