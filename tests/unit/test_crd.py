@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -12,12 +14,17 @@ from hypothesis import strategies as st
 
 from notifychannel_operator import spec
 from notifychannel_operator.manifest import SpecError, parse
+from notifychannel_operator.passes import conditions, status
+from notifychannel_operator.passes.databases import Identity
 from notifychannel_operator.resource import consumers, duration, grammar
 from notifychannel_operator.resource.shape import API_VERSION, FIELDS, KIND
 from tests import crd
 from tests.refusals import ONLY_ACCEPTED, REFUSALS, WRITTEN
 from tests.unit.test_manifest import UNHURRIED, WHOLE
 from tests.unit.test_resource_page import PAGE, ROWS, bounds_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SPEC = crd.named("spec")
 ENUMS = {
@@ -286,6 +293,39 @@ def test_status_is_what_the_operator_writes():
     assert crd.VERSION["subresources"] == {"status": {}}
     leaves = {f"status.{path}" for path, kind in fields.items() if kind != "object" and "[]" not in path}
     assert set(re.findall(r"^\| `(status\.[\w.]+)`", PAGE, re.MULTILINE)) == leaves
+
+
+def test_a_status_that_the_operator_writes_fits():
+    """Mutant: a reason or a message that the API server refuses: then nothing of the status arrives."""
+    said = [
+        conditions.true(kind, reason, "m") for kind, reason in zip(conditions.Type, conditions.Reason, strict=False)
+    ]
+    made = status.document(
+        {},
+        status.Said(conditions=said, database=Identity("7451234567890123456", "shop")),
+        generation=1,
+        now=datetime.now(tz=UTC),
+    )
+    assert set(leaves(made, "status")) == {
+        path for path in crd.named("status") if "properties" not in crd.SCHEMAS[path]
+    }
+    condition = {path.rpartition(".")[2]: each for path, each in crd.SCHEMAS.items() if "conditions[]." in path}
+    assert condition["message"]["maxLength"] >= conditions.MAX_MESSAGE
+    assert all(re.fullmatch(condition["reason"]["pattern"], each.value) for each in conditions.Reason)
+    assert all(re.fullmatch(condition["type"]["pattern"], each.value) for each in conditions.Type)
+    assert [each.value for each in conditions.Status] == condition["status"]["enum"]
+    assert len(conditions.Type) <= crd.SCHEMAS["status.conditions"]["maxItems"]
+
+
+def leaves(value: dict, path: str) -> Iterator[str]:
+    """The paths in a value, but for those of mappings."""
+    for name, below in value.items():
+        if isinstance(below, dict):
+            yield from leaves(below, f"{path}.{name}")
+            continue
+        yield f"{path}.{name}"
+        for item in below if isinstance(below, list) else ():
+            yield from leaves(item, f"{path}.{name}[]")
 
 
 def test_the_columns_are_what_a_person_looks_for():
