@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from notifychannel_operator.work.schedule import NO_LANE, Key, Lane
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 GROUP_LABEL = "notifychannel.io/inject"
 """Of pods; its value is the group."""
@@ -37,7 +34,7 @@ class Directory:
     def __len__(self) -> int:
         return len(self._known)
 
-    def see(self, body: Mapping[str, Any]) -> bool:
+    def see(self, body: dict[str, Any]) -> bool:
         """Remember it; whether anything but its status has changed, which only our own passes write."""
         key = key_of(body)
         before = self._known.get(key)
@@ -54,7 +51,7 @@ class Directory:
         if (known := self._known.pop(key, None)) is not None:
             self._leave(key, known)
 
-    def concerned(self, pod: Mapping[str, Any]) -> frozenset[Key]:
+    def concerned(self, pod: dict[str, Any]) -> frozenset[Key]:
         """The channels of that pod's group, in its namespace."""
         metadata = pod.get("metadata") or {}
         group = (metadata.get("labels") or {}).get(GROUP_LABEL, "")
@@ -73,24 +70,24 @@ class Directory:
                 del self._of_group[place]
 
 
-def key_of(body: Mapping[str, Any]) -> Key:
+def key_of(body: dict[str, Any]) -> Key:
     """Namespace and name."""
     return Key(body["metadata"]["namespace"], body["metadata"]["name"])
 
 
-def lane_of(body: Mapping[str, Any]) -> Lane:
+def lane_of(body: dict[str, Any]) -> Lane:
     """The Secret that stands for the channel's database."""
     name = _inside(body, "spec", "database", "secretRef", "name")
     return (body["metadata"]["namespace"], name) if isinstance(name, str) else NO_LANE
 
 
-def _groups(body: Mapping[str, Any]) -> frozenset[str]:
+def _groups(body: dict[str, Any]) -> frozenset[str]:
     consumers = _inside(body, "spec", "consumers")
     groups = [each.get("group") for each in consumers if isinstance(each, dict)] if isinstance(consumers, list) else []
     return frozenset(group for group in groups if isinstance(group, str))
 
 
-def _ready(body: Mapping[str, Any]) -> str:
+def _ready(body: dict[str, Any]) -> str:
     conditions = _inside(body, "status", "conditions")
     for each in conditions if isinstance(conditions, list) else ():
         if each.get("type") == "Ready" and each.get("status") in ("True", "False"):
@@ -98,7 +95,7 @@ def _ready(body: Mapping[str, Any]) -> str:
     return "Unknown"
 
 
-def _fingerprint(body: Mapping[str, Any]) -> int:
+def _fingerprint(body: dict[str, Any]) -> int:
     metadata = body["metadata"]
     told = [
         metadata.get(name) for name in ("uid", "generation", "deletionTimestamp", "finalizers", "annotations", "labels")

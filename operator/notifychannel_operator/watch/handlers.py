@@ -35,12 +35,13 @@ def handlers(*, directory: Directory, queue: WorkQueue, canary: Canary) -> kopf.
 
     @kopf.on.event(*_resource(CHANNELS), registry=registry)
     async def channel(body: kopf.Body, **_: Any) -> None:
-        if directory.see(body):
-            queue.add(key_of(body), lane=lane_of(body))
+        seen = dict(body)  # kopf's view is no dict, what is inside it are
+        if directory.see(seen):
+            queue.add(key_of(seen), lane=lane_of(seen))
 
     @kopf.on.event(*_resource(PODS), labels={GROUP_LABEL: kopf.PRESENT}, registry=registry)
     async def pod(body: kopf.Body, **_: Any) -> None:
-        for key in directory.concerned(body):
+        for key in directory.concerned(dict(body)):
             queue.add(key, in_s=POD_REST_S)
 
     @kopf.on.event(*_resource(CONFIGMAPS), registry=registry)

@@ -1,0 +1,293 @@
+"""The operator as its users meet it: a real cluster, a real database, and the program between them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, EVENTS, LEASES, PODS, SECRETS
+from notifychannel_operator.kube_error import NotFound
+from tests.e2e.operator_process import FULLNAME, kube, operator, wired
+from tests.operating import resource
+from tests.premises import build, channel, source
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("server", [18], indirect=True)]
+PATIENCE_S = 60.0
+PASSES = 'notifychannel_operator_passes_total{ending="done"}'
+
+
+@pytest.fixture
+async def api(kubeconfig, cluster):
+    crd = (cluster_root() / "crds" / "notifychannels.yaml").read_text()
+    await asyncio.to_thread(cluster.kubectl.run, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd)
+    async with kube(kubeconfig) as made:
+        yield made
+
+
+def cluster_root():
+    from tests.e2e.cluster import ROOT  # noqa: PLC0415
+
+    return ROOT
+
+
+@pytest.fixture
+async def site(database):
+    made = await build(database)
+    await made.grant(channel(source(), source("events")))
+    return made
+
+
+@pytest.fixture
+async def shop(api, site, namespace):
+    """The namespace, with the Secret `db` that leads to the database on this machine."""
+    labels = {"notifychannel.io/allow": "true"}
+    body = {"metadata": {"name": "db", "namespace": namespace, "labels": labels}}
+    await api.create(SECRETS, {**body, "stringData": {"uri": site.database.dsn(site.installer)}})
+    return namespace
+
+
+async def until(api, kind, name, namespace, holds, timeout_s=PATIENCE_S):  # noqa: PLR0917
+    """The object, once this holds of it."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            try:
+                body = await api.get(kind, name, namespace=namespace)
+            except NotFound:
+                body = None
+            if holds(body):
+                return body
+            await asyncio.sleep(0.05)
+
+
+def condition(body, kind):
+    found = ((body or {}).get("status") or {}).get("conditions") or []
+    return next(((each["status"], each["reason"]) for each in found if each["type"] == kind), None)
+
+
+def installed(body):
+    return condition(body, "TriggersInstalled") == ("True", "Installed")
+
+
+async def test_an_applied_channel_is_passed_over_at_once_and_kopf_writes_nothing(
+    kubeconfig, api, shop, site, record_property
+):
+    """Mutant: any @kopf.on.update or timer: a finalizer and an annotation of kopf's appear."""
+    async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
+        await running.line("channels to look after")
+        took = []
+        for number in range(5):
+            began_s = time.monotonic()
+            await api.create(CHANNELS, resource(f"c{number}", namespace=shop, channel=f"c{number}"))
+            await until(api, CHANNELS, f"c{number}", shop, installed)
+            took.append(time.monotonic() - began_s)
+        assert len(await site.triggers()) >= 5
+        body = await api.get(CHANNELS, "c0", namespace=shop)
+        assert "kopf" not in str(body)
+        assert {entry["manager"] for entry in body["metadata"]["managedFields"]} == {"notifychannel-operator"}
+        assert body["metadata"]["finalizers"] == ["notifychannel.io/cleanup"]
+        events = [each for each in await api.list(EVENTS, namespace=shop) if "kopf" in str(each)]
+        assert events == []
+        await eventually(lambda: counted(running, 'channels{ready="False"}', 5))
+        assert await running.metric("notifychannel_operator_canary_late_seconds") == 0
+        for number in range(5):
+            await api.delete(CHANNELS, f"c{number}", namespace=shop)
+            await until(api, CHANNELS, f"c{number}", shop, lambda body: body is None)
+        assert await site.triggers() == []
+        assert await running.metric('notifychannel_operator_passes_total{ending="bug"}') == 0
+        record_property(
+            "figures", f"apply → triggers installed and said: p50 {sorted(took)[2]:.2f} s, max {max(took):.2f} s"
+        )
+
+
+async def test_a_pass_that_changes_nothing_is_not_followed_by_another(kubeconfig, api, shop):
+    """Mutant: `directory.see` always says true: status writes wake passes, which write, which wake."""
+    async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
+        await running.line("channels to look after")
+        await api.create(CHANNELS, resource(namespace=shop))
+        await until(api, CHANNELS, "orders", shop, installed)
+        before = await running.metric(PASSES)
+        assert before <= 3
+        await api.patch(CHANNELS, "orders", {"spec": {"suspend": True}}, namespace=shop)
+        await until(api, CHANNELS, "orders", shop, lambda body: body["status"]["observedGeneration"] == 2)
+        assert await running.metric(PASSES) <= before + 2
+
+
+async def test_a_pod_of_the_group_is_counted_long_before_the_minute_is_over(kubeconfig, api, shop, record_property):
+    """Mutant: no handler for pods."""
+    async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
+        await running.line("channels to look after")
+        await api.create(CHANNELS, resource(namespace=shop))
+        await until(api, CHANNELS, "orders", shop, installed)
+        pod = {
+            "metadata": {"name": "app-1", "namespace": shop, "labels": {"notifychannel.io/inject": "app"}},
+            "spec": {"containers": [{"name": "app", "image": "notifychannel/none:none", "imagePullPolicy": "Never"}]},
+        }
+        began_s = time.monotonic()
+        await api.create(PODS, pod)
+        await until(api, CHANNELS, "orders", shop, lambda body: body["status"]["pods"]["matched"] == 1, 20)
+        record_property("figures", f"labelled pod → counted: {time.monotonic() - began_s:.2f} s")
+
+
+async def test_a_watch_whose_connections_hear_nothing_any_more_heals_by_itself(
+    kubeconfig, api, shop, tmp_path, record_property
+):
+    """A half-open link: no error, no event. The lease has to outlive it, and the watch to be opened anew.
+
+    Mutant: INACTIVITY_TIMEOUT_S of 3000: this test waits for the 310 s of the client timeout.
+    """
+    async with wired(kubeconfig, tmp_path) as (wire, through), operator(kubeconfig=through, namespace=shop) as running:
+        await running.line("channels to look after")
+        await api.create(CHANNELS, resource(namespace=shop))
+        await until(api, CHANNELS, "orders", shop, installed)
+        wire.strand()
+        began_s = time.monotonic()
+        await api.create(CHANNELS, resource("late", namespace=shop, channel="late"))
+        await until(api, CHANNELS, "late", shop, installed, 200)
+        record_property("figures", f"watch half-open → a new channel is seen: {time.monotonic() - began_s:.0f} s")
+        assert running.process.returncode is None
+        assert (await running.get("/livez"))[0] == 200
+
+
+async def test_while_the_database_hangs_the_other_channels_go_on_and_the_end_is_in_time(kubeconfig, api, shop, site):
+    async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
+        await running.line("channels to look after")
+        async with site_wire(site) as wire:
+            uri = site.database.dsn(site.installer).replace(str(site.database.server.port), str(wire.port))
+            labels = {"notifychannel.io/allow": "true"}
+            body = {"metadata": {"name": "frozen", "namespace": shop, "labels": labels}, "stringData": {"uri": uri}}
+            await api.create(SECRETS, body)
+            wire.freeze()
+            database = {"secretRef": {"name": "frozen"}}
+            for number in range(6):
+                name = f"frozen-{number}"
+                await api.create(CHANNELS, resource(name, namespace=shop, database=database, channel=name))
+            await api.create(CHANNELS, resource(namespace=shop))
+            await until(api, CHANNELS, "orders", shop, installed, 10)
+            began_s = time.monotonic()
+            running.send(signal.SIGTERM)
+            assert await running.ends(25) == 0
+            assert time.monotonic() - began_s < 20
+            await running.line("was given back")
+
+
+def site_wire(site):
+    from tests.wire import Wire  # noqa: PLC0415
+
+    return Wire(target=site.database.server.port)
+
+
+async def test_the_cleanup_leaves_the_channels_and_nothing_else(kubeconfig, api, shop, site, record_property):
+    """Mutant: skip `_delete_own`, or `cleanup.release`."""
+    async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
+        await running.line("channels to look after")
+        await api.create(CHANNELS, resource("dropped", namespace=shop, channel="dropped"))
+        await api.create(CHANNELS, resource("kept", namespace=shop, channel="kept", reclaimPolicy="Retain"))
+        for name in ("dropped", "kept"):
+            await until(api, CHANNELS, name, shop, installed)
+        running.send(signal.SIGTERM)
+        await running.ends()
+    functions = len(await site.triggers())
+    began_s = time.monotonic()
+    async with operator("cleanup", kubeconfig=kubeconfig, namespace=shop, pod="job") as job:
+        assert await job.ends() == 0
+    record_property("figures", f"cleanup of a release with 2 channels: {time.monotonic() - began_s:.1f} s")
+    assert 0 < len(await site.triggers()) < functions, "reclaimPolicy: Retain keeps its own"
+    for name in ("dropped", "kept"):
+        assert not (await api.get(CHANNELS, name, namespace=shop))["metadata"].get("finalizers")
+    await nothing_left(api, shop)
+    async with operator("cleanup", kubeconfig=kubeconfig, namespace=shop, pod="job") as again:
+        assert await again.ends() == 0
+
+
+async def test_the_cleanup_gives_a_database_up_that_is_away_and_says_the_sql(kubeconfig, api, shop, site):
+    """Mutant: retry for ever: `helm uninstall` would hang."""
+    async with site_wire(site) as wire:
+        uri = site.database.dsn(site.installer).replace(str(site.database.server.port), str(wire.port))
+        await api.patch(SECRETS, "db", {"stringData": {"uri": uri}}, namespace=shop)
+        async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
+            await running.line("channels to look after")
+            await api.create(CHANNELS, resource(namespace=shop, cleanupTimeout="5s"))
+            await until(api, CHANNELS, "orders", shop, installed)
+            running.send(signal.SIGTERM)
+            await running.ends()
+        await wire.refuse()
+        wire.cut()
+        async with operator("cleanup", kubeconfig=kubeconfig, namespace=shop, pod="job") as job:
+            assert await job.ends() == 0
+    notes = [
+        event["note"] for event in await api.list(EVENTS, namespace=shop) if event["reason"] == "CleanupIncomplete"
+    ]
+    assert len(notes) == 1
+    site.psql(notes[0].partition("run:\n")[2].partition("\nBecause")[0], role=site.installer)
+    assert await site.triggers() == []
+    await nothing_left(api, shop)
+
+
+async def nothing_left(api, namespace):
+    """No object of a release, but what the cluster and the test itself have made."""
+    assert {each["metadata"]["name"] for each in await api.list(CONFIGMAPS, namespace=namespace)} == {
+        "kube-root-ca.crt"
+    }
+    assert {each["metadata"]["name"] for each in await api.list(SECRETS, namespace=namespace)} == {"db"}
+    with pytest.raises(NotFound):
+        await api.get(LEASES, FULLNAME, namespace=namespace)
+
+
+async def all_installed(api, namespace, count):
+    return sum(installed(body) for body in await api.list(CHANNELS, namespace=namespace)) == count
+
+
+async def counted(running, name, value):
+    return await running.metric(f"notifychannel_operator_{name}") == value
+
+
+async def passed(running, count):
+    return await running.metric(PASSES) >= count
+
+
+async def eventually(holds, timeout_s=200.0):
+    async with asyncio.timeout(timeout_s):
+        while not await holds():  # noqa: ASYNC110 it is asked over HTTP
+            await asyncio.sleep(0.2)
+
+
+async def test_two_hundred_channels_on_one_database(kubeconfig, api, shop, record_property):
+    """Figures beside their goals; fails only on what is wrong."""
+    count = 200
+    async with operator(kubeconfig=kubeconfig, namespace=shop, NOTIFYCHANNEL_PASS_INTERVAL="60") as running:
+        await running.line("channels to look after")
+        idle_mib = running.rss_mib()
+        began_s = time.monotonic()
+        limit = asyncio.Semaphore(10)
+
+        async def create(number):
+            async with limit:
+                await api.create(CHANNELS, resource(f"c{number}", namespace=shop, channel=f"c{number}"))
+
+        await asyncio.gather(*(create(number) for number in range(count)))
+        await eventually(lambda: all_installed(api, shop, count))
+        ready_s = time.monotonic() - began_s
+        running.send(signal.SIGTERM)
+        await running.ends()
+    async with operator(kubeconfig=kubeconfig, namespace=shop, pod="b") as second:
+        await second.line(f"{count} channels to look after")
+        began_s = time.monotonic()
+        await eventually(lambda: passed(second, count))
+        round_s = time.monotonic() - began_s
+        passes = await second.metric("notifychannel_operator_pass_seconds_count")
+        mean_s = await second.metric("notifychannel_operator_pass_seconds_sum") / passes
+        record_property(
+            "figures",
+            f"{count} channels on one database: created → all installed {ready_s:.1f} s, a pass over all "
+            f"{round_s:.1f} s (mean {mean_s * 1000:.0f} ms), RSS idle {idle_mib:.0f} MiB, afterwards "
+            f"{second.rss_mib():.0f} MiB (goal 250)",
+        )
+        assert await second.metric('notifychannel_operator_passes_total{ending="bug"}') == 0
+        assert passes < count * 1.2, "a restart is one pass over each channel, not more"
+        second.send(signal.SIGTERM)
+        await second.ends()
+    async with operator("cleanup", kubeconfig=kubeconfig, namespace=shop, pod="job") as job:
+        assert await job.ends() == 0
