@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 32_768
 """Characters; metav1.Condition allows no more."""
-MAX_SENTENCE = 2_000
+MAX_SENTENCE = 1_500
 MAX_SENTENCES = 20
 """What a person reads at one time."""
 

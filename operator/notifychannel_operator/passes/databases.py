@@ -87,6 +87,8 @@ class Databases:
 
     claims: dict[Ref, Claim] = field(default_factory=dict)
     _at: defaultdict[Hashable, set[Ref]] = field(default_factory=lambda: defaultdict(set), repr=False)
+    _verdicts: dict[Ref, str] = field(default_factory=dict, repr=False)
+    """Of who can't stand: as they were judged last."""
     _looks: int = 0
 
     def put(
@@ -121,8 +123,7 @@ class Databases:
 
     def conflict(self, ref: Ref) -> str | None:
         """Why this channel can't stand beside an older one, with the remedy; None when it can, or is not known."""
-        claim = self.claims.get(ref)
-        return None if claim is None else self._conflict(claim, {})
+        return self._verdicts.get(ref)
 
     def of_group(self, namespace: str, group: str) -> tuple[Claim, ...]:
         """The claims that name the group, by name of the channel."""
@@ -136,15 +137,33 @@ class Databases:
     def _change(self, ref: Ref, claim: Claim | None) -> frozenset[Ref]:
         known = self.claims.get(ref)
         places = {*(known.places() if known else ()), *(claim.places() if claim else ())}
-        near = self._near(places) - {ref}
-        before = self._verdicts(near)
+        near = self._near(places)
         self._forget(known)
         if claim is not None:
             self.claims[ref] = claim
             for place in claim.places():
                 self._at[place].add(ref)
-        after = self._verdicts(near)
-        return frozenset(each for each in near if before[each] != after[each])
+        return self._judge(near | self._near(places) | {ref}) - {ref}
+
+    def _judge(self, near: set[Ref]) -> frozenset[Ref]:
+        """Whose verdict is another one now: among these, and step by step among those whom a changed one touches."""
+        known: dict[Ref, str | None] = {}
+        changed: set[Ref] = set()
+        waiting = set(near)
+        while waiting:
+            ref = waiting.pop()
+            claim = self.claims.get(ref)
+            verdict = None if claim is None else self._conflict(claim, known)
+            if verdict == self._verdicts.get(ref):
+                continue
+            changed.add(ref)
+            if claim is not None:
+                waiting |= self._near(claim.places()) - {ref}
+            if verdict is None:
+                del self._verdicts[ref]
+            else:
+                self._verdicts[ref] = verdict
+        return frozenset(changed)
 
     def _forget(self, claim: Claim | None) -> None:
         if claim is None:
@@ -158,10 +177,6 @@ class Databases:
     def _near(self, places: Iterable[Hashable]) -> set[Ref]:
         """Who stands at these places, if they are contended at all."""
         return {claim.ref for place in places for claim in self._contenders(place)}
-
-    def _verdicts(self, refs: Iterable[Ref]) -> dict[Ref, str | None]:
-        known: dict[Ref, str | None] = {}
-        return {ref: self._conflict(self.claims[ref], known) for ref in refs}
 
     def _here(self, place: Hashable) -> list[Claim]:
         return [self.claims[ref] for ref in self._at.get(place, ())]
