@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -284,3 +285,14 @@ async def test_a_taken_port_is_a_sentence_and_exit_code_one(served, tmp_path):
     async with injector(tmp_path / "tls", NOTIFYCHANNEL_PORT=str(running.port)) as second:
         assert await second.program.ends() == 1
         assert any("a port can't be served: " in line for line in second.program.printed)
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"), [("--version", "notifychannel-injector "), ("--help", "docs/injection.md")]
+)
+async def test_it_says_what_it_is(argument, said):
+    command = [sys.executable, "-m", "notifychannel_operator.injector", argument]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    assert said in printed.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import ssl
 import statistics
 import sys
@@ -19,6 +20,7 @@ import aiohttp
 
 from notifychannel_cli.bench.figure import Figure, Floor
 from notifychannel_cli.embedded import free_port
+from notifychannel_cli.tether import tethered
 from notifychannel_operator import certificates
 
 if TYPE_CHECKING:
@@ -90,7 +92,8 @@ async def _injector(folder: Path) -> AsyncIterator[int]:
         "NOTIFYCHANNEL_HOST": "127.0.0.1", "NOTIFYCHANNEL_PORT": str(port), "NOTIFYCHANNEL_HTTP_PORT": str(http_port),
     }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "notifychannel_operator.injector", env={**os.environ, **settings},
+        *tethered(sys.executable, "-m", "notifychannel_operator.injector", to_get=signal.SIGKILL),
+        env={**os.environ, **settings},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     async with _killed(process):
@@ -115,7 +118,7 @@ async def _until_ready(process: asyncio.subprocess.Process, port: int) -> None:
 @asynccontextmanager
 async def _bare(folder: Path) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(BARE), str(folder / "tls.crt"), str(folder / "tls.key"),
+        *tethered(sys.executable, str(BARE), str(folder / "tls.crt"), str(folder / "tls.key"), to_get=signal.SIGKILL),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with _killed(process):

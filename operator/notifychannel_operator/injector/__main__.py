@@ -6,6 +6,7 @@ Exit codes: 0 ended by a signal, 1 a bug or a port is taken, 2 a setting can't b
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import logging
@@ -17,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import log as logs
 from notifychannel_operator.environment import SettingsError
-from notifychannel_operator.injector.app import Injector
+from notifychannel_operator.injector.app import Injector, installed_version
 from notifychannel_operator.injector.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
+
+NAME = "notifychannel-injector"
 
 try:
     import uvloop
@@ -35,16 +38,27 @@ else:
 
 def main() -> None:
     """Run until a signal ends it."""
+    _parser().parse_args()
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
-        sys.exit(_complain(f"notifychannel-injector: {error}", 2))
+        sys.exit(_complain(f"{NAME}: {error}", 2))
     logs.configure(settings.log_format)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         try:
             runner.run(_run(settings))
         except OSError as error:
-            sys.exit(_complain(f"notifychannel-injector: a port can't be served: {error.strerror}", 1))
+            sys.exit(_complain(f"{NAME}: a port can't be served: {error.strerror}", 1))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Adds the sidecar to pods that ask for it: a webhook of the API server.",
+        epilog="Everything else is said by environment variables: see docs/injection.md.",
+    )
+    parser.add_argument("--version", action="version", version=f"{NAME} {installed_version()}")
+    return parser
 
 
 async def _run(settings: Settings) -> None:
