@@ -20,19 +20,26 @@ def resources(pod: Mapping[str, Any], request: Request, settings: Settings) -> d
     the API server refuses a pod whose containers together request more than the pod
     (https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/2837-pod-level-resource-spec).
     """
-    whole = fields.mapping(fields.spec_of(pod).get("resources"))
     requests: dict[str, Any] = {"cpu": settings.cpu_request, "memory": request.memory}
     limits: dict[str, Any] = {"memory": request.memory}
     if _all_have_cpu_limits(pod):
         limits["cpu"] = settings.cpu_limit
         if _is_guaranteed(pod):
             requests["cpu"] = settings.cpu_limit
-    for name in ("cpu", "memory"):
-        if name in fields.mapping(whole.get("requests")) or name in fields.mapping(whole.get("limits")):
-            requests[name] = "0"
-            if not _fits(limits.get(name), fields.mapping(whole.get("limits")).get(name)):
-                limits.pop(name, None)
+    _share(requests, limits, whole=fields.mapping(fields.spec_of(pod).get("resources")))
     return {"requests": requests, "limits": limits} if limits else {"requests": requests}
+
+
+def _share(requests: dict[str, Any], limits: dict[str, Any], *, whole: Mapping[str, Any]) -> None:
+    """Where only the pod's limit is stated, any request of a container's would become the pod's: so there is none."""
+    stated, most = fields.mapping(whole.get("requests")), fields.mapping(whole.get("limits"))
+    for name in ("cpu", "memory"):
+        if name in stated:
+            requests[name] = "0"
+        elif name in most:
+            del requests[name]
+        if name in most and (name not in stated or not _fits(limits.get(name), most[name])):
+            limits.pop(name, None)
 
 
 def _all_have_cpu_limits(pod: Mapping[str, Any]) -> bool:
