@@ -144,12 +144,15 @@ def merged(
 
 
 def changed(before: Sequence[Mapping[str, Any]], said: Sequence[Condition]) -> Iterator[Condition]:
-    """What is worth an Event: another status or reason than before. Ready repeats others, and Unknown is no news."""
+    """What is worth an Event: another status or reason than before, but for what repeats others (Ready, Pending) and a
+    first Unknown.
+    """
     old = {each.get("type"): (each.get("status"), each.get("reason")) for each in before}
     for each in said:
         known = old.get(each.type.value)
         is_news = known is not None or each.status is not Status.UNKNOWN
-        if each.type is not Type.READY and is_news and known != (each.status.value, each.reason.value):
+        repeats = each.type is Type.READY or each.reason is Reason.PENDING
+        if not repeats and is_news and known != (each.status.value, each.reason.value):
             yield each
 
 

@@ -25,7 +25,13 @@ async def announce(kube: Kube, body: dict[str, Any], type_: str, reason: str, no
     """One Event, `Normal` or `Warning`, and a line in the log, which lasts longer."""
     metadata = body["metadata"]
     where = f"{metadata.get('namespace')}/{metadata['name']}"
-    log.log(logging.WARNING if type_ == "Warning" else logging.INFO, "channel %s: %s: %s", where, reason, note)
+    log.log(
+        logging.WARNING if type_ == "Warning" else logging.INFO,
+        "channel %s: %s: %s",
+        where,
+        reason,
+        " ".join(note.split()),
+    )
     regarding = {"apiVersion": CHANNELS.api_version, "kind": CHANNELS.kind, "metadata": metadata}
     try:
         await kube.event(regarding=regarding, type=type_, reason=reason, note=note[:MAX_NOTE])

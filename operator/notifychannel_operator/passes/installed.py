@@ -51,7 +51,7 @@ def condition(channel: Channel, facts: Facts, left: Left) -> Condition:
         heard = f"nothing to install: it hears what others NOTIFY on {facts.pg_channel}"
         return conditions.true(Type.TRIGGERS_INSTALLED, Reason.NO_SOURCES, heard)
     have, _ = count(channel, facts)
-    what = f"{have} triggers on {len(channel.sources)} tables NOTIFY {facts.pg_channel}"
+    what = f"{have} triggers NOTIFY {facts.pg_channel}"
     return conditions.true(Type.TRIGGERS_INSTALLED, Reason.INSTALLED, f"{what}; suspended" if channel.suspend else what)
 
 

@@ -1,0 +1,141 @@
+"""The database's part of a pass: which database it is, whether the channel may be there, its triggers, who listens.
+
+Everything that a database can do wrong ends in a condition. The finalizer comes before the first trigger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_operator.kinds import CHANNELS
+from notifychannel_operator.names import Owner
+from notifychannel_operator.passes import cleanup, conditions, status
+from notifychannel_operator.passes.conditions import Reason, Type
+from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.events import announce
+from notifychannel_operator.passes.identity import identify, sessions
+from notifychannel_operator.passes.install import Installer
+from notifychannel_sidecar.config import Config
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from notifychannel_operator.passes.conditions import Condition
+    from notifychannel_operator.passes.databases import Identity, Ref
+    from notifychannel_operator.passes.edges import Edges
+    from notifychannel_operator.passes.install import Installed
+    from notifychannel_operator.passes.memory import Memory
+    from notifychannel_operator.spec import Channel
+    from notifychannel_sidecar.credentials import Credentials
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+NOT_ACCEPTED = "not touched while the channel is not accepted: what was installed before stays as it is"
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """One channel's visit to its database; what it found stands in it afterwards."""
+
+    edges: Edges
+    ref: Ref
+    body: dict[str, Any]
+    channel: Channel
+    wake: frozenset[Ref] = frozenset()
+    """Other channels whose verdict has changed."""
+    identity: Identity | None = None
+    """None: the database has not answered."""
+    names: frozenset[str] | None = None
+    """Of the listeners' sessions there."""
+    installed: Installed | None = None
+
+    async def run(self, credentials: Credentials) -> Condition:
+        """TriggersInstalled. Raises KubeError."""
+        try:
+            async with self.edges.connect(credentials) as connection:
+                identity = await identify(connection)
+                await self._mind_a_move(identity)
+                self.claim(identity)
+                self.identity = identity
+                found = await self._install(connection)
+                self.names = await sessions(connection, prefixes(self.edges, self.channel).values())
+        except Failed as error:
+            return conditions.false(Type.TRIGGERS_INSTALLED, error.reason, str(error))
+        return found
+
+    def claim(self, database: Identity | None) -> None:
+        """What the channel says now; None: the database that is known."""
+        metadata = self.body["metadata"]
+        self.wake |= self._memory.databases.put(
+            self.channel,
+            uid=metadata["uid"],
+            created=metadata["creationTimestamp"],
+            installation=self.edges.installation,
+            database=database,
+        )
+
+    async def _install(self, connection: Connection) -> Condition:
+        if self._memory.databases.conflict(self.ref) is not None:
+            return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
+        self.installed = await Installer(
+            connection=connection,
+            channel=self.channel,
+            owner=self._owner,
+            ref=self.ref,
+            patience=self._memory.patience,
+            now_s=asyncio.get_running_loop().time(),
+            turn=self._memory.turns.of(self.identity),
+            before_first_step=self._finalize,
+        ).run()
+        if self.installed.is_in_force:
+            self._memory.in_force[self.ref] = self.channel
+        return self._with_the_old(self.installed.condition)
+
+    @property
+    def _owner(self) -> Owner:
+        return Owner(installation=self.edges.installation, namespace=self.ref.namespace, name=self.ref.name)
+
+    async def _mind_a_move(self, identity: Identity) -> None:
+        """The Secret led to another database before: what is installed there can't be reached any more."""
+        before = status.database(self.body.get("status") or {})
+        if self._memory.moved.get(self.ref) == identity:
+            del self._memory.moved[self.ref]
+        elif before is not None and before != identity and cleanup.FINALIZER in cleanup.finalizers(self.body):
+            self._memory.moved[self.ref] = before
+            note = f"the Secret led to {before} and leads to {identity} now. If the old one lives on, run there:\n"
+            await announce(
+                self.edges.kube, self.body, "Warning", "DatabaseChanged", note + cleanup.by_hand(self._owner)
+            )
+
+    def _with_the_old(self, found: Condition) -> Condition:
+        before = self._memory.moved.get(self.ref)
+        if before is None:
+            return found
+        note = (
+            f"the Secret led to {before} until now, where triggers of ours may be left; if it lives on, run there: "
+            f"{cleanup.by_hand(self._owner)}"
+        )
+        return replace(found, message=conditions.bounded([*found.message.splitlines(), note]))
+
+    async def _finalize(self) -> None:
+        """Our finalizer, before anything is installed; raises Conflict when the resource has changed meanwhile."""
+        present = cleanup.finalizers(self.body)
+        if cleanup.FINALIZER in present:
+            return
+        version = self.body["metadata"]["resourceVersion"]
+        patch = {"metadata": {"finalizers": [*present, cleanup.FINALIZER], "resourceVersion": version}}
+        self.body = await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace)
+
+    @property
+    def _memory(self) -> Memory:
+        return self.edges.memory
+
+
+def prefixes(edges: Edges, channel: Channel) -> dict[str, str]:
+    """Group → what the names of its listeners' sessions begin with."""
+    found = (
+        Config(installation=edges.installation, namespace=channel.namespace, group=it.group) for it in channel.consumers
+    )
+    return {it.group: it.session_prefix for it in found}
