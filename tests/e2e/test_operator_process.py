@@ -11,11 +11,13 @@ import pytest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, EVENTS, LEASES, PODS, SECRETS
 from notifychannel_operator.kube_error import NotFound
 from tests.e2e.operator_process import FULLNAME, kube, operator, wired
-from tests.operating import resource
+from tests.operating import CONSUMER, SOURCE, resource
 from tests.premises import build, channel, source
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("server", [18], indirect=True)]
 PATIENCE_S = 60.0
+TABLES = 16
+"""Of a source at most 16 in one channel, which is how the rights are printed at once."""
 PASSES = 'notifychannel_operator_passes_total{ending="done"}'
 
 
@@ -254,9 +256,13 @@ async def eventually(holds, timeout_s=200.0):
             await asyncio.sleep(0.2)
 
 
-async def test_two_hundred_channels_on_one_database(kubeconfig, api, shop, record_property):
+@pytest.mark.timeout(900)
+async def test_two_hundred_channels_on_one_database(kubeconfig, api, shop, site, record_property):
     """Figures beside their goals; fails only on what is wrong."""
     count = 200
+    for number in range(TABLES):
+        await site.app.execute(f"CREATE TABLE t{number} (id bigint PRIMARY KEY, status text)")
+    await site.grant(channel(*(source(f"t{number}") for number in range(TABLES))))
     async with operator(kubeconfig=kubeconfig, namespace=shop, NOTIFYCHANNEL_PASS_INTERVAL="60") as running:
         await running.line("channels to look after")
         idle_mib = running.rss_mib()
@@ -264,8 +270,11 @@ async def test_two_hundred_channels_on_one_database(kubeconfig, api, shop, recor
         limit = asyncio.Semaphore(10)
 
         async def create(number):
+            sources = [{**SOURCE, "table": f"t{number % TABLES}"}]
+            consumers = [{**CONSUMER, "group": f"g{number}"}]
+            body = resource(f"c{number}", namespace=shop, channel=f"c{number}", sources=sources, consumers=consumers)
             async with limit:
-                await api.create(CHANNELS, resource(f"c{number}", namespace=shop, channel=f"c{number}"))
+                await api.create(CHANNELS, body)
 
         await asyncio.gather(*(create(number) for number in range(count)))
         await eventually(lambda: all_installed(api, shop, count))

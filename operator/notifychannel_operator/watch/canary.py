@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ class Canary:
 
     def late_s(self) -> float:
         """How long an event is owed to us; 0 when all came."""
-        return time.monotonic() - next(iter(self._owed.values())) if self._owed else 0.0
+        return asyncio.get_running_loop().time() - next(iter(self._owed.values())) if self._owed else 0.0
 
     def illness(self) -> str | None:
         """For /livez."""
@@ -63,7 +62,7 @@ class Canary:
     async def _touch(self) -> None:
         value = datetime.now(UTC).isoformat()
         # Owed from before the call: the event may overtake the answer.
-        self._owed[value] = time.monotonic()
+        self._owed[value] = asyncio.get_running_loop().time()
         try:
             await self._kube.apply(CONFIGMAPS, self._body(value))
         except KubeError as error:

@@ -1,0 +1,70 @@
+"""What the operator counts, and that docs/metrics.md says so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from notifychannel_operator.metrics import Metrics
+from notifychannel_operator.work.queue import Ending
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(notifychannel_operator_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", re.MULTILINE)
+
+
+@pytest.fixture
+def metrics():
+    made = Metrics(version="1.2.3")
+    made.ask(
+        waiting=lambda: 3, running=lambda: 2, by_ready=lambda: {"True": 7}, is_leading=lambda: True,
+        canary_late_s=lambda: 1.5, certificate_expires_s=lambda: 99.0,
+    )  # fmt: skip
+    made.on_connection_error("Unreachable")
+    for ending in Ending:
+        made.on_pass(ending, 0.1)
+    return made
+
+
+def told(metrics):
+    return {
+        (sample.name.removeprefix("notifychannel_operator_"), *sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+
+
+def test_the_page_and_the_code_agree(metrics):
+    """Mutant: rename any metric, or change a label or a sentence, on one side."""
+    described = {
+        name: (kind, tuple(re.findall(r"`(\w+)`", labels)), meaning)
+        for name, kind, labels, meaning in ROW.findall(PAGE.read_text())
+    }
+    found = {}
+    for family in metrics.registry.collect():
+        if family.name.startswith("notifychannel_operator_"):
+            labels = next((tuple(sample.labels) for sample in family.samples if "le" not in sample.labels), ())
+            found[family.name] = (family.type, labels, family.documentation)
+    assert described == found
+
+
+def test_passes_are_counted_by_their_end_and_only_broken_ones_are_errors(metrics):
+    samples = told(metrics)
+    assert all(samples["passes_total", ending.value] == 1 for ending in Ending)
+    assert samples["pass_seconds_count",] == len(Ending)
+    broken = {labels[1] for labels in samples if labels[0] == "pass_errors_total"}
+    assert broken == {"bug", "kube-error", "timeout"}
+
+
+def test_the_gauges_are_asked_when_prometheus_comes(metrics):
+    samples = told(metrics)
+    assert (samples["queue_depth",], samples["passes_running",], samples["leading",]) == (3, 2, 1)
+    assert (samples["channels", "True"], samples["channels", "False"]) == (7, 0)
+    assert (samples["canary_late_seconds",], samples["certificate_expiry_timestamp_seconds",]) == (1.5, 99)
+
+
+def test_prometheus_can_read_it(metrics):
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
+
+    assert list(text_string_to_metric_families(metrics.text().decode()))
