@@ -60,10 +60,13 @@ async def ready(site, files):
 
 
 async def test_the_printed_script_installs_and_removes_without_a_trace_however_often_it_is_run(site, files):
-    """Mutants: `plan/trigger.sql` without IF NOT EXISTS; `statements.drop` without IF EXISTS."""
+    """Mutants: `plan/trigger.sql` without IF NOT EXISTS; `statements.drop` without IF EXISTS; `statements.shared` with
+    `sqlfile.read`, so that a second header says who runs it.
+    """
     where = await ready(site, files)
     before = site.dump()
     script = (await run(*where)).stdout
+    assert script.count("Run by:") == 1
     site.psql(script, role=site.installer)
     installed = site.dump()
     assert len(await site.triggers()) == 9
