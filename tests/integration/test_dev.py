@@ -146,7 +146,8 @@ async def test_sigterm_ends_it_like_ctrl_c_and_leaves_neither_triggers_nor_a_sid
 async def test_however_it_is_ended_no_process_is_left_and_the_triggers_go(shop, signals):
     """The sidecar hangs, so that the second signal meets the wait for it.
 
-    Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal.
+    Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal (for Ctrl-C twice that is
+    no difference: asyncio.run cancels by itself).
     """
     first, *again = signals
     admin, arguments = shop
