@@ -24,7 +24,7 @@ WAYS = [[signal.SIGHUP], [signal.SIGINT, signal.SIGINT], [signal.SIGINT, signal.
 
 @pytest.mark.parametrize("version", ["16", "18"])
 async def test_the_demo_shows_hints_and_ends_by_itself_with_no_key_lost(version):
-    """Mutants: `Inbox.put` that ignores every tenth key → keys lost; `window: 1ms` in orders.yaml."""
+    """Mutants: `Intake.put` that ignores every tenth key → keys lost; `window: 1ms` in orders.yaml."""
     async with notifychannel("demo", "--postgres", version) as demo:
         assert await demo.ends() == 0
     printed = "\n".join(demo.printed)
