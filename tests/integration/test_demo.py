@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+WAYS = [[signal.SIGHUP], [signal.SIGINT, signal.SIGINT], [signal.SIGINT, signal.SIGHUP]]
+"""The terminal is closed; Ctrl-C twice; the terminal is closed after Ctrl-C."""
+
 
 @pytest.mark.parametrize("version", ["16", "18"])
 async def test_the_demo_shows_hints_and_ends_by_itself_with_no_key_lost(version):
-    """Mutant: `Inbox.put` that ignores every tenth key → keys lost."""
+    """Mutants: `Intake.put` that ignores every tenth key → keys lost; `window: 1ms` in orders.yaml."""
     async with notifychannel("demo", "--postgres", version) as demo:
         assert await demo.ends() == 0
     printed = "\n".join(demo.printed)
     assert "keys lost: 0" in printed
-    assert "50 changes → 1 hint with count 50" in printed
+    hints, count, resync = re.search(
+        r"50 changes in .* → (\d+) hints? with count (\d+)( and \d+ resync)?", printed
+    ).groups()
+    assert int(hints) <= 10  # 1, unless the machine pauses between two changes for longer than the window
+    assert int(count) >= 50 or resync
     assert "resync (reconnect)" in printed
     assert "POSTs answered 500" in printed
     assert "nothing came" not in printed
@@ -66,14 +73,17 @@ async def test_ctrl_c_in_the_middle_leaves_no_process_and_no_folder():
     assert _existing(folders) == []
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT] * 2], ids=["SIGHUP", "two Ctrl-C"])
+@pytest.mark.parametrize("signals", WAYS, ids=lambda numbers: " ".join(number.name for number in numbers))
 @pytest.mark.parametrize("moment", ["Starting PostgreSQL", "It listens"])
 async def test_however_it_is_ended_nothing_is_left(signals, moment):
-    """Not yet tried: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+    """Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+    first, *again = signals
     async with notifychannel("demo") as demo:
         await demo.line(moment)
         folders = _data_folders(demo.children("postgres"))
-        for number in signals:
+        demo.process.send_signal(first)
+        await demo.line("Ending ...")
+        for number in again:
             demo.process.send_signal(number)
         assert await demo.ends() == 130
         assert demo.left() == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +17,9 @@ import pytest
 from tests.process import notifychannel
 
 pytestmark = pytest.mark.slow
+
+WAYS = [[signal.SIGHUP], [signal.SIGINT, signal.SIGINT], [signal.SIGINT, signal.SIGHUP]]
+"""The terminal is closed; Ctrl-C twice; the terminal is closed after Ctrl-C."""
 
 CHANNEL = """
 apiVersion: notifychannel.io/v1alpha1
@@ -32,6 +38,7 @@ spec:
       debounce: {window: 10ms}
 """
 LEFT = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = 'notifychannel'"
+WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)"
 KILL_LISTENERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name LIKE 'nch/%' AND datname = current_database()
@@ -135,22 +142,36 @@ async def test_sigterm_ends_it_like_ctrl_c_and_leaves_neither_triggers_nor_a_sid
     assert await admin.fetchval(LEFT) == 0
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT] * 2], ids=["SIGHUP", "two Ctrl-C"])
-async def test_however_it_is_ended_no_process_is_left_and_the_triggers_go_or_are_named(shop, signals):
-    """Not yet tried: ENDING without SIGHUP; the handlers of running.py removed after the first signal."""
+@pytest.mark.parametrize("signals", WAYS, ids=lambda numbers: " ".join(number.name for number in numbers))
+async def test_however_it_is_ended_no_process_is_left_and_the_triggers_go(shop, signals):
+    """The sidecar hangs, so that the second signal meets the wait for it.
+
+    Mutants: ENDING without SIGHUP; the handlers of running.py removed after the first signal (for Ctrl-C twice that is
+    no difference: asyncio.run cancels by itself).
+    """
+    first, *again = signals
     admin, arguments = shop
     async with notifychannel(*arguments, "--print") as dev:
         await dev.line("Listening as orders-api")
-        for number in signals:
-            dev.process.send_signal(number)
-        assert await dev.ends() == 0
-        assert dev.left() == []
+        (sidecar,) = dev.children("notifychannel_sidecar")
+        if again:
+            os.kill(sidecar, signal.SIGSTOP)
+        try:
+            dev.process.send_signal(first)
+            await dev.line("Ending ...")
+            for number in again:
+                dev.process.send_signal(number)
+            assert await dev.ends() == 0
+            assert dev.left() == []
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(sidecar, signal.SIGCONT)
     assert "Removed what was installed." in dev.printed
     assert await admin.fetchval(LEFT) == 0
 
 
 async def test_killed_it_takes_the_sidecar_along(shop):
-    """Mutant: tether.py without prctl (tried with the demo)."""
+    """Mutant: tether.py without prctl."""
     _, arguments = shop
     async with notifychannel(*arguments, "--print") as dev:
         await dev.line("Listening as orders-api")
@@ -207,6 +228,31 @@ async def test_it_says_when_it_does_not_listen_and_when_it_listens_again(shop, d
         await dev.line("Not listening:", "Trying again")
         await other.execute(allow + "true")
         await dev.line("Listening again.")
+
+
+async def test_ctrl_c_while_the_removal_waits_says_what_stays_and_how_to_remove_it(shop):
+    """Mutant: `_remove` that lets the cancellation through."""
+    admin, arguments = shop
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        (sidecar,) = dev.children("notifychannel_sidecar")
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE orders IN ACCESS SHARE MODE")
+            dev.interrupt()
+            await dev.everybody_ends([sidecar])
+            await _waits_for_a_lock(admin)
+            dev.interrupt()
+            assert await dev.ends() == 1
+    printed = "\n".join(dev.printed)
+    assert "Asked again to end." in printed
+    assert "The triggers are still in the database." in printed
+    assert "--installation dev --remove | psql" in printed
+
+
+async def _waits_for_a_lock(admin):
+    async with asyncio.timeout(30):
+        while not await admin.fetchval(WAITING):
+            pass
 
 
 async def test_a_removal_that_fails_says_what_stays_and_how_to_remove_it(shop):

@@ -70,7 +70,7 @@ async def test_the_printed_rights_are_enough_to_install_and_to_listen(site, make
 
 
 async def test_the_printed_rights_read_as_one_script_with_one_header(site):
-    """Mutant: `sqlfile.read` for `sqlfile.body`: the header of 010_schema.sql stands in the middle."""
+    """Mutant: `grants._shared` that gives all of 010_schema.sql: its header stands in the middle."""
     script = await site.rights(wanted())
     assert script.count("Run by:") == script.count("Idempotent") == script.count("psql ") == 1
     assert script.count("CREATE SCHEMA") == 1

@@ -122,7 +122,10 @@ def test_what_only_libpq_understands_does_not_reach_the_server():
     ],
 )  # fmt: skip
 def test_a_parameter_that_libpq_does_not_know_is_named_unless_it_may_be_of_a_password(uri, message):
-    """Other tools' words reached the server, which refused the session. Mutants in _unknown: either question left out."""
+    """Other tools' words reached the server, which refused the session.
+
+    Mutants: `take_apart` that refuses no name; `_unknown` with either question left out.
+    """
     assert refusal(uri=uri) == message
 
 

@@ -17,7 +17,7 @@ from notifychannel_cli.console import console
 from notifychannel_cli.demo.application import HostApplication
 from notifychannel_cli.demo.story import Story
 from notifychannel_cli.embedded import FOLDERS, Server
-from notifychannel_cli.exits import Exit
+from notifychannel_cli.exits import Exit, WrongError
 from notifychannel_cli.install import grant, install
 from notifychannel_cli.running import run
 from notifychannel_cli.sidecar_process import SidecarProcess
@@ -36,6 +36,7 @@ CREATE TABLE orders (
 """
 ROLES = ("demo_installer", "demo_listener")
 INSTALLATION = "demo"
+FIRST_RESYNC_S = 30.0
 
 
 @click.command(
@@ -72,7 +73,8 @@ async def _demo(*, version: int, keep: bool, out: Console) -> int:
         await stack.enter_async_context(sidecar)
         await sidecar.listening()
         story = Story(writer=writer, application=application, console=out)
-        await application.until(lambda: bool(application.seen), timeout_s=10)
+        if not await application.until(lambda: bool(application.seen), timeout_s=FIRST_RESYNC_S):
+            raise WrongError(f"the sidecar listens, but sent no resync within {FIRST_RESYNC_S:.0f} s")
         out.print(f"It listens, and begins with a resync (reason: {application.seen[0].reason}).")
         return await _tell(story, keep=keep)
 

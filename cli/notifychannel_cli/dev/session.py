@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -95,18 +95,23 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
     if task.keep:
         out.print(f"The triggers stay. To remove them: {hint} | psql", markup=False)
         return
-    for left in range(REMOVAL_TRIES - 1, -1, -1):
-        try:
-            if await remove(installed, dsn=task.dsn, installation=INSTALLATION):
-                out.print("Removed what was installed.")
-        except (InstallError, UnreachableError) as error:
-            if not left or isinstance(error, UnreachableError):
-                raise WrongError(
-                    f"{error.message}\nThe triggers are still in the database. To remove them: {hint} | psql"
-                ) from None
-            await asyncio.sleep(REMOVAL_PAUSE_S)
-        else:
-            return
+    if not installed:
+        return
+    try:
+        if await _removed(installed, dsn=task.dsn):
+            out.print("Removed what was installed.")
+    except (InstallError, UnreachableError, asyncio.CancelledError) as error:
+        why = "Asked again to end." if isinstance(error, asyncio.CancelledError) else error.message
+        raise WrongError(f"{why}\nThe triggers are still in the database. To remove them: {hint} | psql") from None
+
+
+async def _removed(installed: Sequence[Channel], *, dsn: str) -> bool:
+    """As install.remove, with some patience for whoever holds a lock."""
+    for _ in range(REMOVAL_TRIES - 1):
+        with suppress(InstallError):
+            return await remove(installed, dsn=dsn, installation=INSTALLATION)
+        await asyncio.sleep(REMOVAL_PAUSE_S)
+    return await remove(installed, dsn=dsn, installation=INSTALLATION)
 
 
 def _config(task: Task) -> Config:
