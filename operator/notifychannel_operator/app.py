@@ -16,8 +16,6 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kubernetes.aio.client import ApiClient
-
 from notifychannel_operator import health, installation
 from notifychannel_operator.certificate_keeper import CertificateKeeper
 from notifychannel_operator.kube import Kube
@@ -98,7 +96,7 @@ class Operator:
             kube = await stack.enter_async_context(
                 Kube(configuration, pod=settings.pod, may_write=self._deadline.is_open)
             )
-            lease = await self._lease(configuration, stack)
+            lease = await stack.enter_async_context(self._lease(configuration))
             canary = Canary(kube=kube, namespace=settings.canary_namespace, name=self._canary_name)
             keeper = self._keeper(kube)
             self._measure(canary, keeper)
@@ -195,12 +193,10 @@ class Operator:
             self._metrics.on_connection_error(failure.reason.value)
             raise
 
-    async def _lease(self, configuration: Configuration, stack: AsyncExitStack) -> Lease:
-        client: Any = ApiClient(configuration)  # its own connections: a busy pool must not delay a renewal
-        stack.push_async_callback(client.close)
+    def _lease(self, configuration: Configuration) -> Lease:
         settings = self._settings
         return Lease(
-            name=settings.fullname, namespace=settings.namespace, pod=settings.pod, client=client,
+            configuration, name=settings.fullname, namespace=settings.namespace, pod=settings.pod,
             deadline=self._deadline,
         )  # fmt: skip
 

@@ -11,9 +11,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-from kubernetes.aio.client import ApiClient
+from typing import TYPE_CHECKING
 
 from notifychannel_operator import installation
 from notifychannel_operator.installation import InstallationError
@@ -54,11 +52,11 @@ async def clean(settings: Settings, injection: inject.Settings, deadline: Deadli
         free = await stack.enter_async_context(Kube(configuration, pod=settings.pod))
         try:
             await _stop_operator(free, settings)
-            client: Any = ApiClient(configuration)
-            stack.push_async_callback(client.close)
-            lease = Lease(
-                name=settings.fullname, namespace=settings.namespace, pod=settings.pod, client=client,
-                deadline=deadline,
+            lease = await stack.enter_async_context(
+                Lease(
+                    configuration, name=settings.fullname, namespace=settings.namespace, pod=settings.pod,
+                    deadline=deadline,
+                )
             )  # fmt: skip
             async with _held(lease):
                 if not await _release(kube, settings, injection):

@@ -28,6 +28,7 @@ def test_only_what_is_not_the_status_is_news():
     assert not some.see(channel(resourceVersion="7", managedFields=[{}]))
     assert some.see(channel(generation=2))
     assert some.see(channel(generation=2, deletionTimestamp="2026-01-01T00:00:00Z"))
+    some.see(channel(generation=2))
     assert some.see(channel(generation=2, annotations={"notifychannel.io/take-over": "true"}))
     assert some.see(channel(generation=2, uid="another")), "made anew with the same name"
 

@@ -14,15 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from kubernetes.aio.client import ApiClient
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 
 from notifychannel_operator.leadership.lock import Lock
 
 if TYPE_CHECKING:
-    from kubernetes.aio.client import ApiClient
+    from kubernetes.aio.client import Configuration
 
     from notifychannel_operator.leadership.deadline import Deadline
 
@@ -43,20 +44,23 @@ class LeaseLostError(Exception):
 
 
 class Lease:
-    """One candidate: `acquire`, then `keep` beside the work, then `release`."""
+    """One candidate: `async with Lease(…) as lease:`; `acquire`, then `keep` beside the work, then `release`."""
 
-    def __init__(self, *, name: str, namespace: str, pod: str, client: ApiClient, deadline: Deadline) -> None:
+    def __init__(
+        self, configuration: Configuration, *, name: str, namespace: str, pod: str, deadline: Deadline
+    ) -> None:
         # Not the pod's name alone: a restarted container must not take its dead predecessor's lease for its own
         # while that one is perhaps not quite dead.
         self.identity = f"{pod}_{uuid.uuid4().hex[:8]}"
         self._deadline = deadline
+        self._client: Any = ApiClient(configuration)  # its own connections: a busy pool must not delay a renewal
         self._limit: asyncio.Timeout | None = None
         self._is_leading = False
         self.has_spoken = False
         """Whether the cluster has answered about the lease: then this replica is ready, leading or not."""
         self._stolen_by: str | None = None
         self._lock = Lock(
-            name=name, namespace=namespace, identity=self.identity, client=client,
+            name=name, namespace=namespace, identity=self.identity, client=self._client,
             on_written=self._on_written, on_holder=self._on_holder,
         )  # fmt: skip
         self._election = LeaderElection(
@@ -65,6 +69,12 @@ class Lease:
                 onstarted_leading=_nothing, onstopped_leading=_nothing,
             )
         )  # fmt: skip
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
 
     async def acquire(self) -> None:
         """Wait until this process leads."""
