@@ -299,4 +299,4 @@ async def test_two_hundred_channels_on_one_database(kubeconfig, api, shop, site,
         second.send(signal.SIGTERM)
         await second.ends()
     async with operator("cleanup", kubeconfig=kubeconfig, namespace=shop, pod="job") as job:
-        assert await job.ends() == 0
+        assert await job.ends(300) == 0
