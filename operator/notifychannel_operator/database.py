@@ -79,7 +79,8 @@ async def observe(
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server, schema = await _server(connection, role)
-        functions = await inventory.functions(connection)
+        wanted = [names.function(owner, source.schema, source.table) for source in channel.sources]
+        functions = await inventory.functions(connection, named=wanted, owner=owner)
         installer = Existing(server=server, schema=schema).installer
         tables = await catalog.tables(connection, triggers.table_names(channel), role=installer)
         return Facts(
@@ -157,7 +158,8 @@ async def _take(connection: Connection, step: Step, installer: str, before: Resu
 
 
 async def _is_stale(connection: Connection, step: Step) -> bool:
-    functions = await inventory.functions(connection)
     if step.is_last:
-        return bool(functions.keys() - {"skipped"})
-    return step.function is not None and functions.get(step.function) != step.seen
+        return bool((await inventory.functions(connection)).keys() - {"skipped"})
+    if step.function is None:
+        return False
+    return (await inventory.functions(connection, named=[step.function])).get(step.function) != step.seen

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from notifychannel_operator.catalog import Table
+    from notifychannel_operator.names import Owner
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
@@ -57,9 +58,17 @@ def _schema(row: asyncpg.Record) -> Schema:
     )
 
 
-async def functions(connection: Connection) -> dict[str, Function]:
-    """Every routine without arguments in our schema, by name, with the triggers that call it."""
-    found = await connection.fetch(sqlfile.read("observe/our_functions.sql"))
+async def functions(
+    connection: Connection, *, named: Iterable[str] | None = None, owner: Owner | None = None
+) -> dict[str, Function]:
+    """Every routine without arguments in our schema, by name, with the triggers that call it.
+
+    Where `named` is given, only those and what `owner`'s namespace and name have from any installation: a pass over one
+    of a thousand channels must not read the others' bodies.
+    """
+    only = None if named is None else sorted({"skipped", *named})
+    mark = marker.whose(owner) if owner else None
+    found = await connection.fetch(sqlfile.read("observe/our_functions.sql"), only, mark)
     rows = await connection.fetch(sqlfile.read("observe/our_triggers.sql"), [row["oid"] for row in found])
     calling = defaultdict(list)
     for row in rows:

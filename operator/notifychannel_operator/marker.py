@@ -39,6 +39,11 @@ def text(owner: Owner, schema: str, table: str, hash: str) -> str:  # noqa: A002
     )
 
 
+def whose(owner: Owner) -> str:
+    """What stands in the comments of all that have this namespace and name, in whichever installation."""
+    return json.dumps({"namespace": owner.namespace, "name": owner.name})[1:-1] + ","
+
+
 def parse(comment: str | None) -> Marker | None:
     """The marker of a comment, or None when somebody else wrote it or changed it past recognition."""
     try:

@@ -1,4 +1,5 @@
--- Every routine without arguments in our schema, ours or not. Run by: anybody, reading only.
+-- Routines without arguments in our schema, ours or not. Run by: anybody, reading only.
+-- $1 text[]: only these names (NULL: all); $2 text: and those with this in their comment.
 SELECT
     p.oid,
     p.proname::text AS name,
@@ -19,4 +20,9 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 JOIN pg_catalog.pg_roles AS owners ON owners.oid = p.proowner
 WHERE n.nspname = 'notifychannel' AND p.pronargs = 0
+    AND (
+        $1::text[] IS NULL
+        OR p.proname = ANY ($1::text[])
+        OR pg_catalog.strpos(pg_catalog.obj_description(p.oid, 'pg_proc'), $2::text) > 0
+    )
 ORDER BY p.proname;

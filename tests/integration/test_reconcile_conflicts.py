@@ -6,6 +6,7 @@ The older one wins, whatever Secret leads to the database and in whichever order
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import asyncpg
 import pytest
@@ -173,19 +174,25 @@ async def test_a_restart_changes_no_verdict_even_with_the_winners_database_unkno
 
 
 async def test_passes_of_one_group_at_once_lose_nothing_of_each_other(operator):
-    """Mutant: `write` without the group's turn."""
-    names = [f"c{number}" for number in range(8)]
+    """A write that was computed early and arrives late. Mutant: `write` without the group's turn."""
+    names = [f"c{number}" for number in range(5)]
     operator.apply(*(resource(name, sources=[SOURCE]) for name in names))
+    apply, began, others_done = operator.kube.apply, asyncio.Event(), asyncio.Event()
 
-    slow = operator.kube.get
+    async def late(kind, body, **options):
+        if not began.is_set():
+            began.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await others_done.wait()
+        return await apply(kind, body, **options)
 
-    async def get(kind, name, **options):
-        found = await slow(kind, name, **options) if kind is not CONFIGMAPS else None
-        await asyncio.sleep(0)
-        return found if kind is not CONFIGMAPS else await slow(kind, name, **options)
-
-    operator.kube.get = get
-    await asyncio.gather(*(operator.run(Ref("shop", name)) for name in names))
+    operator.kube.apply = late
+    first = asyncio.create_task(operator.run(Ref("shop", names[0])))
+    await began.wait()
+    others = asyncio.gather(*(operator.run(Ref("shop", name)) for name in names[1:]))
+    others.add_done_callback(lambda _: others_done.set())
+    await asyncio.gather(first, others)
     assert operator.told() == names
     owners = operator.kube.find(CONFIGMAPS, "notifychannel-app")["metadata"]["ownerReferences"]
     assert {it["name"] for it in owners} == set(names)

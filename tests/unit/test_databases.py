@@ -58,6 +58,16 @@ def test_a_loser_stands_in_nobodys_way():
     assert losers(databases) == {"b"}
 
 
+def test_who_is_freed_by_a_loser_is_told_though_it_never_met_the_winner():
+    """Mutant: `_judge` without going on from a changed verdict."""
+    databases = Databases()
+    put(databases, claim("b", groups=("x", "y"), pg_channel="p"), age=2, database=TWO)
+    put(databases, claim("c", groups=("z",), pg_channel="p"), age=3, database=TWO)
+    assert losers(databases) == {"c"}
+    assert put(databases, claim("a", groups=("x",)), age=1, database=ONE) == {Ref("shop", "b"), Ref("shop", "c")}
+    assert losers(databases) == {"b"}
+
+
 @pytest.mark.parametrize(("first", "second"), [(ONE, TWO), (ONE, SAME_NAME)])
 def test_a_group_is_in_one_database_and_both_halves_of_the_identity_count(first, second):
     databases = Databases()
