@@ -6,6 +6,7 @@ their logs are in the report.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import secrets
@@ -18,6 +19,8 @@ import pytest
 from tests.e2e.cluster import ROOT, Cluster, script
 from tests.e2e.kubectl import CommandError, Helm, Kubectl
 from tests.e2e.postgresql import PostgreSQL, deployed, with_roles
+from tests.e2e.release import Release, released
+from tests.e2e.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -80,6 +83,52 @@ def images(cluster, neighbours) -> dict[str, str]:
     own = {name: f"notifychannel/{name}:{tag}" for name in ("operator", "sidecar")}
     cluster.load(*own.values())
     return neighbours | own
+
+
+@pytest.fixture(scope="module")
+def release(cluster, images, request) -> Iterator[Release]:
+    """The chart, once for a file of tests; it serves the namespace `release.served`. `RELEASE_VALUES` adds values."""
+    values = getattr(request.module, "RELEASE_VALUES", ())
+    own, served = names = [f"e2e-{secrets.token_hex(3)}-{role}" for role in ("release", "shop")]
+    for name in names:
+        cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        cluster.kubectl.within(name).until(
+            "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30
+        )  # fmt: skip
+    try:
+        with released(cluster, images, namespace=own, served=served, values=values) as made:
+            yield made
+            if request.session.testsfailed:
+                _tell(made.kubectl)
+    finally:
+        cluster.kubectl.run("delete", "namespace", *names, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def _shop_server(cluster, release) -> Iterator[tuple[int, dict[str, str]]]:
+    kubectl = cluster.kubectl.within(release.served)
+
+    async def prepare(port: int, passwords: dict[str, str]) -> None:
+        async with AsyncExitStack() as stack:
+            await with_roles(kubectl, port, passwords, stack)
+
+    with deployed(cluster, kubectl) as (port, passwords):
+        asyncio.run(prepare(port, passwords))
+        yield port, passwords
+
+
+@pytest.fixture
+async def shop(cluster, release, _shop_server, request) -> AsyncIterator[Shop]:
+    """The served namespace with one PostgreSQL for the file; channels, Deployments and tables go with each test."""
+    port, passwords = _shop_server
+    kubectl = cluster.kubectl.within(release.served)
+    async with AsyncExitStack() as stack:
+        postgres = PostgreSQL(kubectl=kubectl, port=port, passwords=passwords, stack=stack)
+        yield Shop(kubectl=kubectl, postgres=postgres, release=release)
+        if request.node.stash.get(_failed, False):
+            _tell(kubectl)
+        kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=60s")
+        await postgres.emptied()
 
 
 @pytest.fixture

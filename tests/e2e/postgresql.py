@@ -77,6 +77,13 @@ class PostgreSQL:
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
         self.kubectl.apply({**secret, "stringData": content})
 
+    async def emptied(self) -> None:
+        """Drop the application's tables and what is left of ours, for the next test."""
+        admin = await self.connect("postgres")
+        await admin.execute("DROP SCHEMA IF EXISTS notifychannel CASCADE; DROP OWNED BY app_owner CASCADE")
+        await admin.execute("REASSIGN OWNED BY installer TO postgres; DROP OWNED BY installer, listener CASCADE")
+        await admin.execute("CREATE SCHEMA IF NOT EXISTS public; GRANT ALL ON SCHEMA public TO app_owner")
+
     def standby(self) -> None:
         """Start `postgres-standby`, a hot standby, and wait until it answers."""
         self.kubectl.apply((MANIFESTS / "standby.yaml").read_text())

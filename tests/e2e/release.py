@@ -1,0 +1,121 @@
+"""A release of the chart that serves some namespaces only, so that it meddles with nobody on the cluster."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e import chart
+from tests.e2e.kubectl import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cluster import Cluster
+    from tests.e2e.kubectl import Helm, Kubectl
+
+CRD = "notifychannels.notifychannel.io"
+INJECTED_AFTER_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """`kubectl` is within its own namespace; every object of it is called `<name>…`."""
+
+    kubectl: Kubectl
+    helm: Helm
+    name: str
+    namespace: str
+    served: str
+    """The one namespace whose channels and pods it serves."""
+    values: tuple[str, ...]
+
+    def install(self, *values: str, timeout_s: int = 180) -> float:
+        """`helm upgrade --install --wait`; the seconds it took."""
+        began = time.monotonic()
+        self.helm.run(
+            "upgrade", "--install", self.name, chart.CHART, "--namespace", self.namespace, "--wait",
+            "--timeout", f"{timeout_s}s", *chart.arguments(*self.values, *values), timeout_s=timeout_s + 30,
+        )  # fmt: skip
+        return time.monotonic() - began
+
+    def uninstall(self, *arguments: str) -> float:
+        """`helm uninstall --wait`; the seconds it took."""
+        began = time.monotonic()
+        self.helm.run("uninstall", self.name, "--namespace", self.namespace, "--wait", *arguments, timeout_s=400)
+        return time.monotonic() - began
+
+    def leader(self) -> str | None:
+        """The pod that holds the Lease."""
+        holder = self.kubectl.get("lease", self.name)["spec"].get("holderIdentity")
+        return holder.partition("_")[0] if holder else None
+
+    def scale(self, component: str, replicas: int) -> None:
+        """The Deployment `operator` or `injector`, and wait until it is so."""
+        self.kubectl.run("scale", f"deployment/{self.name}-{component}", f"--replicas={replicas}")
+        if replicas:
+            self.kubectl.rolled_out(f"deployment/{self.name}-{component}")
+        else:
+            selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+            self.kubectl.run("wait", "pods", "-l", selector, "--for=delete", "--timeout=60s")
+
+    def until_injecting(self) -> None:
+        """A new webhook configuration takes the API server a second or two: until a dry-run pod comes back injected."""
+        deadline = time.monotonic() + INJECTED_AFTER_S
+        while not is_injected(self.kubectl, self.served):
+            if time.monotonic() > deadline:
+                raise CommandError(f"no pod of {self.served} is injected after {INJECTED_AFTER_S} s")
+
+
+@contextmanager
+def released(
+    cluster: Cluster, images: dict[str, str], *, namespace: str, served: str, values: tuple[str, ...] = ()
+) -> Iterator[Release]:
+    """Installed for the served namespace; uninstalled at the end, without the cleanup that has tests of its own."""
+    kubectl = cluster.kubectl
+    kubectl.apply((chart.ROOT / "crds" / "notifychannels.yaml").read_text(), server_side=True)
+    kubectl.wait_for(f"crd/{CRD}", "condition=Established")
+    tag = images["operator"].rpartition(":")[2]
+    name = f"nc-{secrets.token_hex(3)}"
+    own = (
+        f"fullnameOverride={name}", f"image.tag={tag}", f"sidecar.image.tag={tag}", "crds.create=false",
+        f"watchNamespaces={{{served}}}",
+    )  # fmt: skip
+    made = Release(
+        kubectl=kubectl.within(namespace),
+        helm=cluster.helm,
+        name=name,
+        namespace=namespace,
+        served=served,
+        values=(*own, *values),
+    )
+    try:
+        made.install()
+        made.until_injecting()
+        yield made
+    finally:
+        if name in cluster.helm.run("list", "--namespace", namespace, "--all", "--short").split():
+            made.uninstall("--no-hooks")
+
+
+def is_injected(kubectl: Kubectl, namespace: str) -> bool:
+    """A dry run of a pod with the label."""
+    pod: dict[str, Any] = {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "dry-run", "labels": {"notifychannel.io/inject": "some-group"}},
+        "spec": {
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "app", "image": "never-pulled:0",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }],
+        },
+    }  # fmt: skip
+    printed = kubectl.run(
+        "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(pod)
+    )  # fmt: skip
+    return any(each["name"] == "notifychannel" for each in json.loads(printed)["spec"].get("initContainers", ()))
