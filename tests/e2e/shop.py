@@ -141,7 +141,7 @@ def pods(kubectl: Kubectl, *, app: str = GROUP) -> list[str]:
 def until_heard(
     kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *, after: float = 0, timeout_s: float = 60
 ) -> float:
-    """Wait until the pod's application has acknowledged a hint of this key (None: a resync); when it did (Unix time)."""
+    """Wait until the pod has acknowledged a hint of this key (None: a resync), and when it did (Unix time)."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         for each in application.heard(kubectl, pod)["acknowledged"]:

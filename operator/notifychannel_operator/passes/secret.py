@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.credentials import Credentials
 
 ALLOW = "notifychannel.io/allow"
+_SERVICE = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
+"""What a Service may be called (RFC 1035 label): the short name that pods of its own namespace use."""
 _FILES = re.compile(r"ssl(?:rootcert|cert|key)\s*=\s*(?!system\b)", re.ASCII)
 
 
@@ -34,7 +37,10 @@ class Unresolved(Exception):  # noqa: N818 - it is a verdict
 
 
 async def read(kube: Kube, *, namespace: str, name: str) -> Credentials:
-    """What it takes to connect. Raises Unresolved, and KubeError when the cluster does not answer."""
+    """What it takes to connect from another namespace: a short host name is a Service of the Secret's own.
+
+    Raises Unresolved, and KubeError when the cluster does not answer.
+    """
     try:
         _permit(await kube.metadata(SECRETS, name, namespace=namespace), namespace, name)
         found = await kube.get(SECRETS, name, namespace=namespace)
@@ -43,7 +49,14 @@ async def read(kube: Kube, *, namespace: str, name: str) -> Credentials:
     except Forbidden:
         raise _forbidden(namespace, name) from None
     _permit(found, namespace, name)  # it may be another one by now
-    return _credentials(found, name)
+    read = _credentials(found, name)
+    return replace(read, hosts=tuple(_qualified(host, namespace) for host in read.hosts))
+
+
+def _qualified(host: str, namespace: str) -> str:
+    """As the namespace's own pods resolve it (kubernetes.io: DNS for Services and Pods); CloudNativePG writes so."""
+    is_short = _SERVICE.fullmatch(host) and host != "localhost"
+    return f"{host}.{namespace}.svc" if is_short else host
 
 
 def _permit(secret: dict[str, Any], namespace: str, name: str) -> None:
