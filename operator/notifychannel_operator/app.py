@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     import asyncpg
-    from kubernetes.aio.client import Configuration
 
     from notifychannel_operator import inject
+    from notifychannel_operator.kube_login import Configuration
     from notifychannel_operator.leadership.deadline import Deadline
     from notifychannel_operator.settings import Settings
     from notifychannel_operator.work.schedule import Key

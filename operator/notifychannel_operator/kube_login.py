@@ -21,6 +21,8 @@ from kubernetes.aio.config.incluster_config import (
     InClusterConfigLoader,
 )
 
+__all__ = ["Configuration", "LoginError", "Place", "bearer_token", "login"]
+
 CONNECTIONS = 30
 """To the API server at once; the work queue runs fewer passes than that."""
 

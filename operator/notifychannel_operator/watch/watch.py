@@ -17,7 +17,7 @@ from notifychannel_operator.kube_login import bearer_token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kubernetes.aio.client import Configuration
+    from notifychannel_operator.kube_login import Configuration
 
 LOGIN_LIFE = timedelta(minutes=5)
 """Of what kopf knows; then it asks again. The kubelet replaces a token when a fifth of its hour is left: 12 minutes."""
