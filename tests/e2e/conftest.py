@@ -18,6 +18,7 @@ import pytest
 
 from tests.e2e.cluster import ROOT, Cluster, script
 from tests.e2e.kubectl import CommandError, Helm, Kubectl
+from tests.e2e.namespaces import delete
 from tests.e2e.postgresql import PostgreSQL, deployed, with_roles
 from tests.e2e.release import Release, released
 from tests.e2e.shop import Shop
@@ -101,7 +102,7 @@ def release(cluster, images, request) -> Iterator[Release]:
             if request.session.testsfailed:
                 _tell(made.kubectl)
     finally:
-        cluster.kubectl.run("delete", "namespace", *names, "--wait=false", "--ignore-not-found")
+        delete(cluster.kubectl, *names)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +152,7 @@ def new_namespace(kubectl, request) -> Iterator[Callable[..., str]]:
     if request.node.stash.get(_failed, False):
         for name in made:
             _tell(kubectl.within(name))
-    if made:
-        kubectl.run("delete", "namespace", *made, "--wait=false", "--ignore-not-found")
+    delete(kubectl, *made)
 
 
 @pytest.fixture
