@@ -77,6 +77,21 @@ async def test_a_pass_in_a_steady_state_writes_nothing_at_all(site, operator):
     assert await site.admin.fetchval(written) == last
 
 
+async def test_pods_that_run_and_do_not_listen_yet_are_looked_at_again_soon_and_nothing_is_written_meanwhile(
+    site, operator
+):
+    """Mutant: `_next_in_s` of the walk without `settling`."""
+    operator.pods(pod())
+    operator.apply(resource())
+    assert (await operator.run()).next_in_s == 2
+    operator.kube.writes.clear()
+    assert (await operator.run()).next_in_s is not None
+    assert operator.kube.writes == []
+    operator.statuses = {"10.0.0.7": listening()}
+    assert (await operator.run()).next_in_s is None
+    assert operator.says("Ready") == ("True", "Ready")
+
+
 async def test_the_finalizer_is_there_before_anything_is_installed(site, operator):
     """Mutant: `before_first_step` after `apply`: a channel deleted in between would leave its triggers behind."""
     operator.apply(resource())

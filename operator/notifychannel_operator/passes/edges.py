@@ -50,7 +50,7 @@ class Outcome:
     """What the work queue should know of a pass that came to its end."""
 
     next_in_s: float | None = None
-    """Sooner than the interval: behind a lock, or because something was stale."""
+    """Sooner than the interval: behind a lock, or while pods that run do not listen or deliver yet."""
     is_gone: bool = False
     """There is no such channel any more: nothing to come back for."""
     wake: frozenset[Ref] = frozenset()

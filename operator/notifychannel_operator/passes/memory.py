@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from notifychannel_operator.passes.databases import Databases
 from notifychannel_operator.passes.patience import Patience
+from notifychannel_operator.passes.settling import Settling
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -34,6 +35,7 @@ class Memory:
 
     databases: Databases = field(default_factory=Databases)
     patience: Patience = field(default_factory=Patience)
+    settling: Settling = field(default_factory=Settling)
     turns: Turns = field(default_factory=Turns)
     in_force: dict[Ref, Channel] = field(default_factory=dict)
     """The spec that the channel's triggers were last seen to speak by."""

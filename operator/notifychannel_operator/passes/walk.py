@@ -13,6 +13,7 @@ from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
 from notifychannel_operator.passes.secret import Unresolved
+from notifychannel_operator.passes.settling import unsettled
 from notifychannel_operator.passes.status import Pods, Said
 from notifychannel_operator.passes.visit import NOT_ACCEPTED, Visit, prefixes
 
@@ -36,6 +37,8 @@ class Walk:
     ref: Ref
     body: dict[str, Any]
     said: list[Condition] = field(default_factory=list)
+    seats: int = 0
+    """Pods that run with the sidecar."""
 
     async def run(self) -> Outcome:
         """All of it."""
@@ -54,8 +57,14 @@ class Walk:
         unconfigured = await self._configure(channel)
         pods = await self._look_at_pods(channel, sessions=visit.names, unconfigured=unconfigured)
         await self._tell(pods, is_suspended=channel.suspend, visit=visit)
-        installed = visit.installed
-        return Outcome(next_in_s=installed.next_in_s if installed else None, wake=visit.wake - {self.ref})
+        return Outcome(next_in_s=self._next_in_s(visit, pods), wake=visit.wake - {self.ref})
+
+    def _next_in_s(self, visit: Visit, pods: Pods) -> float | None:
+        """Sooner than the interval: behind a lock, or while pods run and do not listen or deliver yet."""
+        found = unsettled(self.said, pods, seats=self.seats, generation=self.body["metadata"]["generation"])
+        settling = self._memory.settling.next_in_s(self.ref, found, asyncio.get_running_loop().time())
+        locked = visit.installed.next_in_s if visit.installed else None
+        return min((it for it in (settling, locked) if it is not None), default=None)
 
     @property
     def _memory(self) -> Memory:
@@ -133,6 +142,7 @@ class Walk:
         )
         pods = await self.edges.kube.list(PODS, namespace=self.ref.namespace, labels=workload.selector(place.groups))
         found = workload.look(pods, place)
+        self.seats = len(found.seats)
         heard = hearing.judge(
             channel=self.ref.name,
             namespace=self.ref.namespace,

@@ -1,0 +1,54 @@
+"""How soon to look again at pods that run and do not listen or deliver yet. Pure: told the time.
+
+Nothing tells of a sidecar that has just got through: no pod changes. So a channel is looked at again after as long as
+it has been as it is, at least two seconds: soon after a roll-out or a repair, and by the minute (the work queue's
+interval, which bounds this) where it stays so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notifychannel_operator.passes.conditions import Status, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from notifychannel_operator.passes.conditions import Condition
+    from notifychannel_operator.passes.databases import Ref
+    from notifychannel_operator.passes.status import Pods
+
+SOONEST_S = 2.0
+"""A sidecar connects within one when everything is right; a pass costs the database some milliseconds."""
+WANTED = (Type.LISTENING, Type.DELIVERING)
+
+
+@dataclass(slots=True)
+class Settling:
+    """Per channel: what it was found to be that is not settled, and since when."""
+
+    _since_s: dict[Ref, tuple[Hashable, float]] = field(default_factory=dict)
+
+    def next_in_s(self, ref: Ref, found: Hashable | None, now_s: float) -> float | None:
+        """Seconds until the next look; `found` None: settled, so nothing is sooner than the interval."""
+        if found is None:
+            self.forget(ref)
+            return None
+        before, since_s = self._since_s.get(ref, (None, now_s))
+        if before != found:
+            since_s = now_s
+        self._since_s[ref] = found, since_s
+        return max(SOONEST_S, now_s - since_s)
+
+    def forget(self, ref: Ref) -> None:
+        """The channel is gone."""
+        self._since_s.pop(ref, None)
+
+
+def unsettled(said: Iterable[Condition], pods: Pods, *, seats: int, generation: int) -> Hashable | None:
+    """What is so while pods run (`seats`) and one of WANTED is not True; None where there is nothing to wait for."""
+    found = tuple((it.type, it.status, it.reason) for it in said if it.type in WANTED)
+    if not seats or all(status is Status.TRUE for _, status, _ in found):
+        return None
+    return generation, seats, pods, found
