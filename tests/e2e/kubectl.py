@@ -108,14 +108,14 @@ class Kubectl(Runner):
                 timer = threading.Timer(left_s, process.kill)
                 timer.start()
                 try:
-                    yield from _documents(process)
+                    yield from documents(process)
                 finally:
                     timer.cancel()
                     process.kill()
             time.sleep(0.2)  # a kind that is not known yet ends the watch at once
 
 
-def _documents(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def documents(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     """JSON objects as kubectl prints them one after the other; each ends with a brace in the first column."""
     lines: list[str] = []
     for line in process.stdout or ():
