@@ -75,13 +75,18 @@ def neighbours(cluster) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def images(cluster, neighbours) -> dict[str, str]:
-    """The same, and our own `operator` and `sidecar`, built of this working tree (tag: NOTIFYCHANNEL_TAG or e2e)."""
+    """The same, and our own `operator` and `sidecar`, built of this working tree (tag: NOTIFYCHANNEL_TAG or e2e).
+
+    With NOTIFYCHANNEL_IMAGES=loaded those of that tag are taken as the cluster has them: for work on tests alone.
+    """
     tag = os.environ.get("NOTIFYCHANNEL_TAG", "e2e")
+    own = {name: f"notifychannel/{name}:{tag}" for name in ("operator", "sidecar")}
+    if os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded":
+        return neighbours | own
     base = script("base-image").splitlines()[-1]
     command = ["make", "--no-print-directory", "images", f"BASE={base}", f"TAG={tag}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
-    own = {name: f"notifychannel/{name}:{tag}" for name in ("operator", "sidecar")}
     cluster.load(*own.values())
     return neighbours | own
 

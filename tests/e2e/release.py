@@ -54,14 +54,26 @@ class Release:
         holder = self.kubectl.get("lease", self.name)["spec"].get("holderIdentity")
         return holder.partition("_")[0] if holder else None
 
+    def pods(self, component: str) -> list[str]:
+        """Names of those of `operator` or `injector` that are not going."""
+        items = self.kubectl.get("pods", "-l", self.selector(component))["items"]
+        return sorted(each["metadata"]["name"] for each in items if "deletionTimestamp" not in each["metadata"])
+
+    def metrics(self, pod: str) -> str:
+        """Of one of its pods, through the API server, ready or not."""
+        return self.kubectl.run("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy/metrics")
+
+    def selector(self, component: str) -> str:
+        """Of the pods of `operator` or `injector`."""
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+
     def scale(self, component: str, replicas: int) -> None:
         """The Deployment `operator` or `injector`, and wait until it is so."""
         self.kubectl.run("scale", f"deployment/{self.name}-{component}", f"--replicas={replicas}")
         if replicas:
             self.kubectl.rolled_out(f"deployment/{self.name}-{component}")
         else:
-            selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
-            self.kubectl.run("wait", "pods", "-l", selector, "--for=delete", "--timeout=60s")
+            self.kubectl.run("wait", "pods", "-l", self.selector(component), "--for=delete", "--timeout=60s")
 
     def until_injecting(self) -> None:
         """A new webhook configuration takes the API server a second or two: until a dry-run pod comes back injected."""
@@ -104,7 +116,15 @@ def released(
 
 def is_injected(kubectl: Kubectl, namespace: str) -> bool:
     """A dry run of a pod with the label."""
-    pod: dict[str, Any] = {
+    printed = kubectl.run(
+        "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(labelled_pod())
+    )  # fmt: skip
+    return bool(sidecars(json.loads(printed)))
+
+
+def labelled_pod() -> dict[str, Any]:
+    """One that asks for the sidecar, for dry runs; any namespace takes it."""
+    return {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "dry-run", "labels": {"notifychannel.io/inject": "some-group"}},
         "spec": {
@@ -115,7 +135,8 @@ def is_injected(kubectl: Kubectl, namespace: str) -> bool:
             }],
         },
     }  # fmt: skip
-    printed = kubectl.run(
-        "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(pod)
-    )  # fmt: skip
-    return any(each["name"] == "notifychannel" for each in json.loads(printed)["spec"].get("initContainers", ()))
+
+
+def sidecars(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """The containers that the injector has added: one or none."""
+    return [each for each in pod["spec"].get("initContainers", ()) if each["name"] == "notifychannel"]
