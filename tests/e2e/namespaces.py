@@ -22,15 +22,16 @@ def delete(kubectl: Kubectl, *names: str) -> None:
 
 def _let_go(kubectl: Kubectl) -> None:
     try:
-        left = kubectl.run("get", "notifychannels", "-o", "name", "--ignore-not-found").split()
+        held = [each for each in kubectl.get("notifychannels")["items"] if each["metadata"].get("finalizers")]
     except CommandError:
         return  # no CRD, no channels
-    if not left:
+    names = [f"notifychannel/{each['metadata']['name']}" for each in held]
+    if not names:
         return
-    kubectl.run("delete", *left, "--wait=false", "--ignore-not-found")  # being deleted, they take no new finalizer
-    for each in left:
+    kubectl.run("delete", *names, "--wait=false", "--ignore-not-found")  # being deleted, they take no new finalizer
+    for name in names:
         try:
-            kubectl.run("patch", each, "--type=merge", "--patch", WITHOUT_FINALIZERS)
+            kubectl.run("patch", name, "--type=merge", "--patch", WITHOUT_FINALIZERS)
         except CommandError as error:
             if "NotFound" not in str(error):
                 raise
