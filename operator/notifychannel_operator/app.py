@@ -23,9 +23,10 @@ from notifychannel_operator.kube_error import NO_ANSWER, KubeError, NotFound, No
 from notifychannel_operator.kube_login import login
 from notifychannel_operator.leadership.lease import Lease
 from notifychannel_operator.metrics import Metrics
-from notifychannel_operator.passes.connect import Failed, connected
+from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Edges
+from notifychannel_operator.passes.kept import Kept
 from notifychannel_operator.passes.probe import Probe
 from notifychannel_operator.passes.reconcile import recall, reconcile
 from notifychannel_operator.watch import handlers
@@ -79,6 +80,7 @@ class Operator:
         self._stop = asyncio.Event()
         self._metrics = Metrics(version=installed_version())
         self._directory = Directory()
+        self._kept = Kept()
         self._queue = WorkQueue(
             interval_s=settings.pass_interval_s, most=settings.concurrency,
             on_pass=self._metrics.on_pass,
@@ -146,7 +148,7 @@ class Operator:
     async def _work(self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper) -> None:
         """All that only the leader does; ends only by failing."""
         settings = self._settings
-        async with Probe() as probe, asyncio.TaskGroup() as group:
+        async with Probe() as probe, self._kept, asyncio.TaskGroup() as group:
             group.create_task(keeper.run(), name="certificate")
             edges = await self._prepare(kube, probe)
             group.create_task(self._queue.run(partial(self._pass, edges)), name="queue")
@@ -187,7 +189,7 @@ class Operator:
         if not self._deadline.is_open():
             raise NotLeading(status=NO_ANSWER, reason="NotLeading", message="this process no longer leads")
         try:
-            async with connected(credentials) as connection:
+            async with self._kept.connected(credentials) as connection:
                 yield connection
         except Failed as failure:
             self._metrics.on_connection_error(failure.reason.value)

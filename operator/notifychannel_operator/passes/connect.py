@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -18,7 +18,7 @@ from notifychannel_operator import grants, sqlfile
 from notifychannel_operator.passes.conditions import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from notifychannel_sidecar.credentials import Credentials
 
@@ -85,23 +85,54 @@ async def connected(credentials: Credentials, *, limit_s: float = LIMIT_S) -> As
     """A connection for `limit_s` seconds at most, then it is cut. Raises Failed, also for what happens in the block."""
     loop = asyncio.get_running_loop()
     ends_s = loop.time() + limit_s
-    try:
-        opened = await _first(credentials)
-        watchdog = loop.call_at(ends_s, opened.terminate)
+    with translated(credentials, ends_s=ends_s):
+        connection = await opened(credentials, ends_s=ends_s)
+        watchdog = loop.call_at(ends_s, connection.terminate)
         try:
-            await opened.fetch(sqlfile.read("observe/our_settings.sql"), list(SETTINGS), list(SETTINGS.values()))
-            yield opened
+            yield connection
         except BaseException:
-            opened.terminate()
+            connection.terminate()
             raise
         finally:
             watchdog.cancel()
+    await closed(connection)
+
+
+@contextmanager
+def translated(credentials: Credentials, *, ends_s: float) -> Iterator[None]:
+    """Whatever fails in the block is a Failed; past `ends_s` (the event loop's time) it is that time is over."""
+    try:
+        yield
     except asyncpg.InsufficientPrivilegeError as error:
         raise _no_connect(credentials, error) from None
     except FAILURES as error:
-        raise failed(TimeoutError() if loop.time() >= ends_s else error) from None
+        is_over = asyncio.get_running_loop().time() >= ends_s
+        raise failed(TimeoutError() if is_over else error) from None
+
+
+async def opened(credentials: Credentials, *, ends_s: float) -> Connection:
+    """A new connection with our settings, or until then (the event loop's time); raises FAILURES."""
+    connection = await _first(credentials)
+    watchdog = asyncio.get_running_loop().call_at(ends_s, connection.terminate)
+    try:
+        await settle(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    finally:
+        watchdog.cancel()
+    return connection
+
+
+async def settle(connection: Connection) -> None:
+    """Our settings; also how one finds out that the server is still there. Raises FAILURES."""
+    await connection.fetch(sqlfile.read("observe/our_settings.sql"), list(SETTINGS), list(SETTINGS.values()))
+
+
+async def closed(connection: Connection) -> None:
+    """In peace where that is possible, else cut."""
     with suppress(*FAILURES):
-        await opened.close(timeout=CLOSE_TIMEOUT_S)
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
 def failed(error: BaseException) -> Failed:
