@@ -11,13 +11,11 @@ import pytest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, EVENTS, LEASES, PODS, SECRETS
 from notifychannel_operator.kube_error import NotFound
 from tests.e2e.operator_process import FULLNAME, kube, operator, wired
-from tests.operating import CONSUMER, SOURCE, resource
+from tests.operating import resource
 from tests.premises import build, channel, source
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("server", [18], indirect=True)]
 PATIENCE_S = 60.0
-TABLES = 16
-"""Of a source at most 16 in one channel, which is how the rights are printed at once."""
 PASSES = 'notifychannel_operator_passes_total{ending="done"}'
 
 
@@ -238,65 +236,11 @@ async def nothing_left(api, namespace):
         await api.get(LEASES, FULLNAME, namespace=namespace)
 
 
-async def all_installed(api, namespace, count):
-    return sum(installed(body) for body in await api.list(CHANNELS, namespace=namespace)) == count
-
-
 async def counted(running, name, value):
     return await running.metric(f"notifychannel_operator_{name}") == value
-
-
-async def passed(running, count):
-    return await running.metric(PASSES) >= count
 
 
 async def eventually(holds, timeout_s=200.0):
     async with asyncio.timeout(timeout_s):
         while not await holds():  # noqa: ASYNC110 it is asked over HTTP
             await asyncio.sleep(0.2)
-
-
-@pytest.mark.timeout(900)
-async def test_two_hundred_channels_on_one_database(kubeconfig, api, shop, site, record_property):
-    """Figures beside their goals; fails only on what is wrong."""
-    count = 200
-    for number in range(TABLES):
-        await site.app.execute(f"CREATE TABLE t{number} (id bigint PRIMARY KEY, status text)")
-    await site.grant(channel(*(source(f"t{number}") for number in range(TABLES))))
-    async with operator(kubeconfig=kubeconfig, namespace=shop, NOTIFYCHANNEL_PASS_INTERVAL="60") as running:
-        await running.line("channels to look after")
-        idle_mib = running.rss_mib()
-        began_s = time.monotonic()
-        limit = asyncio.Semaphore(10)
-
-        async def create(number):
-            sources = [{**SOURCE, "table": f"t{number % TABLES}"}]
-            consumers = [{**CONSUMER, "group": f"g{number}"}]
-            body = resource(f"c{number}", namespace=shop, channel=f"c{number}", sources=sources, consumers=consumers)
-            async with limit:
-                await api.create(CHANNELS, body)
-
-        await asyncio.gather(*(create(number) for number in range(count)))
-        await eventually(lambda: all_installed(api, shop, count))
-        ready_s = time.monotonic() - began_s
-        running.send(signal.SIGTERM)
-        await running.ends()
-    async with operator(kubeconfig=kubeconfig, namespace=shop, pod="b") as second:
-        await second.line(f"{count} channels to look after")
-        began_s = time.monotonic()
-        await eventually(lambda: passed(second, count))
-        round_s = time.monotonic() - began_s
-        passes = await second.metric("notifychannel_operator_pass_seconds_count")
-        mean_s = await second.metric("notifychannel_operator_pass_seconds_sum") / passes
-        record_property(
-            "figures",
-            f"{count} channels on one database: created → all installed {ready_s:.1f} s, a pass over all "
-            f"{round_s:.1f} s (mean {mean_s * 1000:.0f} ms), RSS idle {idle_mib:.0f} MiB, afterwards "
-            f"{second.rss_mib():.0f} MiB (goal 250)",
-        )
-        assert await second.metric('notifychannel_operator_passes_total{ending="bug"}') == 0
-        assert passes < count * 1.2, "a restart is one pass over each channel, not more"
-        second.send(signal.SIGTERM)
-        await second.ends()
-    async with operator("cleanup", kubeconfig=kubeconfig, namespace=shop, pod="job") as job:
-        assert await job.ends(300) == 0
