@@ -145,8 +145,9 @@ async def test_many_channels_on_one_database_are_installed_and_looked_after(town
     record_property(
         "figures",
         f"{count} channels on one database: created → all installed {installed_s:.0f} s; a pass over all {round_s:.1f} "
-        f"s (goal {ROUND_GOAL_S}), one {pass_s * 1000:.0f} ms and {cpu_s * 1000:.0f} ms of the operator's CPU; RSS idle {idle_mib:.0f}, installed {installed_mib:.0f}, "
-        f"after a restart {mib:.0f} MiB (goal {RSS_GOAL_MIB}); cleaned up {time.monotonic() - began_s:.0f} s",
+        f"s (goal {ROUND_GOAL_S}), one {pass_s * 1000:.0f} ms and {cpu_s * 1000:.0f} ms of the operator's CPU; "
+        f"RSS idle {idle_mib:.0f}, installed {installed_mib:.0f}, after a restart {mib:.0f} MiB (goal {RSS_GOAL_MIB}); "
+        f"cleaned up {time.monotonic() - began_s:.0f} s",
     )
     assert await town.site.triggers() == []
     assert made < count * 1.2, "a restart is one pass over each channel, not more"
