@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from notifychannel_operator import certificates
 from notifychannel_operator.certificates import Pair
+from tests.e2e.kubectl import CommandError
 
 if TYPE_CHECKING:
     from tests.e2e.release import Release
@@ -71,8 +72,12 @@ class Issued:
         )  # fmt: skip
         return self.expires_at()
 
-    def _served(self, pod: str) -> float:
-        printed = self.release.metrics(pod)
+    def _served(self, pod: str) -> float | None:
+        """None: it does not answer (yet)."""
+        try:
+            printed = self.release.metrics(pod)
+        except CommandError:
+            return None
         return float(re.search(rf"^{SERVED} (\S+)$", printed, re.MULTILINE)[1])
 
     def _publish(self, bundle: bytes) -> None:
