@@ -121,7 +121,7 @@ async def observe_removal(connection: Connection, owners: Collection[names.Owner
     """What `remove` would do for all of these, read-only; raises as `observe`."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server, schema = await _server(connection, role)
-        functions = await inventory.functions(connection)
+        functions = await inventory.functions_of(connection, owners)
     return removal.of(Existing(server=server, schema=schema, functions=functions), owners)
 
 

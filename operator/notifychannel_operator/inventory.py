@@ -76,6 +76,17 @@ async def functions(
     return {row["name"]: _function(row, calling[row["oid"]]) for row in found}
 
 
+async def functions_of(connection: Connection, owners: Iterable[Owner]) -> dict[str, Function]:
+    """Those of these owners' namespaces and names, `skipped`, and one of somebody else's where there is any: whether
+    one is the last can't be told otherwise, and a thousand others' bodies need not be read for it.
+    """
+    found: dict[str, Function] = {}
+    for owner in owners:
+        found |= await functions(connection, named=(), owner=owner)
+    other = await connection.fetchval(sqlfile.read("observe/our_other.sql"), ["skipped", *found])
+    return found if other is None else found | await functions(connection, named=[other])
+
+
 def _function(row: asyncpg.Record, calling: Iterable[Trigger]) -> Function:
     return Function(
         oid=row["oid"],
