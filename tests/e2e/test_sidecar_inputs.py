@@ -1,0 +1,200 @@
+"""What the sidecar is given is missing, wrong or late: the application starts all the same, it is named, and mended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from contextlib import contextmanager
+
+from tests.e2e import application
+from tests.e2e import shop as shops
+from tests.e2e.watching import identities
+
+STATUS = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:9789/status", timeout=5).read().decode())
+"""
+SECRETS = {"no-secret": "NoSecret", "wrong-password": "AuthenticationFailed", "wrong-database": "WrongDatabase"}
+LAG_GOAL_S, LAG_GUARD_S = 90, 180
+
+
+def status(kubectl, pod):
+    """What the sidecar says of itself."""
+    return json.loads(kubectl.run("exec", pod, "-c", "application", "--", "python3", "-c", STATUS))
+
+
+def until_status(kubectl, pod, wanted, *, timeout_s=60):
+    """The status when it is so, and when that was (Unix time); asked again and again, for nothing tells of it."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if wanted(said := status(kubectl, pod)):
+            return said, time.time()
+    raise AssertionError(f"{pod} does not say so within {timeout_s} s: {said}")
+
+
+def until_hint(kubectl, pod, channel, key, *, timeout_s=60):
+    """Wait until a hint of this key was acknowledged for that channel."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        acknowledged = application.heard(kubectl, pod)["acknowledged"]
+        if any(each["channel"] == channel and each.get("key") == key for each in acknowledged):
+            return
+    raise AssertionError(f"{pod} heard no hint of {channel} for {key} within {timeout_s} s")
+
+
+def start(shop, images, *groups):
+    """A Deployment for each group; they are Ready at the end. Group → its pod."""
+    shop.kubectl.apply(*(shops.deployment(images, name=group, group=group) for group in groups))
+    for group in groups:
+        shop.kubectl.rolled_out(f"deployment/{group}")
+    return {group: shops.pods(shop.kubectl, app=group)[0] for group in groups}
+
+
+async def test_the_application_starts_without_inputs_and_with_wrong_ones_and_each_is_named_and_mended(
+    shop, images, record_property
+):
+    """Mutant: `optional` of a source of the projected volume as False (volumes.py): the pods without one never start.
+
+    A second: a Secret that can't be used ends the sidecar (reload.py raising): restarts are counted.
+    """
+    groups = (*SECRETS, "no-channel")
+    owner = await shop.open(*(shops.channel(group, group=group) for group in SECRETS))
+    wrong = {
+        "wrong-password": shop.postgres.uri("listener").replace(shop.postgres.passwords["listener"], "no-password"),
+        "wrong-database": shop.postgres.uri("listener", dbname="postgres"),
+    }
+    for group, uri in wrong.items():
+        shop.postgres.secret(f"notifychannel-{group}", "listener", uri=uri)
+    shop.postgres.secret("notifychannel-no-channel", "listener")
+    pods = start(shop, images, *groups)
+    before = identities(shop.kubectl, "notifychannel.io/inject")
+    for group, reason in SECRETS.items():
+        body, _ = shops.until_condition(shop.kubectl, group, "Listening", "False", reason)
+        assert f"notifychannel-{group}" in shops.message(body, "Listening")
+        assert "no-password" not in json.dumps(body)
+    said, _ = until_status(shop.kubectl, pods["no-channel"], lambda it: it["reason"] == "NotConfigured")
+    assert said["state"] == "WAITING"
+
+    mended_at = time.time()
+    for group in SECRETS:
+        shop.postgres.secret(f"notifychannel-{group}", "listener")
+    late = shops.channel("no-channel", group="no-channel")
+    await shop.postgres.grant(json.dumps(late))
+    shop.kubectl.apply(late)
+    heard_s = {
+        group: shops.until_heard(shop.kubectl, pod, None, timeout_s=LAG_GUARD_S) - mended_at
+        for group, pod in pods.items()
+    }
+    for group in groups:
+        shops.until_condition(shop.kubectl, group, "Ready", "True")
+    ready_s = time.time() - mended_at
+    await owner.execute("INSERT INTO orders (id) VALUES (1)")
+    for pod in pods.values():
+        shops.until_heard(shop.kubectl, pod, {"id": 1})
+    assert identities(shop.kubectl, "notifychannel.io/inject") == before
+    told = ", ".join(f"{group} {took_s:.1f} s" for group, took_s in heard_s.items())
+    record_property("figures", f"mended → resync (kubelet syncs each 10 s): {told}; all Ready after {ready_s:.1f} s")
+
+
+@contextmanager
+def unreachable(cluster, kubectl, pod):
+    """Packets of others to the pod's status port are dropped, as a network policy does."""
+    assert cluster.node, "packets are dropped on the node, so this needs a kind cluster"
+    address = kubectl.get("pod", pod)["status"]["podIP"]
+    rule = ["FORWARD", "-d", address, "-p", "tcp", "--dport", "9789", "-j", "DROP"]
+
+    def iptables(*arguments):
+        subprocess.run(["docker", "exec", cluster.node, "iptables", "-w", *arguments], check=True, capture_output=True)
+
+    iptables("-I", *rule)
+    try:
+        yield
+    finally:
+        iptables("-D", *rule)
+
+
+async def test_where_status_can_not_be_read_listeners_are_counted_by_their_sessions(
+    cluster, shop, images, record_property
+):
+    """Mutant: `_listens` of hearing.py answering False where there is no status."""
+    owner = await shop.open(shops.channel())
+    pod = shop.run(images)[0]
+    shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    with unreachable(cluster, shop.kubectl, pod):
+        shops.passed_over(shop.kubectl, "orders")
+        body, took_s = shops.until_condition(shop.kubectl, "orders", "Delivering", "Unknown", "Unknown")
+        assert "network policy" in shops.message(body, "Delivering")
+        assert shops.condition(body, "Listening") == ("True", "Listening")
+        assert shops.condition(body, "Ready") == ("True", "Ready")
+        assert body["status"]["pods"]["listening"] == 1
+        await owner.execute("INSERT INTO orders (id) VALUES (1)")
+        shops.until_heard(shop.kubectl, pod, {"id": 1})
+    _, back_s = shops.until_condition(shop.kubectl, "orders", "Delivering", "True")
+    record_property("figures", f"/status unreachable: said after {took_s:.1f} s, readable again: after {back_s:.1f} s")
+
+
+def until_resync(kubectl, pod, channel, after, *, timeout_s=60):
+    """When a resync of that channel was acknowledged first, and its reason."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        for each in application.heard(kubectl, pod)["acknowledged"]:
+            if each["channel"] == channel and each["id"] is None and each["at"] >= after:
+                return each["at"], each["reason"]
+    raise AssertionError(f"{pod} heard of no resync of {channel} within {timeout_s} s")
+
+
+async def changed_while_unknown(shop, owner, pod, number):
+    """Both channels say something new and rows change; when, and whether the sidecar still had the old file then."""
+    known = status(shop.kubectl, pod)["config"]["hash"]
+    orders, visits = shops.channel(), shops.channel("visits", tables=("visits",), channel=f"another_{number}")
+    orders["spec"]["sources"][0]["rules"] = [{"name": f"paid-{number}", "events": ["Insert"]}]
+    changed_at = time.time()
+    shop.kubectl.apply(orders, visits)
+    for name in ("orders", "visits"):
+        shops.until_condition(shop.kubectl, name, "TriggersInstalled", "True")
+    at = time.time()
+    await owner.execute(f"INSERT INTO orders (id) VALUES ({number})")
+    await owner.execute(f"INSERT INTO visits VALUES ({number}, '2026-01-01')")
+    was_unknown = status(shop.kubectl, pod)["config"]["hash"] == known
+    return known, changed_at, at, was_unknown
+
+
+async def test_with_the_default_kubelet_a_changed_channel_reaches_the_sidecar_and_nothing_is_lost_meanwhile(
+    shop, images, kubelet_sync_frequency, record_property
+):
+    """Other rules in one channel, another PostgreSQL channel in the other; rows change while the sidecar knows of none.
+
+    Mutant: an unknown hash that is dropped, not a resync (inbox); a new subscription that puts no resync (listener).
+    """
+    # last in its file: it restarts the kubelet twice
+    owner = await shop.open(shops.channel(), shops.channel("visits", tables=("visits",)))
+    pod = shop.run(images)[0]
+    for name in ("orders", "visits"):
+        shops.until_condition(shop.kubectl, name, "Ready", "True")
+    with kubelet_sync_frequency("1m0s"):
+        for number in range(1, 5):  # the kubelet may look in just now
+            known, changed_at, at, was_unknown = await changed_while_unknown(shop, owner, pod, number)
+            if was_unknown:
+                break
+        assert was_unknown, "the kubelet was faster than the rows four times"
+        resync_at, reason = until_resync(shop.kubectl, pod, "orders", at)
+        _, known_at = until_status(
+            shop.kubectl, pod, lambda it: it["config"]["hash"] != known, timeout_s=LAG_GUARD_S
+        )  # fmt: skip
+        renamed_at, _ = until_resync(shop.kubectl, pod, "visits", at)
+    for name in ("orders", "visits"):
+        shops.until_condition(shop.kubectl, name, "Ready", "True")
+    await owner.execute("INSERT INTO orders (id) VALUES (100)")
+    await owner.execute("INSERT INTO visits VALUES (100, '2026-01-01')")
+    for channel in ("orders", "visits"):
+        until_hint(shop.kubectl, pod, channel, {"id": 100})
+    assert resync_at < known_at
+    assert reason == "rules"
+    lag_s = known_at - changed_at
+    record_property(
+        "figures",
+        f"kubelet at its default: a changed channel is in force after {lag_s:.0f} s (goal {LAG_GOAL_S} s); a row under"
+        f" rules that the sidecar does not know is a resync after {resync_at - at:.2f} s; what was said on a PostgreSQL"
+        f" channel that it does not know is covered after {renamed_at - at:.0f} s",
+    )
