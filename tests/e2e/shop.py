@@ -144,6 +144,12 @@ def pods(kubectl: Kubectl, *, app: str = GROUP) -> list[str]:
     return sorted(each["metadata"]["name"] for each in items if "deletionTimestamp" not in each["metadata"])
 
 
+def configs(kubectl: Kubectl) -> list[str]:
+    """Names of the groups' ConfigMaps."""
+    items = kubectl.get("configmaps", "-l", "app.kubernetes.io/managed-by=notifychannel")["items"]
+    return [each["metadata"]["name"] for each in items if each["metadata"]["name"].startswith("notifychannel-")]
+
+
 def until_heard(
     kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *, after: float = 0, timeout_s: float = 60
 ) -> float:
