@@ -30,7 +30,7 @@ def test_the_channel_its_secrets_and_the_database_name_the_same_things():
     installer, listener = found["Secret", channel.secret], found["Secret", f"notifychannel-{consumer.group}"]
     assert installer["metadata"]["labels"] == {"notifychannel.io/allow": "true"}
     assert "labels" not in listener["metadata"]
-    sql = (CLUSTER / "database.sql").read_text()
+    sql = objects("postgresql.yaml")["ConfigMap", "postgres"]["data"]["2-roles.sql"]
     for secret, role in ((installer, "notifychannel_installer"), (listener, "notifychannel_listener")):
         password = secret["stringData"]["uri"].partition(f"//{role}:")[2].partition("@")[0]
         assert f"CREATE ROLE {role} LOGIN PASSWORD '{password}'" in sql
