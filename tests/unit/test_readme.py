@@ -55,7 +55,7 @@ def test_the_way_onto_a_cluster_is_five_commands_that_say_what_they_print_and_on
 
 def test_the_commands_on_a_cluster_name_files_charts_namespaces_and_groups_that_are_there():
     text = "".join(COMMANDS)
-    files = re.findall(r"(?:-f |install notifychannel )(\S+)", text)
+    files = re.findall(r"(?:-f |\binstall notifychannel )(\S+)", text)
     assert [name for name in files if not (ROOT / name).exists()] == []
     found = [each for name in files if name.endswith(".yaml") for each in yaml.safe_load_all((ROOT / name).read_text())]
     names = {(each["kind"], each["metadata"]["name"]) for each in found}
