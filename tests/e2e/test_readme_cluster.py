@@ -58,9 +58,9 @@ class Walk:
         return done.stdout
 
     def objects(self) -> set[str]:
-        """Everything on the cluster as namespace/kind/name; but Events, and what nodes report of themselves."""
+        """Everything on the cluster as namespace/kind/name; but Events, and the addresses that mirror Services."""
         kinds = self.kubectl.run("api-resources", "--verbs=list,get", "-o", "name").split()
-        wanted = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses")))
+        wanted = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses", "ipaddresses")))
         row = "{range .items[*]}{.metadata.namespace}/{.kind}/{.metadata.name}{'\\n'}{end}".replace("'", '"')
         return set(self.kubectl.run("get", wanted, "-A", "-o", f"jsonpath={row}").split())
 
@@ -139,6 +139,7 @@ def test_five_commands_lead_to_the_first_hint_and_uninstalling_leaves_nothing_bu
     assert left(walk, before, wanted=THE_CRD) == THE_CRD
     (channel,) = walk.kubectl.get("notifychannels", "-A")["items"]
     assert "finalizers" not in channel["metadata"]
+    assert [each["reason"] for each in channel["status"]["conditions"] if each["type"] == "Ready"] == ["Uninstalled"]
 
     began = time.monotonic()
     walk.run("".join(rest))

@@ -56,6 +56,11 @@ async def test_a_deleted_channel_leaves_nothing_in_database_and_cluster(site, op
     assert not there(operator)
     assert operator.config() is None
     assert site.dump() == before
+    conditions = {it["type"]: it for it in operator.kube.find(CHANNELS, "orders")["status"]["conditions"]}
+    assert [(conditions[each]["status"], conditions[each]["reason"]) for each in ("TriggersInstalled", "Ready")] == [
+        ("Unknown", "Uninstalled"),
+        ("False", "Uninstalled"),
+    ]
 
 
 async def test_only_the_deleted_channel_goes(site, operator):
@@ -212,7 +217,8 @@ async def test_a_restart_in_the_middle_of_a_deletion_goes_on(site, operator):
     assert {table for table, _ in await site.triggers()} == {"events"}
 
 
-async def test_the_end_of_a_release_cleans_up_and_leaves_the_resource(site, operator):
+async def test_the_end_of_a_release_cleans_up_and_leaves_the_resource_which_is_not_ready_any_more(site, operator):
+    """Mutant: no `_say_uninstalled` in passes/cleanup.py: the channel says Installed for ever."""
     before = site.dump()
     operator.apply(resource())
     await operator.run()

@@ -103,6 +103,10 @@
 - apiGroups: [notifychannel.io]
   resources: [notifychannels]
   verbs: [get, list, patch]
+# The last word about them, which must not be Ready.
+- apiGroups: [notifychannel.io]
+  resources: [notifychannels/status]
+  verbs: [patch]
 # Each group's configuration: without the channels that were let go, and then deleted.
 - apiGroups: [""]
   resources: [configmaps]

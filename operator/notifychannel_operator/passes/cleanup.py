@@ -16,7 +16,7 @@ from notifychannel_operator.kinds import CHANNELS, NAMESPACES
 from notifychannel_operator.kube_error import Forbidden, NotFound
 from notifychannel_operator.names import Owner
 from notifychannel_operator.passes import groups, secret, status
-from notifychannel_operator.passes.conditions import Reason
+from notifychannel_operator.passes.conditions import Reason, Type, unknown
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.events import announce
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FINALIZER = "notifychannel.io/cleanup"
 DEFAULT_TIMEOUT_S = 300.0
+UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
 SAID_CHARACTERS = 200
 """Of a problem, beside the SQL, in an Event: 1,024 bytes hold both."""
 
@@ -139,6 +140,7 @@ async def release(edges: Edges, ref: Ref, *, since: datetime) -> Cleaned:
     cleaned = await clean_up(edges, body, since=since)
     if cleaned.problem is None:
         await drop_finalizer(edges, body)
+        await _say_uninstalled(edges, body)
     return cleaned
 
 
@@ -151,6 +153,17 @@ async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
     patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
     try:
         await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
+    except NotFound:
+        return
+
+
+async def _say_uninstalled(edges: Edges, body: dict[str, Any]) -> None:
+    """The channel stays, and nobody will correct its status: the last word must not be that all is well."""
+    ref, before = _ref(body), body.get("status") or {}
+    said = unknown(Type.TRIGGERS_INSTALLED, Reason.UNINSTALLED, UNINSTALLED)
+    made = status.ending(before, said, generation=body["metadata"]["generation"], now=edges.now())
+    try:
+        await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
     except NotFound:
         return
 

@@ -66,6 +66,7 @@ class Reason(Enum):
     LOCKED_OUT = "LockedOut"
     DISABLED = "Disabled"
     DUPLICATE_OWNER = "DuplicateOwner"
+    UNINSTALLED = "Uninstalled"
 
     INJECTED = "Injected"
     NO_PODS = "NoPods"
