@@ -114,7 +114,6 @@ def others(kubectl: Kubectl) -> list[str]:
 
 
 def test_five_commands_lead_to_the_first_hint_and_uninstalling_leaves_nothing_but_the_crd(walk, record_property):
-    """Mutant: in release_cleanup.py don't delete the canary, or don't let a channel go."""
     assert len(FIVE) == 5
     before = walk.objects()
     began = time.monotonic()

@@ -56,11 +56,6 @@ async def test_a_deleted_channel_leaves_nothing_in_database_and_cluster(site, op
     assert not there(operator)
     assert operator.config() is None
     assert site.dump() == before
-    conditions = {it["type"]: it for it in operator.kube.find(CHANNELS, "orders")["status"]["conditions"]}
-    assert [(conditions[each]["status"], conditions[each]["reason"]) for each in ("TriggersInstalled", "Ready")] == [
-        ("Unknown", "Uninstalled"),
-        ("False", "Uninstalled"),
-    ]
 
 
 async def test_only_the_deleted_channel_goes(site, operator):
@@ -228,3 +223,8 @@ async def test_the_end_of_a_release_cleans_up_and_leaves_the_resource_which_is_n
     assert operator.kube.find(CHANNELS, "orders")["metadata"]["finalizers"] == []
     assert operator.config() is None
     assert site.dump() == before
+    conditions = {it["type"]: it for it in operator.kube.find(CHANNELS, "orders")["status"]["conditions"]}
+    assert [(conditions[each]["status"], conditions[each]["reason"]) for each in ("TriggersInstalled", "Ready")] == [
+        ("Unknown", "Uninstalled"),
+        ("False", "Uninstalled"),
+    ]
