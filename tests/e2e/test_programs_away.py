@@ -27,7 +27,7 @@ TAKEN_OVER_GOAL_S = 30
 
 
 async def test_when_the_leader_is_killed_or_deleted_another_one_reconciles(shop, cluster, record_property):
-    """Mutant: DURATION_S of 60 s in leadership/lease.py."""
+    """The whole of it, from the Lease to the database; test_leadership.py has the parts, and their mutants."""
     await shop.open(shops.channel())
     await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "TriggersInstalled", "True")
     killed_s = await asyncio.to_thread(_taken_over, shop, "second", lambda leader: _kill(cluster, shop.release, leader))
@@ -76,7 +76,8 @@ def _delete(release: Release, pod: str) -> None:
 async def test_without_any_operator_hints_go_on_and_new_pods_are_injected_and_hear_too(shop, images, record_property):
     owner = await shop.open(shops.channel())
     (first,) = await asyncio.to_thread(shop.run, images)
-    await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "Ready", "True")
+    await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "TriggersInstalled", "True")
+    await asyncio.to_thread(shops.until_heard, shop.kubectl, first, None)
     await asyncio.to_thread(shop.release.scale, "operator", 0)
     try:
         pods = await asyncio.to_thread(lambda: shop.run(images, replicas=2))
@@ -95,7 +96,7 @@ async def test_without_any_operator_hints_go_on_and_new_pods_are_injected_and_he
 async def test_without_any_injector_pods_start_and_the_channel_says_why_and_what_mends_it(
     shop, images, record_property
 ):
-    """Mutant: failurePolicy Fail in charts/notifychannel/templates/webhook.yaml: no pod starts."""
+    """What `failurePolicy: Ignore` is for; and the message is a command that works as it stands there."""
     await shop.open(shops.channel())
     await asyncio.to_thread(shop.release.scale, "injector", 0)
     try:
@@ -116,7 +117,7 @@ async def test_without_any_injector_pods_start_and_the_channel_says_why_and_what
 async def test_with_an_expired_certificate_pods_start_and_a_new_one_comes_with_the_operator(
     shop, images, record_property
 ):
-    """Mutant: `_leaf` in rotation.py keeps a leaf that no longer verifies; `problem` in injector/certificate.py."""
+    """An injector with an expired certificate is not ready; the connections that the API server has are still good."""
     issued = Issued(release=shop.release)
     await shop.open(shops.channel())
     await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "TriggersInstalled", "True")
