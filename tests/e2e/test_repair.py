@@ -56,10 +56,11 @@ async def hinted(shop: Shop, owner: asyncpg.Connection, pod: str, table: str, nu
 async def test_what_is_done_to_triggers_tables_and_functions_by_hand_is_mended_and_followed_by_a_resync(
     shop, images, record_property
 ):
-    """Mutants: `of` in plan.py without `comparison`'s missing triggers; `_step` without `statements.resync`."""
+    """Mutant: `_step` in plan.py without `statements.resync`."""
     owner = await shop.open(channel(), tables=TABLES)
     (pod,) = await asyncio.to_thread(shop.run, images)
-    await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "Ready", "True")
+    await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "TriggersInstalled", "True")
+    await asyncio.to_thread(shops.until_heard, shop.kubectl, pod, None)
     for number, table in enumerate(PLAIN):
         await hinted(shop, owner, pod, table, number)
     admin = await shop.postgres.connect("postgres")
