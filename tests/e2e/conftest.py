@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEIGHBOURS = {name: f"notifychannel/{name}:e2e" for name in ("postgres", "application")}
+IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
 
@@ -68,6 +69,8 @@ def helm(cluster) -> Helm:
 @pytest.fixture(scope="session")
 def neighbours(cluster) -> dict[str, str]:
     """Images of `postgres` and `application`, built and loaded: name → name:tag."""
+    if IMAGES_ARE_LOADED:
+        return NEIGHBOURS
     script("neighbour-images")
     cluster.load(*NEIGHBOURS.values())
     return NEIGHBOURS
@@ -77,11 +80,11 @@ def neighbours(cluster) -> dict[str, str]:
 def images(cluster, neighbours) -> dict[str, str]:
     """The same, and our own `operator` and `sidecar`, built of this working tree (tag: NOTIFYCHANNEL_TAG or e2e).
 
-    With NOTIFYCHANNEL_IMAGES=loaded those of that tag are taken as the cluster has them: for work on tests alone.
+    With NOTIFYCHANNEL_IMAGES=loaded all are taken as the cluster has them: `make e2e` has built and loaded them.
     """
     tag = os.environ.get("NOTIFYCHANNEL_TAG", "e2e")
     own = {name: f"notifychannel/{name}:{tag}" for name in ("operator", "sidecar")}
-    if os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded":
+    if IMAGES_ARE_LOADED:
         return neighbours | own
     base = script("base-image").splitlines()[-1]
     command = ["make", "--no-print-directory", "images", f"BASE={base}", f"TAG={tag}"]

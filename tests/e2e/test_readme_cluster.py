@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.kubectl import Kubectl
 
+pytestmark = pytest.mark.alone
 SECTION = re.search(r"^## On a cluster\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[1]
 *FIVE, AWAY = re.findall(r"^```sh\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 (SHOWN,) = re.findall(r"^```text\n\$ (.*?)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)

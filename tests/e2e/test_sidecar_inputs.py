@@ -7,6 +7,8 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 
+import pytest
+
 from tests.e2e import application
 from tests.e2e import shop as shops
 from tests.e2e.kubectl import CommandError
@@ -170,6 +172,7 @@ async def changed_while_unknown(shop, owner, pod, number):
     return known, changed_at, at, was_unknown
 
 
+@pytest.mark.alone
 async def test_with_the_default_kubelet_a_changed_channel_reaches_the_sidecar_and_nothing_is_lost_meanwhile(
     shop, images, kubelet_sync_frequency, record_property
 ):
