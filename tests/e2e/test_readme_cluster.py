@@ -79,6 +79,9 @@ def as_shown(text: str) -> str:
 def walk(cluster, images, tmp_path) -> Iterator[Walk]:
     """A cluster that has never heard of us, and a clone whose manifests name images that it has."""
     kubectl = cluster.kubectl
+    going = kubectl.run("get", "namespaces", "--field-selector=status.phase=Terminating", "-o", "name").split()
+    for each in going:  # of the tests before, with their channels
+        kubectl.wait_for(each, "delete", timeout_s=180)
     assert not (found := others(kubectl)), f"the README installs for the whole cluster; here are already: {found}"
     kubectl.run("delete", "crd", CRD, "--ignore-not-found")
     kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", timeout_s=180)
