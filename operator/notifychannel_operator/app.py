@@ -222,7 +222,7 @@ class Operator:
 
     @property
     def _canary_name(self) -> str:
-        return f"{self._settings.fullname}-canary"
+        return f"{self._settings.fullname}.canary"
 
 
 def installed_version() -> str:

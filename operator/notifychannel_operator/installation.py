@@ -27,7 +27,7 @@ class InstallationError(Exception):
 
 def configmap_name(fullname: str) -> str:
     """Where the id is kept."""
-    return f"{fullname}-installation"
+    return f"{fullname}.installation"
 
 
 async def read(kube: Kube, *, namespace: str, fullname: str) -> str:

@@ -1,7 +1,7 @@
 """What can go wrong with the cluster's API, drawn as a tree; nothing else leaves `kube.py`.
 
 KubeError ── NotFound (404)      the object, or its kind, is not there
-          ├─ Forbidden (401/403) RBAC does not allow it
+          ├─ Forbidden (403)     RBAC does not allow it
           ├─ Conflict (409)      it exists, or somebody changed it first
           ├─ Unreachable (0)     no answer: refused, reset, timed out
           └─ NotLeading (0)      this process may not write: its lease has run out
@@ -30,7 +30,7 @@ class NotFound(KubeError):  # noqa: N818 the API's own word
 
 
 class Forbidden(KubeError):  # noqa: N818 the API's own word
-    """401 or 403: the sentence names account, verb and resource."""
+    """403: the sentence names account, verb and resource."""
 
 
 class Conflict(KubeError):  # noqa: N818 the API's own word
@@ -47,7 +47,6 @@ class NotLeading(KubeError):  # noqa: N818 a state
 
 KINDS: dict[int, type[KubeError]] = {
     HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.UNAUTHORIZED: Forbidden,
     HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.CONFLICT: Conflict,
 }

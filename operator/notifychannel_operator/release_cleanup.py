@@ -144,7 +144,7 @@ async def _let_go(edges: Edges, ref: Ref, at_once: asyncio.Semaphore) -> bool:
 async def _delete_own(kube: Kube, settings: Settings) -> None:
     """The id goes last but the lease: while there is one, this can be run again."""
     name, namespace = settings.fullname, settings.namespace
-    await kube.delete(CONFIGMAPS, f"{name}-canary", namespace=settings.canary_namespace)
+    await kube.delete(CONFIGMAPS, f"{name}.canary", namespace=settings.canary_namespace)
     own = (f"{name}-ca", f"{name}-injector-tls") if settings.certificate is CertificateSource.OWN else ()
     for secret in own:
         await kube.delete(SECRETS, secret, namespace=namespace)

@@ -63,6 +63,7 @@ async def test_an_upgrade_restarts_no_application_pod_and_says_which_command_doe
     await asyncio.to_thread(shops.until_condition, shop.kubectl, "orders", "Ready", "True")
     before = lives(shop.kubectl)
     assert [set(containers) for _, containers in before.values()] == [{"notifychannel", "application"}] * REPLICAS
+    old_injectors = shop.release.pods("injector")
 
     upgrade_s = await asyncio.to_thread(
         shop.release.install, f"image.tag={next_tag}", f"sidecar.image.tag={next_tag}"
@@ -80,6 +81,8 @@ async def test_an_upgrade_restarts_no_application_pod_and_says_which_command_doe
     for pod in before:
         await asyncio.to_thread(shops.until_heard, shop.kubectl, pod, {"id": 1}, after=since)
 
+    for pod in old_injectors:  # a pod that goes answers the API server's open connections for some seconds more
+        shop.release.kubectl.wait_for(f"pod/{pod}", "delete")
     shop.kubectl.run(*command.split()[3:])
     await asyncio.to_thread(shop.kubectl.rolled_out, f"deployment/{shops.GROUP}")
     began_s = time.monotonic()

@@ -37,7 +37,7 @@ def cluster():
 
 @asynccontextmanager
 async def running(cluster):
-    cluster.canary = Canary(kube=cluster, namespace="nc", name="nc-canary")
+    cluster.canary = Canary(kube=cluster, namespace="nc", name="nc.canary")
     task = asyncio.create_task(cluster.canary.run())
     yield cluster.canary
     assert not task.done()

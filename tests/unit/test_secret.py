@@ -38,3 +38,13 @@ async def test_a_short_host_name_is_a_service_of_the_secrets_namespace_as_for_it
         OneSecret(host=host, user="installer", password="p", dbname="app"), namespace="shop", name="db"
     )
     assert ",".join(found.hosts) == asked
+
+
+async def test_the_same_content_in_two_namespaces_is_two_databases():
+    """Sessions are kept by the fingerprint. Mutant: `digest=read.digest`: a pass for prod is lent staging's session."""
+    prints = [
+        (await secret.read(OneSecret(uri="postgresql://i:p@db/app"), namespace=namespace, name="db")).fingerprint()
+        for namespace in ("staging", "prod", "prod")
+    ]
+    assert prints[0] != prints[1] == prints[2]
+    assert "staging" not in prints[0]

@@ -191,3 +191,24 @@ async def test_draining_is_not_endless():
         await asyncio.sleep(1)
         with pytest.raises(TimeoutError):
             await queue.drain(5)
+
+
+async def test_a_pass_that_is_cancelled_from_inside_is_tried_again():
+    """Mutant: leave the branch out: the key keeps its place among the running ones, and no pass ever follows."""
+    passes = Passes()
+    tries = []
+
+    async def work(key):
+        tries.append(key)
+        if len(tries) == 1:
+            raise asyncio.CancelledError
+        return await passes(key)
+
+    queue = WorkQueue(interval_s=60.0, most=1, on_pass=lambda ending, _: passes.endings.append(ending))
+    task = asyncio.create_task(queue.run(work))
+    queue.add(A)
+    await asyncio.sleep(30)
+    task.cancel()
+    await asyncio.wait([task])
+    assert passes.times("a")
+    assert passes.endings[:2] == [Ending.BUG, Ending.DONE]

@@ -23,7 +23,7 @@
 # The canary that shows that watches are alive: a watch of this one name.
 - apiGroups: [""]
   resources: [configmaps]
-  resourceNames: [{{ include "notifychannel.fullname" . }}-canary]
+  resourceNames: [{{ include "notifychannel.fullname" . }}.canary]
   verbs: [watch]
 # Is the namespace going? Then nothing in it is waited for.
 - apiGroups: [""]
@@ -69,7 +69,7 @@
   verbs: [create]
 - apiGroups: [""]
   resources: [configmaps]
-  resourceNames: [{{ $name }}-installation]
+  resourceNames: [{{ $name }}.installation]
   verbs: [get]
 {{- if eq .Values.certificates.mode "Own" }}
 # The injector's certificate and its CA.
@@ -138,7 +138,7 @@
 # What the operator made here.
 - apiGroups: [""]
   resources: [configmaps]
-  resourceNames: [{{ $name }}-installation]
+  resourceNames: [{{ $name }}.installation]
   verbs: [get, delete]
 {{- if eq .Values.certificates.mode "Own" }}
 - apiGroups: [""]

@@ -112,7 +112,8 @@ def translated(credentials: Credentials, *, ends_s: float) -> Iterator[None]:
 
 async def opened(credentials: Credentials, *, ends_s: float) -> Connection:
     """A new connection with our settings, or until then (the event loop's time); raises FAILURES."""
-    connection = await _first(credentials)
+    async with asyncio.timeout_at(ends_s):  # all hosts together
+        connection = await _first(credentials)
     watchdog = asyncio.get_running_loop().call_at(ends_s, connection.terminate)
     try:
         await settle(connection)

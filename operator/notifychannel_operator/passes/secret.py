@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,10 @@ async def read(kube: Kube, *, namespace: str, name: str) -> Credentials:
         raise _forbidden(namespace, name) from None
     _permit(found, namespace, name)  # it may be another one by now
     read = _credentials(found, name)
-    return replace(read, hosts=tuple(_qualified(host, namespace) for host in read.hosts))
+    hosts = tuple(_qualified(host, namespace) for host in read.hosts)
+    # Two namespaces with the same content mean two databases: the fingerprint, by which sessions are kept, says so.
+    digest = hashlib.blake2b(repr((read.digest, hosts)).encode(), digest_size=16).hexdigest()
+    return replace(read, hosts=hosts, digest=digest)
 
 
 def _qualified(host: str, namespace: str) -> str:

@@ -34,9 +34,9 @@ def handlers(*, directory: Directory, queue: WorkQueue, canary: Canary) -> kopf.
     registry = kopf.OperatorRegistry()
 
     @kopf.on.event(*_resource(CHANNELS), registry=registry)
-    async def channel(body: kopf.Body, **_: Any) -> None:
+    async def channel(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 kopf's word
         seen = dict(body)  # kopf's view is no dict, what is inside it are
-        if directory.see(seen):
+        if directory.see(seen) or type == "DELETED":  # without a finalizer it goes without having changed
             queue.add(key_of(seen), lane=lane_of(seen))
 
     @kopf.on.event(*_resource(PODS), labels={GROUP_LABEL: kopf.PRESENT}, registry=registry)

@@ -153,6 +153,11 @@ class WorkQueue:
         except KubeError as error:
             log.warning("pass %s/%s: %s; trying again soon", *key, error)
             return Ending.KUBE_ERROR, Verdict()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            log.error("pass %s/%s: cancelled from inside; trying again soon", *key)  # noqa: TRY400
+            return Ending.BUG, Verdict()
         except Exception as error:  # noqa: BLE001 one broken pass never stops the others
             if limit.expired():
                 log.warning("pass %s/%s: given up after %.0f s; trying again soon", *key, self._limit_s)
