@@ -30,7 +30,7 @@ def next_tag(cluster, images) -> str:
 
 
 def lives(kubectl: Kubectl) -> dict[str, Any]:
-    """Of each application pod: which one it is, and how often any container of it was restarted."""
+    """Of each application pod that is not going: which one it is, and how often any container of it was restarted."""
     return {
         each["metadata"]["name"]: (
             each["metadata"]["uid"],
@@ -41,6 +41,7 @@ def lives(kubectl: Kubectl) -> dict[str, Any]:
             },
         )
         for each in kubectl.get("pods", "-l", f"app={shops.GROUP}")["items"]
+        if "deletionTimestamp" not in each["metadata"]
     }
 
 
