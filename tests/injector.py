@@ -12,10 +12,14 @@ import ssl
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from notifychannel_cli.embedded import free_port
 from notifychannel_operator import certificates
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
 IMAGE = "notifychannel/sidecar:1.2.3"
 HOST = "127.0.0.1"
 NAME = "nch-injector.notifychannel.svc"
+POD = {
+    "metadata": {"generateName": "orders-", "labels": {"notifychannel.io/inject": "orders-api"}},
+    "spec": {"containers": [{"name": "app", "image": "shop/orders:1"}]},
+}
 TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
@@ -53,6 +61,23 @@ def issue(ca: Pair | None = None, *, now: datetime | None = None) -> tuple[Pair,
     now = now or datetime.now(UTC)
     ca = ca or certificates.make_ca(now)
     return ca, certificates.make_leaf(ca, [NAME], now)
+
+
+def issue_rsa(ca: Pair) -> Pair:
+    """A leaf with an RSA key, as a person's Secret may hold: the operator itself makes none."""
+    now = datetime.now(UTC)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rsa")]))
+        .issuer_name(ca.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+    )
+    return certificates.Pair(certificate=builder.sign(ca.key, hashes.SHA256()), key=key)
 
 
 def trusting(*authorities: Pair) -> ssl.SSLContext:

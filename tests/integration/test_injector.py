@@ -14,15 +14,11 @@ import jsonpatch
 import pytest
 
 from notifychannel_operator import certificates, inject
-from tests.injector import HOST, IMAGE, NAME, Injector, injector, issue, patch_of, put, review, trusting
+from tests.injector import HOST, IMAGE, NAME, POD, Injector, injector, issue, patch_of, put, review, trusting
 
 if TYPE_CHECKING:
     import ssl
 
-POD = {
-    "metadata": {"generateName": "orders-", "labels": {"notifychannel.io/inject": "orders-api"}},
-    "spec": {"containers": [{"name": "app", "image": "shop/orders:1"}]},
-}
 SETTINGS = inject.Settings(image=IMAGE)
 
 
@@ -165,7 +161,7 @@ async def test_an_expired_certificate_makes_it_not_ready_and_the_metrics_say_whe
 
 @pytest.mark.parametrize("kind", ["garbage", "other key", "half"])
 async def test_a_certificate_that_cannot_be_used_is_said_and_the_last_one_stays_in_force(tmp_path, authority, kind):
-    """Mutant: `_context().load_cert_chain` left out of `_take` → with another key no handshake succeeds any more."""
+    """Mutant: `fresh = self._in_force or _context()` in `_take` → with another key no handshake succeeds any more."""
     tls = tmp_path / "tls"
     good, bad = issue(authority)[1], issue(authority)[1]
     put(tls, good)

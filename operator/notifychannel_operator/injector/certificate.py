@@ -1,7 +1,8 @@
 """The certificate that is served: read from a folder, and again in place when it changes, without a restart.
 
-New connections get the new one, the living ones stay. What can't be used is said once and the last good one kept;
-a pair is tried on a context of its own first, so that no connection meets a certificate without its key.
+New connections get the new one, the living ones stay. What can't be used is said once and the last good one kept.
+Each pair has a context of its own, which a connection is given at its handshake: a context keeps one certificate per
+kind of key (SSL_CTX_use_certificate(3)), so that in one for all an ECDSA one would outlive the RSA one after it.
 """
 
 from __future__ import annotations
@@ -35,15 +36,20 @@ def _context() -> ssl.SSLContext:
 
 @dataclass(slots=True, kw_only=True)
 class ServedCertificate:
-    """`context` is for the server; `await run()` keeps it fresh."""
+    """`context` is for the server; `await run()` keeps what it serves fresh."""
 
     folder: Path
     on_reload: Callable[[bool], None]
     """A changed pair was taken (True) or refused."""
     context: ssl.SSLContext = field(default_factory=_context)
+    """It listens and holds no certificate."""
     expires_at: datetime | None = None
     """Of the one in force; None before there is one."""
+    _in_force: ssl.SSLContext | None = None
     _seen: str | None = None
+
+    def __post_init__(self) -> None:
+        self.context.sni_callback = self._choose
 
     async def run(self) -> NoReturn:
         """Look for ever."""
@@ -81,11 +87,19 @@ class ServedCertificate:
             return "the certificate has expired"
         return None
 
+    def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _listening: ssl.SSLContext) -> None:
+        """Called at each handshake, also of a client that names no server; without a certificate the handshake fails.
+
+        https://docs.python.org/3/library/ssl.html#ssl.SSLContext.sni_callback
+        """
+        if self._in_force is not None:
+            connection.context = self._in_force
+
     def _take(self, certificate: Path, key: Path) -> None:
         expires_at = certificates.expires_at(certificate.read_bytes())
-        _context().load_cert_chain(certificate, key)
-        self.context.load_cert_chain(certificate, key)
-        self.expires_at = expires_at
+        fresh = _context()
+        fresh.load_cert_chain(certificate, key)
+        self._in_force, self.expires_at = fresh, expires_at
         log.info("serving a certificate that is good until %s", expires_at.isoformat(timespec="seconds"))
 
     def _refuse(self, found: str, sentence: str) -> None:
