@@ -1,0 +1,394 @@
+-- The outbox: payloads that wait for the relay, so that users' transactions append instead of NOTIFYing. Made for the
+-- first channel with `capture: Outbox`.
+-- Idempotent:  psql -v ON_ERROR_STOP=1 -f 020_outbox.sql    (after 010_schema.sql)
+-- Run by: the installer. On a table that is as it should be it takes no lock that a writer would wait for.
+
+-- What an older version made, or somebody altered, and what can't be altered back: functions of another shape, and
+-- tables with other columns. `outbox` holds only what a resync replaces; what waits in outbox_logged is never dropped.
+DO $outdated$
+DECLARE
+    theirs regprocedure;
+    damaged regclass;
+BEGIN
+    FOR theirs IN
+        SELECT p.oid
+        FROM (VALUES
+            ('drain(xid8, xid8[], integer)', 'low xid8, late xid8[], most integer, OUT taken integer, '
+                'OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot, OUT more boolean, '
+                'OUT held boolean', 'record'),
+            ('collapse(bigint, xid8, integer)', 'cap bigint, low xid8, most integer, OUT taken integer, '
+                'OUT payloads integer, OUT last xid8, OUT more boolean', 'record'),
+            ('relay_look()', 'OUT at timestamp with time zone, OUT holder integer, OUT beats bigint, '
+                'OUT rounds bigint, OUT bytes bigint', 'record'),
+            ('relay_waiting()', '', 'boolean'),
+            ('outbox_size()', 'OUT bytes bigint, OUT rows bigint', 'record')
+        ) AS ours (signature, arguments, result)
+        JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || ours.signature)
+        WHERE (ours.arguments, ours.result)
+            <> (pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid))
+    LOOP
+        EXECUTE 'DROP ROUTINE ' || theirs;
+    END LOOP;
+
+    FOR damaged IN
+        SELECT c.oid
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'notifychannel' AND c.relname IN ('outbox', 'outbox_logged') AND c.relkind = 'r'
+            AND (
+                c.relpersistence <> CASE c.relname WHEN 'outbox' THEN 'u' ELSE 'p' END
+                OR ARRAY(
+                    SELECT pg_catalog.format('%s %s %s %s', a.attname, a.atttypid::regtype, a.attnotnull, a.atthasdef)
+                    FROM pg_catalog.pg_attribute AS a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                    ORDER BY a.attnum
+                ) <> ARRAY['xid xid8 t t', 'channel text t f', 'payload text t f']
+            )
+    LOOP
+        IF damaged = pg_catalog.to_regclass('notifychannel.outbox_logged') THEN
+            RAISE EXCEPTION 'notifychannel.outbox_logged was altered by hand: put it right, or drop it';
+        END IF;
+        EXECUTE 'DROP TABLE ' || damaged;
+    END LOOP;
+
+    -- it was there before: whatever waited in it is told by a resync
+    IF pg_catalog.to_regclass('notifychannel.outbox') IS NULL
+        AND pg_catalog.to_regclass('notifychannel.relay_beats') IS NOT NULL
+    THEN
+        PERFORM pg_catalog.nextval('notifychannel.skips');
+    END IF;
+END $outdated$;
+
+-- One row is one payload as the trigger made it. `outbox` is for hints that a resync replaces (a crash empties it, and
+-- ends every session, whose next one begins with a resync); `outbox_logged` for those that must not be lost.
+CREATE UNLOGGED TABLE IF NOT EXISTS notifychannel.outbox (
+    xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+    channel text NOT NULL,
+    payload text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notifychannel.outbox_logged (
+    xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+    channel text NOT NULL,
+    payload text NOT NULL
+);
+
+-- By transaction and nothing else: who drains asks for what an earlier snapshot could not see, and so never walks the
+-- dead rows of before, however long somebody keeps vacuum from removing them.
+-- STORAGE MAIN: never out of line, for a payload is below 8,000 bytes.
+DO $missing$
+DECLARE
+    name text;
+BEGIN
+    -- not IF NOT EXISTS, which locks out writers before it looks
+    FOREACH name IN ARRAY ARRAY['outbox', 'outbox_logged'] LOOP
+        IF pg_catalog.pg_get_indexdef(pg_catalog.to_regclass('notifychannel.' || name || '_xid'))
+            IS DISTINCT FROM pg_catalog.format('CREATE INDEX %1$s_xid ON notifychannel.%1$s USING btree (xid)', name)
+        THEN
+            EXECUTE pg_catalog.format('DROP INDEX IF EXISTS notifychannel.%1$s_xid', name);
+            EXECUTE pg_catalog.format('CREATE INDEX %1$s_xid ON notifychannel.%1$s (xid)', name);
+        END IF;
+        IF EXISTS (
+            SELECT FROM pg_catalog.pg_attribute
+            WHERE attrelid = pg_catalog.to_regclass('notifychannel.' || name) AND attname = 'payload'
+                AND attstorage <> 'm'
+        ) THEN
+            EXECUTE pg_catalog.format('ALTER TABLE notifychannel.%s ALTER COLUMN payload SET STORAGE MAIN', name);
+        END IF;
+    END LOOP;
+END $missing$;
+
+-- Vacuumed by number of dead rows, not by share of a table that is empty most of the time; never made shorter, which
+-- would lock writers out: its pages are used again.
+ALTER TABLE notifychannel.outbox SET (
+    toast_tuple_target = 8160, autovacuum_enabled = true, vacuum_truncate = false,
+    autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2000000000
+);
+ALTER TABLE notifychannel.outbox_logged SET (
+    toast_tuple_target = 8160, autovacuum_enabled = true, vacuum_truncate = false,
+    autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2000000000
+);
+REVOKE ALL ON TABLE notifychannel.outbox, notifychannel.outbox_logged FROM PUBLIC;
+
+-- Moved by each look of the relay's: whoever sees it stand still knows that the relay does. The other is moved by a
+-- look that left nothing, before its commit. Sequences, for they show at once and leave nothing to vacuum.
+CREATE SEQUENCE IF NOT EXISTS notifychannel.relay_beats AS bigint CYCLE CACHE 1;
+CREATE SEQUENCE IF NOT EXISTS notifychannel.relay_rounds AS bigint CYCLE CACHE 1;
+ALTER SEQUENCE notifychannel.relay_beats INCREMENT 1 CYCLE CACHE 1;
+ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 1 CYCLE CACHE 1;
+
+-- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction.
+-- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
+-- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
+-- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
+-- A payload of the relay's:  2, rules (8 hex), event, first and last statement time (16 digits each), and per key
+-- a line: how often it was named, and the key. A key that does not fit beside all that goes on as the trigger wrote it.
+CREATE OR REPLACE FUNCTION notifychannel.drain(
+    low xid8, late xid8[], most integer,
+    OUT taken integer, OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot,
+    OUT more boolean, OUT held boolean
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- whatever statistics say of a table that is empty one moment and full the next: by the index
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $drain$
+#variable_conflict use_column
+DECLARE
+    batch notifychannel.outbox[]; -- both tables' rows, which look alike
+    ordered notifychannel.outbox[];
+    logged notifychannel.outbox[];
+    line record;
+    of_channel text;
+    of_head text;
+    since text;
+    till text;
+    lines text := '';
+BEGIN
+    PERFORM nextval('notifychannel.relay_beats');
+    round := pg_current_snapshot();
+    taken := 0;
+    hints := 0;
+    payloads := 0;
+    more := false;
+    held := pg_notification_queue_usage() > 0.5;
+    IF held THEN
+        RETURN;
+    END IF;
+
+    IF cardinality(late) > 0 THEN
+        WITH gone AS (
+            DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
+                SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid = ANY (late) LIMIT most
+            )) RETURNING xid, channel, payload
+        ), gone_logged AS (
+            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+                SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid = ANY (late) LIMIT most
+            )) RETURNING xid, channel, payload
+        )
+        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox)
+        INTO batch
+        FROM (SELECT * FROM gone UNION ALL SELECT * FROM gone_logged) AS g;
+        more := coalesce(cardinality(batch), 0) >= most;
+    END IF;
+
+    WITH gone AS (
+        DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
+            SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+        )) RETURNING xid, channel, payload
+    )
+    SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+        CASE WHEN count(*) >= most THEN max(g.xid) END
+    INTO ordered, last
+    FROM gone AS g;
+    WITH gone AS (
+        DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+            SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+        )) RETURNING xid, channel, payload
+    )
+    SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+        least(last, CASE WHEN count(*) >= most THEN max(g.xid) END)
+    INTO logged, last
+    FROM gone AS g;
+    more := more OR last IS NOT NULL;
+    batch := batch || ordered || logged;
+    taken := coalesce(cardinality(batch), 0);
+
+    -- those without keys mean everything, since the first of them
+    FOR line IN
+        SELECT g.channel, left(g.payload, 10) || min(substr(g.payload, 11, 16)) AS payload
+        FROM unnest(batch) AS g
+        WHERE octet_length(g.payload) < 28
+        GROUP BY g.channel, left(g.payload, 10)
+    LOOP
+        PERFORM pg_notify(line.channel, line.payload);
+        payloads := payloads + 1;
+    END LOOP;
+
+    FOR line IN
+        SELECT g.channel, substr(g.payload, 2, 9) AS head, k.key, count(*)::text || k.key AS named,
+            min(substr(g.payload, 11, 16)) AS since, max(substr(g.payload, 11, 16)) AS till
+        FROM unnest(batch) AS g
+            CROSS JOIN LATERAL unnest(string_to_array(substr(g.payload, 28), E'\n')) AS k (key)
+        WHERE octet_length(g.payload) >= 28
+        GROUP BY g.channel, substr(g.payload, 2, 9), k.key
+        ORDER BY g.channel COLLATE "C", substr(g.payload, 2, 9) COLLATE "C"
+    LOOP
+        hints := hints + 1;
+        IF 43 + octet_length(line.named) > 7999 THEN -- a header, a line break and the line
+            PERFORM pg_notify(line.channel, '1' || line.head || line.since || E'\n' || line.key);
+            PERFORM pg_notify(line.channel, '1' || line.head || line.till || E'\n' || line.key);
+            payloads := payloads + 1 + (line.since <> line.till)::integer;
+            CONTINUE;
+        END IF;
+        IF line.channel IS DISTINCT FROM of_channel OR line.head IS DISTINCT FROM of_head
+            OR 43 + octet_length(lines) + octet_length(line.named) > 7999
+        THEN
+            IF lines <> '' THEN
+                PERFORM pg_notify(of_channel, '2' || of_head || since || till || lines);
+                payloads := payloads + 1;
+            END IF;
+            of_channel := line.channel;
+            of_head := line.head;
+            since := line.since;
+            till := line.till;
+            lines := '';
+        END IF;
+        lines := lines || E'\n' || line.named;
+        since := least(since, line.since);
+        till := greatest(till, line.till);
+    END LOOP;
+    IF lines <> '' THEN
+        PERFORM pg_notify(of_channel, '2' || of_head || since || till || lines);
+        payloads := payloads + 1;
+    END IF;
+
+    IF NOT more THEN
+        PERFORM nextval('notifychannel.relay_rounds');
+    END IF;
+END
+$drain$;
+
+-- Where more than `cap` bytes of rows wait in one table, or any with 0: deletes up to `most` rows of each, from the
+-- transaction `low` on, and sends one resync per PostgreSQL channel that they name. To be called again from `last` on,
+-- with 0, while there is `more`. Where even that is too much for the NOTIFY queue the counter tells the listeners.
+CREATE OR REPLACE FUNCTION notifychannel.collapse(
+    cap bigint, low xid8, most integer,
+    OUT taken integer, OUT payloads integer, OUT last xid8, OUT more boolean
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $collapse$
+#variable_conflict use_column
+DECLARE
+    line record;
+    skips boolean := pg_notification_queue_usage() > 0.5;
+    full_unlogged xid8;
+    full_logged xid8;
+BEGIN
+    PERFORM nextval('notifychannel.relay_beats');
+    taken := 0;
+    payloads := 0;
+    more := false;
+    -- a table holds no more than its file, which costs nothing to ask; a row without its payload takes about 100 bytes
+    IF cap > 0
+        AND (pg_relation_size('notifychannel.outbox') <= cap OR cap >= (
+            SELECT coalesce(sum(octet_length(o.payload) + 100), 0) FROM notifychannel.outbox AS o WHERE o.xid >= low
+        ))
+        AND (pg_relation_size('notifychannel.outbox_logged') <= cap OR cap >= (
+            SELECT coalesce(sum(octet_length(o.payload) + 100), 0)
+            FROM notifychannel.outbox_logged AS o WHERE o.xid >= low
+        ))
+    THEN
+        RETURN;
+    END IF;
+
+    FOR line IN
+        WITH gone AS (
+            DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
+                SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+            )) RETURNING xid, channel, payload
+        ), gone_logged AS (
+            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+                SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+            )) RETURNING xid, channel, payload
+        )
+        SELECT g.is_logged, g.channel, substr(g.payload, 2, 8) AS rules,
+            min(substr(g.payload, 11, 16)) AS since, count(*)::integer AS rows, max(g.xid) AS last,
+            sum(count(*)) OVER (PARTITION BY g.is_logged) >= most AS is_full
+        FROM (SELECT false AS is_logged, * FROM gone UNION ALL SELECT true, * FROM gone_logged) AS g
+        GROUP BY g.is_logged, g.channel, substr(g.payload, 2, 8)
+    LOOP
+        taken := taken + line.rows;
+        IF line.is_full AND line.is_logged THEN
+            full_logged := greatest(full_logged, line.last);
+        ELSIF line.is_full THEN
+            full_unlogged := greatest(full_unlogged, line.last);
+        END IF;
+        IF NOT skips THEN
+            PERFORM pg_notify(line.channel, '1' || line.rules || 'T' || line.since);
+            payloads := payloads + 1;
+        END IF;
+    END LOOP;
+    IF skips AND taken > 0 THEN
+        PERFORM nextval('notifychannel.skips');
+    END IF;
+    last := least(full_unlogged, full_logged);
+    more := last IS NOT NULL;
+    IF NOT more THEN
+        PERFORM nextval('notifychannel.relay_rounds');
+    END IF;
+END
+$collapse$;
+
+-- The relay from outside, for stand-bys: the time before anything else was looked at; the process that has the role, if
+-- any (an exclusive advisory lock on 'nchl', 1); how far the sequences are; and how large the tables are.
+CREATE OR REPLACE FUNCTION notifychannel.relay_look(
+    OUT at timestamptz, OUT holder integer, OUT beats bigint, OUT rounds bigint, OUT bytes bigint
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $look$
+BEGIN
+    at := clock_timestamp();
+    holder := (
+        SELECT l.pid FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
+            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+            AND l.classid = 1852008556 AND l.objid = 1 AND l.objsubid = 2
+        LIMIT 1
+    );
+    beats := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM notifychannel.relay_beats AS s);
+    rounds := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM notifychannel.relay_rounds AS s);
+    bytes := pg_total_relation_size('notifychannel.outbox') + pg_total_relation_size('notifychannel.outbox_logged');
+END
+$look$;
+
+-- Whether anything waits for the relay. It may walk what is dead: to be asked only when the relay stands still.
+CREATE OR REPLACE FUNCTION notifychannel.relay_waiting() RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $waiting$
+    SELECT EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged)
+$waiting$;
+
+-- How large both tables are, indexes and dead rows included, and how many rows about wait in them, for metrics.
+CREATE OR REPLACE FUNCTION notifychannel.outbox_size(OUT bytes bigint, OUT rows bigint)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $size$
+    SELECT
+        sum(pg_total_relation_size(it)),
+        sum(pg_stat_get_live_tuples(it))
+    FROM (VALUES ('notifychannel.outbox'::regclass), ('notifychannel.outbox_logged')) AS each (it)
+$size$;
+
+REVOKE ALL ON FUNCTION notifychannel.drain(xid8, xid8[], integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.collapse(bigint, xid8, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.relay_look() FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.relay_waiting() FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.outbox_size() FROM PUBLIC;
+
+-- Who may read the counter is a listener, and any listener may have to be the relay.
+DO $rights$
+DECLARE
+    listener text;
+BEGIN
+    FOR listener IN
+        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
+        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
+        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
+            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
+    LOOP
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.drain(xid8, xid8[], integer), '
+            'notifychannel.collapse(bigint, xid8, integer), notifychannel.relay_look(), notifychannel.relay_waiting() '
+            'TO ' || listener;
+    END LOOP;
+END $rights$;
