@@ -23,6 +23,7 @@ from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.listener import Listener
 from notifychannel_sidecar.metrics import Metrics
+from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.state import Phase, State
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.listener.roundtrip import RoundTrip
     from notifychannel_sidecar.settings import Settings
 
@@ -63,8 +65,10 @@ class Sidecar:
         self._metrics = Metrics(clock=clock, version=self._version)
         self._inbox = Inbox(budget=settings.max_keys, on_due=self._on_due, clock=clock)
         self._listener = Listener(
-            sink=self._inbox, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip
-        )
+            sink=self._inbox, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip,
+            on_relay=self._on_relay,
+        )  # fmt: skip
+        self._candidate = Candidate(backoff=Backoff(), on_drain=self._metrics.on_drain, on_role=self._metrics.on_role)
         self._files = Files(
             config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
             on_reload=lambda good: self._metrics.on_reload(good=good),
@@ -95,7 +99,7 @@ class Sidecar:
                 )
             )  # fmt: skip
             async with asyncio.TaskGroup() as group:
-                hearing = [group.create_task(self._files.run()), group.create_task(self._listener.run())]
+                hearing = [group.create_task(it.run()) for it in (self._files, self._listener, self._candidate)]
                 delivering = group.create_task(deliverer.run())
                 await self._finish.wait()
                 await self._finishing(hearing, deliverer)
@@ -107,7 +111,7 @@ class Sidecar:
         deliverer = self._deliverer
         return status.overview(
             pod=self._settings.pod, version=self._version, state=self._state, trip=self._trip,
-            now_s=time.monotonic(), files=self._files,
+            now_s=time.monotonic(), files=self._files, relay=status.relay(self._candidate),
             channels={
                 config.name: status.channel(
                     config, self._inbox.counts(config.name), delivering=deliverer.delivering(config.name),
@@ -145,7 +149,9 @@ class Sidecar:
         self._inbox.configure(self._channels(), asyncio.get_running_loop().time())
         if self._deliverer is not None:
             self._deliverer.configure(self._channels())
-        self._listener.aim(self._files.target(self._settings.pod))
+        target = self._files.target(self._settings.pod)
+        self._candidate.aim(target)
+        self._listener.aim(target)
 
     def _on_due(self, name: str) -> None:
         if self._deliverer is not None:
@@ -154,6 +160,10 @@ class Sidecar:
     def _on_state(self, state: State) -> None:
         self._state = state
         self._metrics.on_state(state)
+
+    def _on_relay(self, look: Look) -> None:
+        self._candidate.look(look)
+        self._metrics.on_relay(look)
 
     def _on_round_trip(self, trip: RoundTrip) -> None:
         self._trip = trip

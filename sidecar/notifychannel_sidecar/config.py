@@ -38,6 +38,8 @@ class ChannelConfig:
     """Hash of the rules (8 hex digits); a Keys payload with another hash is one resync, `rules`."""
     sources: bool = True
     """The channel has triggers of ours, so our schema's functions exist."""
+    capture: str = "Notify"
+    """Notify | Outbox: whether a relay is needed, which may be this sidecar."""
     suspend: bool = False
     port: int
     path: str
@@ -142,6 +144,7 @@ _CHANNEL: dict[str, expect.Check] = {
     "key": expect.names,
     "rules": expect.rules_hash,
     "sources": expect.truth,
+    "capture": expect.one_of("Notify", "Outbox"),
     "suspend": expect.truth,
     "port": expect.whole(least=1, most=expect.MAX_PORT),
     "path": expect.url_path,

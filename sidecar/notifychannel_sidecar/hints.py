@@ -6,6 +6,12 @@ A payload of ours is a header line and one key per line, so that receiving costs
     [7,42]                             microseconds since 1970); written without the spaces shown here
     [7,43]                             each key a JSON array in the order of the channel's key names
 
+The relay, which merges what many statements have appended to the outbox, writes version 2: the first and the last
+statement time, and before each key how many statements named it:
+
+    2 5f3a9c02 U 1767225600000000 1767225600250000
+    3[7,42]
+
 Event is I, U, D or T (Insert, Update, Delete, Truncate). A payload without keys is a resync (`bulk`).
 JSON escapes line breaks in strings, so a line break always ends a key. Refuses to judge: who sent it is unknown,
 and nothing in it is trusted beyond "look again".
@@ -23,6 +29,8 @@ HEADER_LENGTH = 26
 NO_RULES = "00000000"
 """The hash in the resync that the operator sends after it has put triggers right: nobody knows what was not heard."""
 VERSION = "1"
+RELAYED_VERSION = "2"
+RELAYED_HEADER_LENGTH = 42
 
 
 class Reason(Enum):
@@ -59,7 +67,9 @@ STRENGTH = (
 )
 """Resyncs that merge keep the reason that stands first here: the more of the channel was unheard, the stronger."""
 
-_HEADER = re.compile(r"1(?P<rules>[0-9a-f]{8})(?P<event>[IUDT])(?P<at_us>[0-9]{16})(?:\n|$)")
+_HEADER = re.compile(
+    r"(?:1(?=.{25}(?:\n|$))|2(?=.{25}[0-9]{16}(?:\n|$)))(?P<rules>[0-9a-f]{8})(?P<event>[IUDT])(?P<at_us>[0-9]{16})"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = 16
 
@@ -70,7 +80,7 @@ class Header:
 
     rules: str
     at_us: int
-    """Statement time, microseconds since 1970 by the database's clock."""
+    """Statement time (of a relayed payload, the first), microseconds since 1970 by the database's clock."""
 
 
 def header(payload: str) -> Header | None:
@@ -105,6 +115,11 @@ def parse_timestamp(text: str) -> int:
     """Microseconds since 1970 of an RFC 3339 text; without an offset it is UTC. ValueError when it is none."""
     parsed = datetime.fromisoformat(text)
     return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def earlier(one_us: int | None, other_us: int | None) -> int | None:
+    """The earlier of two database times; unknown wins."""
+    return None if one_us is None or other_us is None else min(one_us, other_us)
 
 
 def stronger(one: Reason, other: Reason) -> Reason:

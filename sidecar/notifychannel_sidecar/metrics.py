@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from notifychannel_sidecar.clock import Clock
     from notifychannel_sidecar.deliverer.answer import Answer
+    from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.listener.roundtrip import RoundTrip
+    from notifychannel_sidecar.relay.position import Drained
     from notifychannel_sidecar.state import State
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -45,6 +47,13 @@ class Metrics:
         )
         self._debounce = self._histogram("debounce_seconds", "How long a hint was held back to merge", "channel")
         self._reloads = self._counter("config_reloads", "Changed configuration files, taken or refused", "result")
+        self._relay = self._gauge("relay", "1 while this sidecar is the relay of its database, else 0")
+        self._takings = self._counter("relay_roles_taken", "Times this sidecar became the relay")
+        self._drain = self._histogram("relay_drain_seconds", "A drain of the outbox, empty ones too")
+        self._rows = self._counter("relay_rows", "Rows that this sidecar took from the outbox")
+        self._payloads = self._counter("relay_payloads", "NOTIFYs that this sidecar sent for them")
+        self._held = self._counter("relay_held", "Drains put off because the NOTIFY queue was more than half full")
+        self._outbox = self._gauge("outbox_bytes", "The outbox with its indexes, where a channel captures by it")
         self._gauge("build_info", "Always 1; the version is the label", "version").labels(version).set(1)
         for result in ("ok", "bad"):
             self._reloads.labels(result)
@@ -68,6 +77,22 @@ class Metrics:
         self._round_trip.observe(trip.trip_s)
         self._round_trip_at.set_to_current_time()
         self._queue.set(trip.queue_usage)
+
+    def on_relay(self, look: Look) -> None:
+        """The outbox was looked at."""
+        self._outbox.set(look.size_bytes)
+
+    def on_role(self, has: bool) -> None:
+        """The sidecar has become the relay, or is it no more."""
+        self._relay.set(has)
+        self._takings.inc(has)
+
+    def on_drain(self, drained: Drained, seconds: float) -> None:
+        """The relay has drained."""
+        self._drain.observe(seconds)
+        self._rows.inc(drained.taken)
+        self._payloads.inc(drained.payloads)
+        self._held.inc(drained.held)
 
     def on_answer(self, answer: Answer) -> None:
         """A POST has ended."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.inbox.work import Counts
     from notifychannel_sidecar.listener.roundtrip import RoundTrip
+    from notifychannel_sidecar.relay.candidate import Candidate
     from notifychannel_sidecar.reload import Files
     from notifychannel_sidecar.state import State
 
@@ -21,6 +22,7 @@ def overview(
     trip: RoundTrip | None,
     now_s: float,
     files: Files,
+    relay: dict[str, Any] | None,
     channels: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """The document; `now_s` is time.monotonic()."""
@@ -37,7 +39,22 @@ def overview(
         "last_round_trip": None if trip is None else _trip(trip, now_s),
         "config": {"hash": files.config_hash, "error": files.config_error},
         "secret": {"error": files.secret_error},
+        "relay": relay,
         "channels": channels,
+    }
+
+
+def relay(candidate: Candidate) -> dict[str, Any] | None:
+    """The part about the outbox; None where no channel captures by it, or it was not seen yet."""
+    look = candidate.stand_by.last
+    if look is None:
+        return None
+    wakefulness = candidate.wakefulness
+    return {
+        "role": "relay" if wakefulness else "stand-by",
+        "wakefulness": wakefulness.value if wakefulness else None,
+        "relayed_by": look.holder,
+        "outbox_bytes": look.size_bytes,
     }
 
 

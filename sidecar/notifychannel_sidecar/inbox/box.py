@@ -10,12 +10,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.hints import Reason
+from notifychannel_sidecar.hints import Reason, earlier
 from notifychannel_sidecar.inbox.fence import Fence
 from notifychannel_sidecar.inbox.intake import Intake
 from notifychannel_sidecar.inbox.keys import MalformedKeyError
 from notifychannel_sidecar.inbox.pending import Pending
-from notifychannel_sidecar.inbox.resync import Resync, Resyncs, earlier
+from notifychannel_sidecar.inbox.resync import Resync, Resyncs
 from notifychannel_sidecar.inbox.retry import wait_s
 from notifychannel_sidecar.inbox.version import Versions
 from notifychannel_sidecar.inbox.work import Counts, Hint, Work

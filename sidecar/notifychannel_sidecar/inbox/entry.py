@@ -51,6 +51,12 @@ class Entry:
         elif at < self.first_at:
             self.first_at = at
 
+    def touch_often(self, event: str, times: int, *, since: str, till: str, now: float) -> None:
+        """That many changes at once, the first and the last of them at these statement times."""
+        self.touch(event, since, now)
+        self.touch(event, till, now)
+        self.count += times - 2
+
     def absorb(self, older: Entry) -> None:
         """Take over what an older entry of the same key knew, which comes back undelivered."""
         self.count += older.count

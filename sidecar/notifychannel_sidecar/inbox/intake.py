@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.hints import Reason, digits
+from notifychannel_sidecar.hints import RELAYED_VERSION, VERSION, Reason, digits
 from notifychannel_sidecar.inbox import payload as payloads
+from notifychannel_sidecar.inbox import relayed
 from notifychannel_sidecar.inbox.resync import Resync
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.inbox.budget import Budget
     from notifychannel_sidecar.inbox.fence import Fence
     from notifychannel_sidecar.inbox.pending import Pending
+    from notifychannel_sidecar.inbox.relayed import Relayed
     from notifychannel_sidecar.inbox.resync import Resyncs
 
 _PREFIX = 10
@@ -62,7 +64,8 @@ class Intake:
         """Other settings."""
         self._config = config
         ordinary = config.format == "Keys" and not config.suspend
-        self._letters = {f"1{config.rules}{letter}": letter for letter in "IUDT"} if ordinary else {}
+        self._letters = {f"{VERSION}{config.rules}{letter}": letter for letter in "IUDT"} if ordinary else {}
+        self._relayed = {f"{RELAYED_VERSION}{config.rules}{letter}": letter for letter in "IUDT"} if ordinary else {}
 
     def put(self, payload: str, now: float) -> None:
         """Merge one notification: each line costs."""
@@ -106,6 +109,10 @@ class Intake:
         if self._config.suspend:
             self.suspended += 1
             return
+        letter = self._relayed.get(payload[:_PREFIX])
+        if letter is not None and (found := relayed.read(payload)) is not None:
+            self._put_relayed(letter, found, now)
+            return
         match payloads.read(self._config, payload):
             case payloads.ForeignKey(key=key):
                 self._put_foreign(key, now)
@@ -114,6 +121,16 @@ class Intake:
             case payloads.Everything(reason=reason, since_us=since_us, malformed=malformed):
                 self.malformed += malformed
                 self.ask_settled(reason, since_us, now)
+
+    def _put_relayed(self, letter: str, found: Relayed, now: float) -> None:
+        self.keys += len(found.keys)
+        for times, key in found.keys:
+            entry = self._entries.get(key)
+            if entry is None:
+                self._add(key, letter, found.since, now)
+                entry, times = self._entries.get(key), times - 1  # noqa: PLW2901 - the first of them made it
+            if entry is not None and times:  # None: there were too many, and they have become a resync
+                entry.touch_often(letter, times, since=found.since, till=found.till, now=now)
 
     def _put_foreign(self, key: str, now: float) -> None:
         self.keys += 1

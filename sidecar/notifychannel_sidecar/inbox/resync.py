@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.hints import Reason, stronger
+from notifychannel_sidecar.hints import Reason, earlier, stronger
 from notifychannel_sidecar.inbox.retry import wait_s
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ class Resync:
         self.changed = max(self.changed, other.changed)
         self.not_before = max(self.not_before, other.not_before)
         self.failures = max(self.failures, other.failures)
-
-
-def earlier(one_us: int | None, other_us: int | None) -> int | None:
-    """The earlier of two database times; unknown wins."""
-    return None if one_us is None or other_us is None else min(one_us, other_us)
 
 
 class Resyncs:

@@ -16,9 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from notifychannel_sidecar.hints import Reason, timestamp
+from notifychannel_sidecar.hints import Reason, earlier, timestamp
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.failures import Refused
+from notifychannel_sidecar.listener.look import Drains
 from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
 from notifychannel_sidecar.listener.session import Session, Timings, connection
 from notifychannel_sidecar.listener.subscriptions import Due, Subscriptions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from notifychannel_sidecar.listener.backoff import Backoff
+    from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.listener.session import Identity
 
 log = logging.getLogger(__name__)
@@ -70,12 +72,17 @@ class Listener:
     backoff: Backoff
     on_state: Callable[[State], None]
     on_round_trip: Callable[[RoundTrip], None] = lambda _: None
+    on_relay: Callable[[Look], None] = lambda _: None
+    """How the relay was seen from outside; only where a channel captures by outbox."""
     timings: Timings = field(default_factory=Timings)
     subscriptions: Subscriptions = field(default_factory=lambda: Subscriptions(spread=random.uniform))
     _target: Target | Why = Why.NOT_CONFIGURED
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _identity: Identity | None = None
     _whole_us: int | None = None
+    _drains: Drains = field(default_factory=Drains)
+    _drained_us: int | None = None
+    """As `_whole_us`, of channels that capture by outbox: what waits there has not been heard."""
     _skips: Skips = field(default_factory=Skips)
     _fresh: frozenset[str] = frozenset()
     """Channels with sources that were subscribed to since the last round trip."""
@@ -142,9 +149,7 @@ class Listener:
             self._recognise(await session.identify(), target)
             await self._subscribe(session, target)
             while True:
-                await self._pause(self.timings.round_trip_interval_s)
-                if self._followed != self._aimed:
-                    target = await self._follow(session, target)
+                target = await self._until_next_look(session, target)
                 await self._look(session, target)
 
     def _recognise(self, identity: Identity, target: Target) -> None:
@@ -152,8 +157,8 @@ class Listener:
         if not target.means(system_identifier=identity.system_identifier, dbname=identity.dbname):
             raise Refused(Why.WRONG_DATABASE)
         if identity != self._identity:
-            self._identity, self._whole_us = identity, None
-            self._skips, self._samples = Skips(), Samples()
+            self._identity, self._whole_us, self._drained_us = identity, None, None
+            self._skips, self._samples, self._drains = Skips(), Samples(), Drains()
             self.sink.another_server()
 
     async def _subscribe(self, session: Session, target: Target) -> None:
@@ -178,6 +183,19 @@ class Listener:
             async with asyncio.timeout(timeout_s):
                 await self._news.wait()
         self._news.clear()
+
+    async def _until_next_look(self, session: Session, target: Target) -> Target:
+        """Until the next round trip, or another target: at the relay, where there is one, we look more often."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.timings.round_trip_interval_s
+        while (left_s := ends - loop.time()) > 0 and not session.lost:
+            if target.by_outbox and (look := await session.look_at_relay()) is not None:
+                self._drains.look(look)
+                self.on_relay(look)
+            await self._pause(min(left_s, self.timings.relay_interval_s) if target.by_outbox else left_s)
+            if self._followed != self._aimed:
+                return await self._follow(session, target)
+        return target
 
     async def _look(self, session: Session, target: Target) -> None:
         thoroughly = self.sink.round_trip_starts() or bool(self._fresh)
@@ -216,15 +234,23 @@ class Listener:
                 log.warning("channel %s: a notification could not be taken (%s); asking for a resync", name, kind)
                 self._resync(Due(name=name, reason=Reason.BULK, since_us=self._whole_us))
 
+    @property
+    def _by_outbox(self) -> frozenset[str]:
+        target = self._target
+        return target.by_outbox if isinstance(target, Target) else frozenset()
+
     def _resync(self, due: Due) -> None:
-        since = None if due.since_us is None else timestamp(due.since_us)
+        since_us = due.since_us
+        if due.name in self._by_outbox:
+            since_us = earlier(since_us, self._drained_us)
+        since = None if since_us is None else timestamp(since_us)
         now = asyncio.get_running_loop().time()
         self.sink.resync(due.name, due.reason, now, since=since, delay=due.delay_s)
 
     def _learn(self, trip: RoundTrip) -> bool:
         """Take in a round trip; whether something was skipped that nobody has been asked to look at since."""
         due = self._skips.look(trip, whole_us=self._whole_us)
-        self._whole_us = trip.at_us
+        self._whole_us, self._drained_us = trip.at_us, self._drains.whole_us
         best = self._samples.best(trip)
         self.sink.set_clock(best.answered_s, best.at_us)
         late, self._fresh = self._fresh if trip.is_late else frozenset(), frozenset()

@@ -19,6 +19,7 @@ import asyncpg
 
 from notifychannel_sidecar.listener import statements
 from notifychannel_sidecar.listener.failures import Refused, label
+from notifychannel_sidecar.listener.look import Look
 from notifychannel_sidecar.listener.roundtrip import RoundTrip
 from notifychannel_sidecar.state import Why
 
@@ -50,6 +51,8 @@ class Timings:
     statement_timeout_s: float = 10.0
     round_trip_interval_s: float = 10.0
     round_trip_timeout_s: float = 5.0
+    relay_interval_s: float = 5.0
+    """Between two looks at the relay, where a channel captures by outbox."""
     close_timeout_s: float = 2.0
 
 
@@ -125,6 +128,15 @@ class Session:
         return RoundTrip.of(
             row, skipped=skipped, rules=rules, sent_s=sent_s, answered_s=answered_s, back_s=back_s
         )  # fmt: skip
+
+    async def look_at_relay(self) -> Look | None:
+        """The outbox from outside; None where it is not there (yet), or not for this role."""
+        async with asyncio.timeout(self._timings.statement_timeout_s):
+            try:
+                row = await self._connection.fetchrow(statements.LOOK)
+            except MISSING:
+                return None
+        return None if row is None else Look.of(row)
 
     async def name(self, application_name: str) -> None:
         """Say in pg_stat_activity who we are; only a proven session does."""

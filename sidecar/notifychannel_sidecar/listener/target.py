@@ -51,8 +51,20 @@ class Target:
         return frozenset(channel.pg_channel for channel in self.config.channels)
 
     @property
+    def by_outbox(self) -> frozenset[str]:
+        """The channels (names) for which a relay is needed; with one of them this sidecar may become it."""
+        return frozenset(channel.name for channel in self.config.channels if channel.capture == "Outbox")
+
+    @property
     def session_name(self) -> str:
         """`nch/<8 hex of installation, namespace, group>/<tail of the pod's name>`."""
-        start = self.config.session_prefix
+        return self._named(self.config.session_prefix)
+
+    @property
+    def relay_name(self) -> str:
+        """The same for the relay's session, which is no listener's."""
+        return self._named(self.config.session_prefix.replace("nch/", "nch-relay/", 1))
+
+    def _named(self, start: str) -> str:
         room = MAX_NAME_BYTES - len(start)
         return start + self.pod.encode()[-room:].decode(errors="ignore")

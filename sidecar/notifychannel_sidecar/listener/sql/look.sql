@@ -1,0 +1,1 @@
+SELECT at, holder, beats, rounds, bytes FROM notifychannel.relay_look()

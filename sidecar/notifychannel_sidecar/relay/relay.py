@@ -1,0 +1,123 @@
+"""The relay's work while it has the role: woken by the doorbell, it drains until nobody is left who did not ring.
+
+    ASLEEP ── ring ──► AWAKE: flag up, a drain every 20 ms ── three found nothing ──► flag down, fence ──► DOZING
+       ▲                 ▲                                                                                  │
+       │                 └──────────────── ring, or a drain that found something ──────────────────────────┤
+       └──────────── a drain that began after all below the fence had ended, and found nothing more ───────┘
+
+Who appended while the flag was up did not ring; it has a transaction id below the fence. docs/model/ proves it.
+Asleep it drains every two seconds all the same: that is its beat, by which others know that it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NoReturn
+
+from notifychannel_sidecar.relay.position import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notifychannel_sidecar.relay.position import Drained
+    from notifychannel_sidecar.relay.session import Session
+
+
+class Wakefulness(Enum):
+    """How closely the relay looks."""
+
+    ASLEEP = "asleep"
+    AWAKE = "awake"
+    DOZING = "dozing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long it waits between two drains, in seconds."""
+
+    awake_s: float = 0.02
+    empty_drains: int = 3
+    """In a row, before it dozes."""
+    dozing_s: float = 0.02
+    patient_after_s: float = 2.0
+    """Of dozing: somebody has been in a transaction for long, and may be for hours."""
+    patient_s: float = 0.25
+    asleep_s: float = 2.0
+    held_s: float = 0.5
+    """While the NOTIFY queue is more than half full."""
+
+
+class Relay:
+    """One holder of the role; `await run()` until the session fails or the task is cancelled."""
+
+    def __init__(
+        self, session: Session, *, on_drain: Callable[[Drained, float], None], pace: Pace | None = None
+    ) -> None:
+        """`on_drain`: what each drain did, and in how many seconds."""
+        self.wakefulness = Wakefulness.AWAKE
+        self._session = session
+        self._on_drain = on_drain
+        self._pace = pace or Pace()
+        self._position = Position()
+        self._rung = asyncio.Event()
+
+    async def run(self) -> NoReturn:
+        """Drain for ever; raises what the session raises."""
+        await self._session.listen(self._rung.set)
+        self._rung.set()
+        while True:
+            if self._rung.is_set() or await self._sleeps_in_vain():
+                await self._be_awake()
+                while await self._doze():
+                    await self._be_awake()
+
+    async def _be_awake(self) -> None:
+        self.wakefulness = Wakefulness.AWAKE
+        empty = 0
+        while empty < self._pace.empty_drains:
+            self._rung.clear()  # who rang has committed: this drain finds it
+            drained, _ = await self._drain(awake=True)
+            empty = 0 if drained.taken or drained.held else empty + 1
+            if drained.held:
+                await asyncio.sleep(self._pace.held_s)
+            elif not drained.more:
+                await asyncio.sleep(self._pace.awake_s)
+        await self._session.lower_flag()
+
+    async def _doze(self) -> bool:
+        """Until all have ended who may not have rung; True when there is reason to be awake again."""
+        self.wakefulness = Wakefulness.DOZING
+        fence = await self._session.fence()
+        since_s = time.monotonic()
+        while True:
+            drained, whole = await self._drain(awake=False)
+            if whole and drained.round.xmin >= fence:
+                self.wakefulness = Wakefulness.ASLEEP
+                return False
+            patient = time.monotonic() - since_s > self._pace.patient_after_s
+            if await self._rings_within(self._pace.patient_s if patient else self._pace.dozing_s):
+                return True
+
+    async def _sleeps_in_vain(self) -> bool:
+        """Wait for a ring; without one look, which is also the beat. True when there is something to do."""
+        if await self._rings_within(self._pace.asleep_s):
+            return True
+        drained, _ = await self._drain(awake=False)
+        return bool(drained.taken or drained.held)
+
+    async def _rings_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        return self._rung.is_set()
+
+    async def _drain(self, *, awake: bool) -> tuple[Drained, bool]:
+        """What it did, and whether nothing is left of what was committed when it began."""
+        started_s = time.monotonic()
+        drained = await self._session.drain(self._position, awake=awake)
+        self._on_drain(drained, time.monotonic() - started_s)
+        return drained, self._position.advance(drained)

@@ -1,0 +1,79 @@
+"""The relay's connection: who has the role drains over it, and gives the role back by losing it.
+
+Both advisory locks are the session's, so whatever ends it (a crash, a kill, a cut wire that the server has noticed)
+lets the next one in and makes writers ring. Every statement is bounded. Refuses to decide anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_sidecar.relay import statements
+from notifychannel_sidecar.relay.position import Drained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import asyncpg
+
+    from notifychannel_sidecar.listener.look import Look
+    from notifychannel_sidecar.relay.position import Position
+
+DOORBELL = "notifychannel_relay"
+"""The PostgreSQL channel that writers ring."""
+STATEMENT_TIMEOUT_S = 8.0
+"""More than the server allows a statement, so that it is the server who ends a slow one."""
+BATCH_ROWS = 5000
+
+
+class Session:
+    """A connection that may become the relay; every method raises what asyncpg raises, or TimeoutError."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._flag = False
+
+    async def settle_in(self, application_name: str) -> None:
+        """Name the session and bound how long the server waits for it."""
+        await self._value(statements.SETTLE_IN, application_name)
+
+    async def take_role(self) -> bool:
+        """Whether the role is ours now, until this connection ends."""
+        return bool(await self._value(statements.TAKE_ROLE))
+
+    async def replace(self, still: Look) -> bool:
+        """End the session that holds the role, if rows wait and it has not moved since that look."""
+        if not await self._value(statements.WAITING):
+            return False
+        return bool(await self._value(statements.REPLACE, still.holder, still.beats))
+
+    async def listen(self, rung: Callable[[], None]) -> None:
+        """Hear the doorbell from here on: before the first drain, or a ring between the two would be nobody's."""
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+            await self._connection.add_listener(DOORBELL, lambda *_: rung())
+
+    async def drain(self, position: Position, *, awake: bool) -> Drained:
+        """One call; while awake it raises the flag too, if that is not up yet."""
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+            rows = await self._connection.fetch(
+                statements.DRAIN, position.low, position.late, BATCH_ROWS, awake and not self._flag
+            )
+        row = rows[0]
+        self._flag = self._flag or bool(row["raised"])
+        return Drained.of(row)
+
+    async def lower_flag(self) -> None:
+        """Writers ring again."""
+        if self._flag:
+            await self._value(statements.LOWER_FLAG)
+            self._flag = False
+
+    async def fence(self) -> int:
+        """A transaction id above that of all who have written something by now; only with the flag down."""
+        fence: int = await self._value(statements.FENCE)
+        return fence
+
+    async def _value(self, statement: str, *arguments: object) -> Any:
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+            return await self._connection.fetchval(statement, *arguments)

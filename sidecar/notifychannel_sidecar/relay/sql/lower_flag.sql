@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(1852008556, 2)

@@ -1,0 +1,20 @@
+"""The relay's SQL, read once from the files beside this one."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+_FOLDER = files("notifychannel_sidecar") / "relay" / "sql"
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+SETTLE_IN = _read("settle_in")
+TAKE_ROLE = _read("take_role")
+DRAIN = _read("drain")
+LOWER_FLAG = _read("lower_flag")
+FENCE = _read("fence")
+WAITING = _read("waiting")
+REPLACE = _read("replace")

@@ -1,0 +1,85 @@
+"""Which rows a drain asks for: a model of the outbox in which transactions commit late, in any order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifychannel_sidecar.relay.position import Drained, Position, Snapshot
+
+ROUNDS = 12
+
+
+class Outbox:
+    """Transactions in the order of their ids, each with a row; visible when committed."""
+
+    def __init__(self) -> None:
+        self.next = 1
+        self.running: set[int] = set()
+        self.waiting: set[int] = set()
+
+    def begin(self) -> None:
+        self.running.add(self.next)
+        self.next += 1
+
+    def commit(self, number: int) -> None:
+        if self.running:
+            ended = sorted(self.running)[number % len(self.running)]
+            self.running.remove(ended)
+            self.waiting.add(ended)
+
+    def snapshot(self) -> Snapshot:
+        """With an xmax one above the last that ended: what runs may be above it."""
+        ended = set(range(1, self.next)) - self.running
+        xmax = max(ended, default=0) + 1
+        running = tuple(sorted(it for it in self.running if it < xmax))
+        return Snapshot(xmin=min(running, default=xmax), xmax=xmax, running=running)
+
+    def drain(self, position: Position, most: int) -> tuple[Drained, set[int]]:
+        snapshot = self.snapshot()
+        late = sorted(self.waiting & set(position.late))[:most]
+        ordered = sorted(it for it in self.waiting if it >= position.low and it not in late)[:most]
+        full = len(ordered) >= most
+        taken = {*late, *ordered}
+        self.waiting -= taken
+        last = max(ordered) if full else None
+        more = full or len(late) >= most
+        return Drained(taken=len(taken), hints=0, payloads=0, last=last, round=snapshot, more=more, held=False), taken
+
+
+@given(
+    happenings=st.lists(st.tuples(st.sampled_from(["begin", "commit", "drain"]), st.integers(0, 9)), max_size=80),
+    most=st.integers(1, 4),
+)
+def test_whatever_commits_is_drained_by_the_next_whole_round(happenings, most):
+    """Mutants: `late` forgotten; `low` kept at the last row after a round; the round's snapshot taken at its end;
+    `advance` true where a round took several calls.
+    """
+    outbox, position = Outbox(), Position()
+    for what, number in happenings:
+        match what:
+            case "begin":
+                outbox.begin()
+            case "commit":
+                outbox.commit(number)
+            case _:
+                before = set(outbox.waiting)
+                drained, _ = outbox.drain(position, most)
+                if position.advance(drained):
+                    assert not before & outbox.waiting
+    while outbox.running:
+        outbox.commit(0)
+    for _ in range(len(outbox.waiting) + 2 * ROUNDS):
+        drained, _ = outbox.drain(position, most)
+        if position.advance(drained):
+            break
+    assert not outbox.waiting
+
+
+def test_a_drain_that_was_held_moves_nothing():
+    """Mutant: no look at `held` in `advance`."""
+    position = Position()
+    snapshot = Snapshot(xmin=7, xmax=9, running=(7,))
+    held = Drained(taken=0, hints=0, payloads=0, last=None, round=snapshot, more=False, held=True)
+    assert not position.advance(held)
+    assert (position.low, position.late) == (0, ())
