@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,7 +17,7 @@ from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.session import Session as ListenerSession
 from notifychannel_sidecar.listener.session import Timings, connection
 from notifychannel_sidecar.listener.target import Target
-from notifychannel_sidecar.relay.relay import Relay, Wakefulness
+from notifychannel_sidecar.relay.relay import Pace, Relay, Wakefulness
 from notifychannel_sidecar.relay.session import Session
 from notifychannel_sidecar.relay.standby import StandBy, Verdict
 
@@ -50,6 +49,7 @@ class Candidate:
     on_drain: Callable[[Drained, float], None] = lambda _drained, _seconds: None
     on_role: Callable[[bool], None] = lambda _has: None
     timings: Timings = field(default_factory=Timings)
+    pace: Pace = field(default_factory=Pace)
     hesitate: Callable[[float, float], float] = random.uniform
     stand_by: StandBy = field(default_factory=StandBy)
     _relay: Relay | None = None
@@ -124,7 +124,7 @@ class Candidate:
         return False
 
     async def _work(self, session: Session, target: Target) -> None:
-        self._relay = relay = Relay(session, on_drain=self.on_drain)
+        self._relay = relay = Relay(session, on_drain=self.on_drain, pace=self.pace)
         self.on_role(True)
         log.info("this sidecar is the relay of the database")
         work = asyncio.create_task(relay.run())
@@ -139,8 +139,7 @@ class Candidate:
             self.on_role(False)
             for task in (work, moved):
                 task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({work, moved})
+            await asyncio.wait({work, moved})
 
     async def _moves(self, target: Target) -> None:
         """Return when the outbox is no longer where it was."""

@@ -55,13 +55,13 @@ class Relay:
     """One holder of the role; `await run()` until the session fails or the task is cancelled."""
 
     def __init__(
-        self, session: Session, *, on_drain: Callable[[Drained, float], None], pace: Pace | None = None
+        self, session: Session, *, on_drain: Callable[[Drained, float], None], pace: Pace
     ) -> None:
         """`on_drain`: what each drain did, and in how many seconds."""
         self.wakefulness = Wakefulness.AWAKE
         self._session = session
         self._on_drain = on_drain
-        self._pace = pace or Pace()
+        self._pace = pace
         self._position = Position()
         self._rung = asyncio.Event()
 
