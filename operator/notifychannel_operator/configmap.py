@@ -57,6 +57,7 @@ def _channel(channel: Channel, consumer: Consumer, *, installation: str) -> Chan
         key=channel.key_names,
         rules=names.rules(channel) if channel.sources else "",
         sources=bool(channel.sources),
+        capture=channel.capture.value,
         suspend=channel.suspend,
         port=consumer.endpoint.port,
         path=consumer.endpoint.path,

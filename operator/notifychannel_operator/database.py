@@ -16,6 +16,7 @@ from notifychannel_operator import observe as catalog
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.objects import Existing, Facts
 from notifychannel_operator.quote import ident
+from notifychannel_operator.spec import Capture
 from notifychannel_operator.step import Kind
 from notifychannel_operator.triggers import triggers
 
@@ -79,6 +80,7 @@ async def observe(
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server, schema = await _server(connection, role)
+        needs_outbox = channel.capture is Capture.OUTBOX
         wanted = [names.function(owner, source.schema, source.table) for source in channel.sources]
         functions = await inventory.functions(connection, named=wanted, owner=owner)
         installer = Existing(server=server, schema=schema).installer
@@ -93,6 +95,7 @@ async def observe(
             tables=tables,
             taken=await inventory.taken(connection, tables.values()),
             listener=await inventory.listener(connection, listener) if listener else None,
+            outbox=await inventory.outbox(connection) if needs_outbox and schema and schema.has_outbox else None,
             uncastable={
                 (source.schema, source.table): await inventory.uncastable(connection, triggers.literals(source, tables))
                 for source in channel.sources

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import sqlfile
+from notifychannel_operator import sqlfile, statements
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.quote import ident, qualified
+from notifychannel_operator.spec import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,6 +55,14 @@ def call(role: str) -> str:
     return f"GRANT EXECUTE ON FUNCTION {SCHEMA}.skipped() TO {ident(role)};"
 
 
+def relay(role: str) -> str:
+    """To drain the outbox, as any listener may have to."""
+    return (
+        f"GRANT EXECUTE ON FUNCTION {SCHEMA}.drain(xid8, xid8[], integer), {SCHEMA}.collapse(bigint, xid8, integer), "
+        f"{SCHEMA}.relay_look(), {SCHEMA}.relay_waiting() TO {ident(role)};"
+    )
+
+
 def looked_up(sources: Iterable[Source]) -> dict[tuple[str, str], frozenset[str]]:
     """Table → columns that the lookups of these sources read."""
     found: dict[tuple[str, str], frozenset[str]] = {}
@@ -81,13 +90,15 @@ def script(
     `tables` holds the sources' tables (for their partitions); one that is missing there gets its GRANT all the same.
     """
     sources = [source for channel in channels for source in channel.sources]
+    by_outbox = any(channel.capture is Capture.OUTBOX for channel in channels)
     rights = _installer(sources, role=installer, dbname=dbname, tables=tables)
     parts = [sqlfile.read("grants/head.sql"), *_unique(rights)]
     if sources:
-        parts.append(sqlfile.fill("grants/objects.sql", role=ident(installer), schema=_shared()))
+        parts.append(sqlfile.fill("grants/objects.sql", role=ident(installer), schema=_shared(with_outbox=by_outbox)))
     if listener != installer:
         parts += ["", "-- The listener: the role of the sidecars.", connect(dbname, listener)]
         parts += [use(SCHEMA, listener), call(listener)] if sources else []
+        parts += [relay(listener)] if by_outbox else []
     return "\n".join([*parts, "", "COMMIT;", ""])
 
 
@@ -109,9 +120,10 @@ def _installer(
         yield select(schema, table_name, columns, role)
 
 
-def _shared() -> str:
+def _shared(*, with_outbox: bool) -> str:
     """Without the making of the schema, which `make_schema` does as a role that may."""
-    return sqlfile.body("010_schema.sql").partition("END $schema$;")[2].strip()
+    shared = sqlfile.body("010_schema.sql").partition("END $schema$;")[2].strip()
+    return "\n\n".join([shared, *(f"{it};" for it in statements.outbox())]) if with_outbox else shared
 
 
 def _schema(name: str) -> str:

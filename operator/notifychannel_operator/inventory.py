@@ -12,7 +12,7 @@ import asyncpg
 
 from notifychannel_operator import marker, sqlfile
 from notifychannel_operator.catalog import Relation
-from notifychannel_operator.objects import Firing, Function, Listener, Schema, Server, Trigger, When, shape
+from notifychannel_operator.objects import Firing, Function, Listener, Outbox, Schema, Server, Trigger, When, shape
 from notifychannel_operator.quote import literal
 from notifychannel_operator.triggers import keys
 
@@ -53,6 +53,7 @@ def _schema(row: asyncpg.Record) -> Schema:
         is_made_by_us=row["schema_comment"] == MADE_BY_US,
         is_granted=row["schema_is_granted"],
         has_counter=row["has_counter"],
+        has_outbox=row["has_outbox"],
         is_changing=row["is_changing"],
         others=tuple(row["others"]),
     )
@@ -134,9 +135,16 @@ async def listener(connection: Connection, role: str) -> Listener:
     row = await connection.fetchrow(sqlfile.read("observe/our_listener.sql"), role)
     if row is None:
         return Listener(role=role, exists=False)
-    return Listener(
-        role=role, exists=True, may_connect=row["may_connect"], may_use=row["may_use"], may_call=row["may_call"]
-    )
+    return Listener(role=role, exists=True, **row)
+
+
+async def outbox(connection: Connection) -> Outbox:
+    """What there is of the outbox."""
+    state = sqlfile.read("observe/outbox_state.sql")
+    row = await connection.fetchrow(sqlfile.fill("observe/our_outbox.sql", state=state))
+    if row is None:
+        raise LookupError
+    return Outbox(**row)
 
 
 async def uncastable(connection: Connection, values: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notifychannel_operator.spec import Capture
+
 if TYPE_CHECKING:
     from notifychannel_operator.spec import Channel
 
@@ -46,9 +48,12 @@ def function(owner: Owner, schema: str, table: str) -> str:
 def rules(channel: Channel) -> str:
     """The hash of what decides which hints a channel's sources give and how a key prints: 8 hex digits.
 
-    It stands in every payload and in the sidecar's configuration; where the two differ the sidecar resyncs.
+    It stands in every payload and in the sidecar's configuration; where the two differ the sidecar resyncs. Another
+    capture gives another one, so that nobody counts on what waits in an outbox that nobody drains any more.
     """
-    return digest(repr((channel.payload, channel.sources)))
+    if channel.capture is Capture.NOTIFY:  # as it was before there was another one: an upgrade resyncs nobody
+        return digest(repr((channel.payload, channel.sources)))
+    return digest(repr((channel.payload, channel.sources)), channel.capture.value)
 
 
 def _cut(text: str, size_bytes: int) -> str:

@@ -114,6 +114,8 @@ class Schema:
     is_granted: bool
     """A role other than its owner may use it."""
     has_counter: bool
+    has_outbox: bool = False
+    """Any of what 020_outbox.sql makes is there."""
     is_changing: bool = False
     """A pass has changed rules and ended before it could say since when they hold."""
     others: tuple[str, ...] = ()
@@ -129,6 +131,20 @@ class Listener:
     may_connect: bool = False
     may_use: bool = False
     may_call: bool = False
+    may_relay: bool = False
+    """Drain the outbox."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    """What there is of the outbox, for a channel that needs one."""
+
+    comment: str | None
+    """What made it, and the state that it left it in."""
+    state: str
+    """A hash of its tables, indexes, sequences and functions as they are."""
+    is_open_to_listeners: bool
+    """Whoever may read the counter of skipped NOTIFYs may also drain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +175,8 @@ class Facts(Existing):
     taken: Mapping[int, frozenset[tuple[str, int]]] = field(default_factory=dict)
     """Name and function (oid) of every trigger on each table (by oid) and partition."""
     listener: Listener | None = None
+    outbox: Outbox | None = None
+    """None where there is none, or the channel does without."""
     uncastable: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By source: a sentence for each value in its `when` that is none of its column's type."""
 

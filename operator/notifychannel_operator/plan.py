@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from notifychannel_operator import comparison, grants, names, refusals, removal, statements
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import SCHEMA
+from notifychannel_operator.spec import Capture
 from notifychannel_operator.step import Kind, Plan, Step
 from notifychannel_operator.triggers import problems, triggers
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from notifychannel_operator.comparison import Comparison
-    from notifychannel_operator.objects import Facts, Function
+    from notifychannel_operator.objects import Facts, Function, Listener
     from notifychannel_operator.spec import Channel, Source
     from notifychannel_operator.triggers.triggers import WantedFunction, WantedTrigger
 
@@ -36,7 +37,12 @@ def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan
 
     A source with a problem keeps what it has, and the others are kept in order: a typo in a new one harms none.
     """
-    stops = tuple(refusals.of_database(facts, has_sources=bool(channel.sources), allow_superuser=allow_superuser))
+    by_outbox = channel.capture is Capture.OUTBOX
+    stops = tuple(
+        refusals.of_database(
+            facts, has_sources=bool(channel.sources), allow_superuser=allow_superuser, by_outbox=by_outbox
+        )
+    )
     per_source = {it: tuple(_of_source(it, facts)) for it in channel.sources}
     lacking = tuple(it for source in channel.sources for it in refusals.of_partitions(source, facts))
     said = (*stops, *(it for found in per_source.values() for it in found), *lacking)
@@ -48,7 +54,8 @@ def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan
         return blank.with_more(problems=error.problems)
     if stops:
         return blank
-    return plan(wanted, facts, refused=frozenset(unfit)).with_more(problems=blank.problems)
+    made = plan(wanted, facts, refused=frozenset(unfit), by_outbox=by_outbox)
+    return made.with_more(problems=blank.problems)
 
 
 def _of_source(source: Source, facts: Facts) -> Iterator[str]:
@@ -57,14 +64,20 @@ def _of_source(source: Source, facts: Facts) -> Iterator[str]:
     yield from problems.of(source, facts.tables)
 
 
-def plan(wanted: Sequence[WantedFunction], facts: Facts, *, refused: frozenset[tuple[str, str]] = frozenset()) -> Plan:
+def plan(
+    wanted: Sequence[WantedFunction],
+    facts: Facts,
+    *,
+    refused: frozenset[tuple[str, str]] = frozenset(),
+    by_outbox: bool = False,
+) -> Plan:
     """The steps from these facts to the wanted functions of the facts' owner, and no further.
 
-    What is there for a `refused` table (schema, name) is left as it is.
+    What is there for a `refused` table (schema, name) is left as it is. `by_outbox`: the functions append to one.
     """
     made = Plan(installer=facts.installer)
     if wanted:
-        made = made.with_more(steps=_shared(facts))
+        made = made.with_more(steps=_shared(facts, by_outbox=by_outbox))
     for one in wanted:
         if (one.schema, one.table) not in refused:
             made = _function(made, one, facts)
@@ -88,17 +101,29 @@ def _is_ours(function: Function, facts: Facts) -> bool:
     return owner == facts.owner
 
 
-def _shared(facts: Facts) -> Iterator[Step]:
+def _shared(facts: Facts, *, by_outbox: bool) -> Iterator[Step]:
     counter = facts.functions.get("skipped")
     is_right = counter is not None and statements.is_counter(counter) and counter.owner == facts.installer
     if not (facts.schema and facts.schema.has_counter and is_right):
         sentence = f"make the schema {SCHEMA}, the counter of skipped NOTIFYs, and the function that reads it"
         yield Step(kind=Kind.SCHEMA, sentence=sentence, statements=(statements.shared(),))
-    listener = facts.listener
-    if listener and not (listener.may_use and listener.may_call) and listener.role != facts.installer:
+    if by_outbox and not (facts.outbox and statements.is_outbox(facts.outbox)):
+        verb = "put right" if facts.schema and facts.schema.has_outbox else "make"
+        sentence = f"{verb} the outbox: its tables, and the functions by which the relay drains it"
+        yield Step(kind=Kind.SCHEMA, sentence=sentence, statements=statements.outbox())
+    if facts.listener and facts.listener.role != facts.installer:
+        yield from _grants(facts.listener, by_outbox=by_outbox)
+
+
+def _grants(listener: Listener, *, by_outbox: bool) -> Iterator[Step]:
+    if not (listener.may_use and listener.may_call):
         rights = (grants.use(SCHEMA, listener.role), grants.call(listener.role))
         sentence = f"let the listener {listener.role} read how many NOTIFYs were skipped"
         yield Step(kind=Kind.GRANT, sentence=sentence, statements=tuple(it.removesuffix(";") for it in rights))
+    if by_outbox and not listener.may_relay:
+        right = grants.relay(listener.role)
+        sentence = f"let the listener {listener.role} drain the outbox"
+        yield Step(kind=Kind.GRANT, sentence=sentence, statements=(right.removesuffix(";"),))
 
 
 def _function(made: Plan, wanted: WantedFunction, facts: Facts) -> Plan:

@@ -24,7 +24,10 @@ MIN_VERSION = 14
 """We read pg_type.typsubscript and pg_inherits.inhdetachpending, which 14 brought; tested on 16 and 18."""
 
 
-def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool) -> Iterator[str]:
+OUTBOX = frozenset({"outbox", "outbox_logged", "relay_beats", "relay_rounds"})
+
+
+def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool, by_outbox: bool = False) -> Iterator[str]:
     """What stops the pass: version, standby, encoding, superuser, our schema, the listener's rights."""
     if facts.server.version < MIN_VERSION * 10000:
         yield (
@@ -41,6 +44,8 @@ def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool) -> It
     if has_sources:
         yield from _superuser(facts, allowed=allow_superuser)
         yield from of_schema(facts)
+    if by_outbox:
+        yield from of_outbox(facts)
     if facts.listener is not None:
         yield from _listener(facts.listener, facts)
 
@@ -102,6 +107,13 @@ def of_schema(facts: Existing) -> Iterator[str]:
         yield _belongs_to(facts.schema, facts.server.login)
     elif "skips" in facts.schema.others:
         yield f"{SCHEMA}.skips is not a sequence, so somebody else made it: rename or drop it"
+
+
+def of_outbox(facts: Existing) -> Iterator[str]:
+    """What has the name of one of the outbox's objects and is none."""
+    for name in facts.schema.others if facts.schema else ():
+        if name in OUTBOX:
+            yield f"{SCHEMA}.{name} is not what NotifyChannel makes under that name: rename or drop it"
 
 
 def _belongs_to(schema: Schema, login: str) -> str:

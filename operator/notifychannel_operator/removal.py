@@ -30,12 +30,13 @@ def of(existing: Existing, owners: Collection[Owner]) -> Plan:
         remedy = f"DROP SCHEMA {SCHEMA} CASCADE;"
         return made.with_more(notes=[f"the schema {SCHEMA} stays, for somebody granted rights on it; run: {remedy}"])
     with_schema = existing.schema.is_made_by_us and not existing.schema.others
-    if not (existing.schema.has_counter or "skipped" in existing.functions or with_schema):
+    with_outbox = existing.schema.has_outbox
+    if not (existing.schema.has_counter or "skipped" in existing.functions or with_schema or with_outbox):
         return made
     last = Step(
         kind=Kind.REMOVE,
         sentence="drop what all channels shared",
-        statements=statements.drop_shared(with_schema=with_schema),
+        statements=statements.drop_shared(with_schema=with_schema, with_outbox=with_outbox),
         is_last=True,
     )
     return made.with_more(steps=[last])

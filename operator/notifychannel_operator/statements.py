@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from notifychannel_operator import sqlfile
 from notifychannel_operator.comparison import renamed
-from notifychannel_operator.names import MAX_IDENTIFIER_BYTES, SCHEMA
+from notifychannel_operator.names import MAX_IDENTIFIER_BYTES, SCHEMA, digest
 from notifychannel_operator.quote import ident, literal, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from notifychannel_operator.objects import Function
+    from notifychannel_operator.objects import Function, Outbox
     from notifychannel_operator.triggers.triggers import WantedTrigger
 
 LOCK = 0x6E6F_7469_6679  # "notify"
@@ -29,6 +29,22 @@ def shared() -> str:
     return sqlfile.body("010_schema.sql").removesuffix(";")
 
 
+def outbox() -> tuple[str, ...]:
+    """Tables, sequences and functions of the outbox, made or put right, and the note of what made them."""
+    state = sqlfile.read("observe/outbox_state.sql").rstrip("\n")
+    note = _tagged("plan/outbox_made.sql", version=literal(_outbox_version()), state=state)
+    return (sqlfile.body("020_outbox.sql").removesuffix(";"), note)
+
+
+def is_outbox(found: Outbox) -> bool:
+    """It is the one that `outbox` makes, and nobody has changed it."""
+    return found.comment == f"{_outbox_version()} {found.state}" and found.is_open_to_listeners
+
+
+def _outbox_version() -> str:
+    return f"made by NotifyChannel, {digest(sqlfile.read('020_outbox.sql'))}"
+
+
 def is_counter(found: Function) -> bool:
     """`notifychannel.skipped()` is the one that `shared` makes."""
     return (
@@ -39,9 +55,10 @@ def is_counter(found: Function) -> bool:
     )
 
 
-def drop_shared(*, with_schema: bool) -> tuple[str, ...]:
-    """What undoes `shared`."""
-    what = (f"DROP FUNCTION IF EXISTS {SCHEMA}.skipped()", f"DROP SEQUENCE IF EXISTS {SCHEMA}.skips")
+def drop_shared(*, with_schema: bool, with_outbox: bool = False) -> tuple[str, ...]:
+    """What undoes `shared`, and `outbox`."""
+    outbox = (sqlfile.read("plan/drop_outbox.sql").strip().removesuffix(";"),) if with_outbox else ()
+    what = (*outbox, f"DROP FUNCTION IF EXISTS {SCHEMA}.skipped()", f"DROP SEQUENCE IF EXISTS {SCHEMA}.skips")
     return (*what, f"DROP SCHEMA IF EXISTS {SCHEMA}") if with_schema else what
 
 

@@ -1,4 +1,4 @@
--- Routines without arguments in our schema, ours or not. Run by: anybody, reading only.
+-- Routines without arguments in our schema, ours or not, but for those of the outbox. Run by: anybody, reading only.
 -- $1 text[]: only these names (NULL: all); $2 text: and those with this in their comment.
 SELECT
     p.oid,
@@ -20,6 +20,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 JOIN pg_catalog.pg_roles AS owners ON owners.oid = p.proowner
 WHERE n.nspname = 'notifychannel' AND p.pronargs = 0
+    AND p.proname NOT IN ('relay_look', 'relay_waiting', 'outbox_size')
     AND (
         $1::text[] IS NULL
         OR p.proname = ANY ($1::text[])

@@ -2,7 +2,15 @@
 SELECT
     pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT') AS may_connect,
     coalesce(pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'), false) AS may_use,
-    coalesce(pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE'), false) AS may_call
+    coalesce(pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE'), false) AS may_call,
+    (
+        SELECT pg_catalog.bool_and(coalesce(pg_catalog.has_function_privilege(
+            r.oid, pg_catalog.to_regprocedure('notifychannel.' || ours.signature), 'EXECUTE'
+        ), false))
+        FROM (VALUES
+            ('drain(xid8, xid8[], integer)'), ('collapse(bigint, xid8, integer)'), ('relay_look()'), ('relay_waiting()')
+        ) AS ours (signature)
+    ) AS may_relay
 FROM pg_catalog.pg_roles AS r
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'notifychannel'
 LEFT JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid AND p.proname = 'skipped' AND p.pronargs = 0

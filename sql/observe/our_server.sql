@@ -24,9 +24,15 @@ SELECT
     ARRAY(
         SELECT c.relname::text FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I', 't')
-            AND NOT (c.relname = 'skips' AND c.relkind = 'S')
+            AND (c.relname, c.relkind) NOT IN (
+                ('skips', 'S'), ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S')
+            )
         UNION ALL
-        SELECT p.proname::text FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = n.oid AND p.pronargs > 0
+        SELECT p.proname::text FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = n.oid AND p.pronargs > 0
+            AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) NOT IN (
+                ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer')
+            )
         UNION ALL
         SELECT t.typname::text FROM pg_catalog.pg_type AS t
         WHERE t.typnamespace = n.oid AND t.typtype IN ('d', 'e')
@@ -35,6 +41,19 @@ SELECT
         SELECT FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = n.oid AND c.relname = 'skips' AND c.relkind = 'S'
     ) AS has_counter,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = n.oid AND (c.relname, c.relkind) IN (
+            ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S')
+        )
+        UNION ALL
+        SELECT FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = n.oid
+            AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) IN (
+                ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'),
+                ('relay_look', ''), ('relay_waiting', ''), ('outbox_size', '')
+            )
+    ) AS has_outbox,
     EXISTS (
         SELECT FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid AND p.proname = 'skipped' AND p.pronargs = 0

@@ -7,7 +7,7 @@ DECLARE
     nch_key text;
     nch_rows bigint;
     nch_payload text;
-    nch_payloads text[] := '{}';
+    nch_payloads text[] := '{}';%{declare}
 BEGIN
     BEGIN
         nch_header := '1%{rules}' || left(TG_OP, 1)
@@ -16,12 +16,7 @@ BEGIN
         IF nch_keys IS NULL THEN
             RETURN NULL;
         END IF;
-        -- A full queue would fail the user's COMMIT, so it is left alone early; the listeners see the sequence move.
-        IF pg_notification_queue_usage() > 0.5
-            OR NOT has_function_privilege('pg_catalog.pg_notify(text, text)'::regprocedure, 'EXECUTE') THEN
-            PERFORM nextval('notifychannel.skips');
-            RETURN NULL;
-        END IF;
+%{guard}
         nch_payload := nch_header;
         FOREACH nch_key IN ARRAY nch_keys LOOP
             IF octet_length(nch_header) + octet_length(nch_key) > 7998 THEN
@@ -32,7 +27,7 @@ BEGIN
             END IF;
             nch_payload := nch_payload || E'\n' || nch_key;
         END LOOP;
-        nch_payloads := array_append(nch_payloads, nch_payload);
+        nch_payloads := array_append(nch_payloads, nch_payload);%{ready}
     EXCEPTION WHEN OTHERS THEN
         BEGIN
             IF pg_notification_queue_usage() > 0.5
@@ -44,7 +39,7 @@ BEGIN
         EXCEPTION WHEN OTHERS THEN
             RETURN NULL; -- not even PostgreSQL's own functions may be called here: the poll remains
         END;
-    END;
+    END;%{append}
     -- Outside the block: a subtransaction that has NOTIFYed keeps 8 KB until the user's transaction ends. It can't fail
     -- here: the right and the lengths were looked at above.
     FOREACH nch_payload IN ARRAY nch_payloads LOOP

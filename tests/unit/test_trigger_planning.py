@@ -9,9 +9,13 @@ import pytest
 from notifychannel_operator import names
 from notifychannel_operator.catalog import Column, Generated, Kind, Partition, PlanError, Relation, Table, Type
 from notifychannel_operator.spec import (
+    Audit,
     Capture,
     Channel,
     Condition,
+    Consumer,
+    Delivery,
+    Endpoint,
     Event,
     KeyPart,
     Lookup,
@@ -54,7 +58,7 @@ def a_source(*rules, **more):
 
 
 def plan(*sources, tables=(), owner=OWNER, **more):
-    channel = Channel(namespace="n", name="c", secret="s", sources=sources, consumers=(), **more)
+    channel = Channel(**{"namespace": "n", "name": "c", "secret": "s", "sources": sources, "consumers": (), **more})
     found = {(table.relation.schema, table.relation.name): table for table in tables or (a_table(),)}
     return triggers.wanted(channel, owner=owner, tables=found)
 
@@ -147,9 +151,46 @@ def test_two_channels_on_one_table_have_functions_and_triggers_of_their_own():
     assert one.triggers[0].name != other.triggers[0].name
 
 
-def test_outbox_is_refused_until_it_exists():
-    """Mutant: triggers.wanted without the question about capture."""
-    assert problems(a_source(), capture=Capture.OUTBOX) == ["capture: Outbox can't be installed yet: write Notify"]
+def test_what_needs_the_queue_is_refused_until_it_exists():
+    """Mutant: triggers.wanted without `_unbuilt`."""
+    durable = Consumer(group="g", endpoint=Endpoint(port=1, path="/"), delivery=Delivery.AT_LEAST_ONCE)
+    assert problems(a_source(), capture=Capture.OUTBOX, consumers=(durable,), audit=Audit(enabled=True)) == [
+        "delivery: AtLeastOnce can't be installed yet: write BestEffort",
+        "audit.enabled: can't be installed yet: write false",
+    ]
+
+
+def test_another_capture_is_another_hash_in_payload_and_configuration():
+    """What an old body sent is one resync then. Mutant: names.rules without the capture."""
+    by_notify = Channel(namespace="n", name="c", secret="s", sources=(a_source(),), consumers=())
+    by_outbox = replace(by_notify, capture=Capture.OUTBOX)
+    assert names.rules(by_notify) != names.rules(by_outbox)
+    for channel in (by_notify, by_outbox):
+        [function] = plan(a_source(), capture=channel.capture)
+        assert f"'1{names.rules(channel)}'" in function.body
+
+
+def test_the_hash_of_a_channel_that_notifies_is_as_it_was_before_there_was_another_capture():
+    """An upgrade must not make every application look at everything. Mutant: the capture always in names.rules."""
+    channel = Channel(namespace="n", name="c", secret="s", sources=(a_source(),), consumers=())
+    assert names.rules(channel) == names.digest(repr((channel.payload, channel.sources)))
+
+
+def test_only_a_body_that_appends_names_the_outbox():
+    """Mutant: body.text with `_append` for every channel."""
+    [by_notify], [by_outbox] = plan(a_source()), plan(a_source(), capture=Capture.OUTBOX)
+    assert "outbox" not in by_notify.body
+    assert by_outbox.body.count("INSERT INTO notifychannel.outbox ") == 1
+    assert ("lock_timeout", "0") in by_outbox.settings
+    assert ("lock_timeout", "0") not in by_notify.settings
+
+
+def test_a_lookup_has_its_patience_and_the_append_has_none_of_it():
+    """Mutant: outbox_patience.sql left out of body._append: a table of many writers fails a statement after 100 ms."""
+    looks = looking("note", ("id", "id"))
+    [made] = plan(looks, tables=(a_table(), a_table("tenants")), capture=Capture.OUTBOX)
+    assert ("lock_timeout", "100ms") in made.settings
+    assert made.body.index("SET LOCAL lock_timeout = 0;") < made.body.index("INSERT INTO notifychannel.outbox")
 
 
 def test_there_is_one_trigger_per_event_and_no_trigger_names_a_column():

@@ -1,4 +1,5 @@
-"""The body of a source's trigger function: one branch per event, then the harmless tail of `sql/trigger/body.sql`.
+"""The body of a source's trigger function: one branch per event, then the harmless end of `sql/trigger/body.sql`, which
+NOTIFYs, or appends to an outbox first.
 
 Static SQL only. Pure; trusts that `problems.py` found nothing.
 """
@@ -23,15 +24,35 @@ LOOKUP_LOCK_TIMEOUT = "100ms"
 """Whoever alters a looked-up table must not hold up those who write the source: after this it is a resync."""
 
 
-def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool) -> str:
-    """What stands between the dollars."""
+def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool, outbox: str | None = None) -> str:
+    """What stands between the dollars; `outbox`: the table that it appends to, without schema, or None to NOTIFY."""
     if suspend:
         return sqlfile.fill("trigger/suspended.sql") + "\n"
     branches = "\n".join(
         sqlfile.fill("trigger/branch.sql", event=event.name, compute=_compute(subject, event))
         for event in events(subject)
     )
-    return sqlfile.fill("trigger/body.sql", rules=rules, channel=literal(pg_channel), branches=branches) + "\n"
+    channel = literal(pg_channel)
+    capture = _notify() if outbox is None else _append(subject, channel, outbox)
+    return sqlfile.fill("trigger/body.sql", rules=rules, channel=channel, branches=branches, **capture) + "\n"
+
+
+def _notify() -> dict[str, str]:
+    return {"declare": "", "guard": sqlfile.fill("trigger/notify_guard.sql"), "ready": "", "append": ""}
+
+
+def _append(subject: Subject, channel: str, outbox: str) -> dict[str, str]:
+    patience = sqlfile.fill("trigger/outbox_patience.sql") if _looks_up(subject) else ""
+    return {
+        "declare": sqlfile.fill("trigger/outbox_declare.sql"),
+        "guard": sqlfile.fill("trigger/outbox_guard.sql", outbox=outbox),
+        "ready": sqlfile.fill("trigger/outbox_ready.sql"),
+        "append": patience + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel),
+    }
+
+
+def _looks_up(subject: Subject) -> bool:
+    return any(part.lookup is not None for part in subject.source.key)
 
 
 def events(subject: Subject) -> tuple[Event, ...]:
@@ -42,7 +63,7 @@ def events(subject: Subject) -> tuple[Event, ...]:
     return tuple(event for event in Event if event in wanted)
 
 
-def settings(subject: Subject) -> tuple[tuple[str, str], ...]:
+def settings(subject: Subject, *, outbox: str | None = None) -> tuple[tuple[str, str], ...]:
     """The SET clauses: what the types in key and conditions need, and no more, for each costs a microsecond."""
     types = [column.type for column in subject.key_columns]
     types += [subject.picked(part.lookup).type for part in subject.source.key if part.lookup is not None]
@@ -53,10 +74,13 @@ def settings(subject: Subject) -> tuple[tuple[str, str], ...]:
         if (found := subject.table.column(condition.column)) is not None
     ]
     pins = {pin for type_ in types for pin in keys.pins(type_)}
-    if any(part.lookup is not None for part in subject.source.key):
+    if _looks_up(subject):
         pins.add(("lock_timeout", LOOKUP_LOCK_TIMEOUT))
         # a policy is its owner's code and would run as the installer: with this it is an error, so a resync
         pins.add(("row_security", "off"))
+    elif outbox is not None:
+        # a user's own may be short, and a table of many writers makes each wait for its turn to extend it
+        pins.add(("lock_timeout", "0"))
     return (("search_path", "pg_catalog, pg_temp"), *sorted(pins))
 
 

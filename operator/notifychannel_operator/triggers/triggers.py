@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from notifychannel_operator import marker, names, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.quote import dollar, ident, literal, qualified
-from notifychannel_operator.spec import Capture, Event
+from notifychannel_operator.spec import Capture, Delivery, Event
 from notifychannel_operator.triggers import body, condition, problems
 from notifychannel_operator.triggers.subject import Subject
 
@@ -78,8 +78,7 @@ def wanted(
     """
     sources = [source for source in channel.sources if (source.schema, source.table) not in unfit]
     found = [sentence for source in sources for sentence in problems.of(source, tables)]
-    if channel.capture is not Capture.NOTIFY:
-        found.append(f"capture: {channel.capture.value} can't be installed yet: write Notify")
+    found += _unbuilt(channel)
     if found:
         raise PlanError(*found)
     return tuple(
@@ -87,6 +86,24 @@ def wanted(
         for source in sources
         if _named([source]) <= tables.keys()
     )
+
+
+def _unbuilt(channel: Channel) -> Iterator[str]:
+    if any(consumer.delivery is Delivery.AT_LEAST_ONCE for consumer in channel.consumers):
+        yield "delivery: AtLeastOnce can't be installed yet: write BestEffort"
+    if channel.audit.enabled:
+        yield "audit.enabled: can't be installed yet: write false"
+
+
+def outbox(channel: Channel) -> str | None:
+    """The table that the channel's trigger functions append to, without schema; None: they NOTIFY."""
+    match channel.capture:
+        case Capture.NOTIFY:
+            return None
+        case Capture.OUTBOX:
+            return "outbox"
+        case _:
+            assert_never(channel.capture)
 
 
 def table_names(channel: Channel) -> frozenset[tuple[str, str]]:
@@ -118,8 +135,9 @@ def _function(channel: Channel, owner: names.Owner, subject: Subject) -> WantedF
         pg_channel=channel.pg_channel or names.pg_channel(owner),
         rules=names.rules(channel),
         suspend=channel.suspend,
+        outbox=outbox(channel),
     )
-    settings = body.settings(subject)
+    settings = body.settings(subject, outbox=None if channel.suspend else outbox(channel))
     events = body.events(subject)
     fingerprint = _fingerprint(subject, text, settings)
     comment = marker.text(owner, source.schema, source.table, fingerprint)

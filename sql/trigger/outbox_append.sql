@@ -1,0 +1,11 @@
+
+    -- Outside the block: a subtransaction that writes takes a transaction id.
+    IF nch_appends THEN
+        FOREACH nch_payload IN ARRAY nch_payloads LOOP
+            INSERT INTO notifychannel.%{outbox} (channel, payload) VALUES (%{channel}, nch_payload);
+        END LOOP;
+        IF nch_rings THEN
+            PERFORM pg_notify('notifychannel_relay', '');
+        END IF;
+        RETURN NULL;
+    END IF;

@@ -1,0 +1,3 @@
+
+    nch_appends boolean := false; -- else: as `Notify` does where something fails
+    nch_rings boolean := false;
