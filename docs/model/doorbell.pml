@@ -10,7 +10,7 @@
 #define SIDECARS 2
 #endif
 #ifndef BREAKS
-#define BREAKS 2 /* how often something freezes or a session is cut; frozen and then cut is dead */
+#define BREAKS 1 /* how often something freezes or a session is cut; frozen and then cut is dead */
 #endif
 #ifndef HELD
 #define HELD 0 /* drains that do nothing, for the NOTIFY queue is too full */
@@ -19,6 +19,7 @@
 #define LEAKS 0 /* writers cancelled between taking their share of the flag and giving it back */
 #endif
 #define NOBODY 0
+
 
 /* ---- transactions: ids from 1 on, sets of them as bits ---- */
 byte next = 1;    /* the id that the next transaction gets */
@@ -52,8 +53,8 @@ byte round_xmin, round_xmax, round_xip; /* the round's snapshot: that of its fir
 byte fence;
 /* ---- its drain in flight: one statement, one transaction ---- */
 byte drainer, drain_id, take, reached;
-#ifdef FENCE_BATCH
-byte batch_xmin;
+#if defined(FENCE_BATCH) || defined(ROUND_LAST)
+byte batch_xmin, batch_xmax, batch_xip;
 #endif
 
 /* ---- sidecars ---- */
@@ -98,6 +99,9 @@ inline beat() {
     nobody_due()
 }
 
+/* pg_try_advisory_lock: never waited for */
+inline take_flag(me) { if :: !leaked -> flag = me :: else fi }
+
 inline ended(x) { running = running & ~BIT(x); if :: x > latest -> latest = x :: else fi }
 
 inline no_drain() { drainer = NOBODY; drain_id = 0; take = 0; reached = 0 }
@@ -119,37 +123,50 @@ inline session_ends() {
     nobody_due()
 }
 
+#ifdef LARGE_BATCHES
+#define MORE false
+#else
+#define MORE (take != 0)
+#endif
+
 /* drain(low, late, most) until its commit: a beat, a snapshot, the rows. */
 inline drain_begins(me) {
     beat();
     assert(role == me && drainer == NOBODY); /* at most one drains, and under the role's lock */
     drainer = me;
+    printf("sidecar %d begins a drain\n", me);
     drain_id = next;
-#ifdef ROUND_LAST
-    in_round = false;
-#endif
     if
     :: !in_round -> round_xmin = XMIN; round_xmax = XMAX; round_xip = XIP
     :: else
     fi;
-#ifdef FENCE_BATCH
-    batch_xmin = XMIN;
+#if defined(FENCE_BATCH) || defined(ROUND_LAST)
+    batch_xmin = XMIN; batch_xmax = XMAX; batch_xip = XIP;
 #endif
+#ifdef LARGE_BATCHES
+    take = visible & (late | FROM(low))
+#else
     /* most = 1: one of the late, and one of the others in order of their ids */
     reached = LOWEST(visible & ~late & FROM(low));
     take = LOWEST(visible & late) | reached
+#endif
 }
 
 inline drain_commits(me) {
     assert(drainer == me && role == me);
     assert((take & visible) == take && (take & drained) == 0); /* only what was committed, and only once */
+    if :: take -> printf("sidecar %d commits a drain that took rows\n", me) :: else -> printf("sidecar %d commits a drain that found nothing\n", me) fi;
     drained = drained | take;
     visible = visible & ~take;
     if :: take && drain_id - 1 > latest -> latest = drain_id - 1 :: else fi;
-    in_round = (take != 0);
+    in_round = MORE;
     if
-    :: take == 0 -> low = round_xmax; late = round_xip /* complete: fewer than `most` came */
-    :: reached -> low = NUMBER(reached)
+#ifdef ROUND_LAST
+    :: !MORE -> low = batch_xmax; late = batch_xip
+#else
+    :: !MORE -> low = round_xmax; late = round_xip /* complete: fewer than `most` came */
+#endif
+    :: MORE && reached -> low = NUMBER(reached)
     :: else
     fi
 }
@@ -176,7 +193,8 @@ inline round_is_forgotten() { if :: !in_round -> round_xmin = 0; round_xmax = 0;
 inline shoot(me) {
     assert(sick);       /* never one that has always been well */
     assert(!moved[me]); /* nor one that has beaten since the look before */
-    doomed = role
+    doomed = role;
+    printf("sidecar %d has the relay terminated\n", me)
 }
 
 proctype Sidecar(byte me) {
@@ -191,14 +209,14 @@ end:
 #else
         :: role != NOBODY && STANDS_STILL(me) && visible -> shoot(me)
 #endif
-        :: else -> seen[me] = role; moved[me] = false; due[me] = !frozen[role]
+        :: else -> seen[me] = role; moved[me] = false; due[me] = !frozen[role]; printf("sidecar %d looks at the relay\n", me)
         fi }
     :: d_step { at[me] == SHOOTS && !frozen[me] ->
         if :: role != NOBODY && seen[me] == role -> shoot(me) :: else fi;
         at[me] = LOOKS }
     :: d_step { at[me] == TRIES && !frozen[me] ->
         if
-        :: role == NOBODY -> role = me; at[me] = LISTENS
+        :: role == NOBODY -> role = me; at[me] = LISTENS; printf("sidecar %d takes the role\n", me)
         :: else -> at[me] = LOOKS
         fi }
     /* ---- relay ---- */
@@ -208,17 +226,23 @@ end:
 #elif defined(START_ASLEEP)
         listening = true; at[me] = NAPS
 #else
-        listening = true; at[me] = WAKES
+        listening = true; at[me] = WAKES; printf("sidecar %d LISTENs\n", me)
 #endif
         }
 #ifdef FLAG_WAIT
-    :: d_step { at[me] == WAKES && MINE(me) && !leaked -> flag = me; rung = false; fence = 0; at[me] = POLLS }
+    :: d_step { at[me] == WAKES && MINE(me) && !leaked -> flag = me; rung = false; fence = 0; at[me] = POLLS; printf("sidecar %d wakes\n", me) }
 #else
     :: d_step { at[me] == WAKES && MINE(me) ->
-        if :: !leaked -> flag = me :: else fi;
-        rung = false; fence = 0; at[me] = POLLS }
+        rung = false; fence = 0; at[me] = POLLS;
+#ifndef FLAG_AFTER_DRAIN
+        take_flag(me);
+#endif
+        printf("sidecar %d wakes\n", me) }
 #endif
     :: d_step { at[me] == POLLS && MINE(me) -> drain_begins(me); at[me] = POLLING }
+#ifdef FLAG_AFTER_DRAIN
+    :: d_step { at[me] == POLLING && MINE(me) && !leaked && flag == NOBODY -> flag = me }
+#endif
     :: d_step { at[me] == POLLING && ALIVE(me) ->
         drain_commits(me);
         if
@@ -232,6 +256,7 @@ end:
         round_is_forgotten(); no_drain() }
     :: d_step { at[me] == GIVES && MINE(me) ->
         if :: flag == me -> flag = NOBODY :: else fi;
+        printf("sidecar %d lowers the flag\n", me);
 #ifndef CLEAR_LATE
         rung = false; /* a drain follows */
 #endif
@@ -244,6 +269,7 @@ end:
 #endif
         }
     :: d_step { at[me] == FENCES && MINE(me) ->
+        printf("sidecar %d takes a fence\n", me);
 #ifdef FENCE_XMAX
         fence = XMAX;
 #else
@@ -257,13 +283,13 @@ end:
         }
     :: d_step { at[me] == DOZES && MINE(me) ->
         if
-        :: rung -> at[me] = WAKES
+        :: rung -> at[me] = WAKES; printf("sidecar %d hears the bell, dozing\n", me)
         :: else -> drain_begins(me); at[me] = DOZING
         fi }
     :: d_step { at[me] == DOZING && ALIVE(me) ->
         drain_commits(me);
         if
-        :: take == 0 && OVER -> fence = 0;
+        :: !MORE && OVER -> fence = 0; printf("sidecar %d is past the fence\n", me);
 #if defined(LISTEN_LATE)
             at[me] = (listening -> ASLEEP : SUBSCRIBES)
 #elif defined(CLEAR_LATE)
@@ -274,12 +300,12 @@ end:
         :: else -> at[me] = DOZES
         fi;
         round_is_forgotten(); no_drain() }
-    :: d_step { at[me] == SUBSCRIBES && MINE(me) -> listening = true; at[me] = ASLEEP }
-    :: d_step { at[me] == ASLEEP && MINE(me) && rung -> at[me] = WAKES }
+    :: d_step { at[me] == SUBSCRIBES && MINE(me) -> listening = true; at[me] = ASLEEP; printf("sidecar %d LISTENs\n", me) }
+    :: d_step { at[me] == ASLEEP && MINE(me) && rung -> at[me] = WAKES; printf("sidecar %d hears the bell\n", me) }
 #ifdef SAFETY_POLL
     :: d_step { at[me] == ASLEEP && MINE(me) && !rung && (ANY_DUE || visible) -> at[me] = NAPS }
 #else
-    :: d_step { at[me] == ASLEEP && MINE(me) && !rung && ANY_DUE -> beat() }
+    :: d_step { at[me] == ASLEEP && MINE(me) && !rung && ANY_DUE -> beat(); printf("sidecar %d beats in its sleep\n", me) }
 #endif
     :: d_step { at[me] == NAPS && MINE(me) -> drain_begins(me); at[me] = NAPPING }
     :: d_step { at[me] == NAPPING && ALIVE(me) ->
@@ -306,7 +332,7 @@ end:
 #ifdef TWO_SESSIONS
         no_drain();
 #endif
-        at[me] = LOOKS }
+        at[me] = LOOKS; printf("sidecar %d sees that its session is gone\n", me) }
     od
 }
 
@@ -320,19 +346,22 @@ end:
 proctype Writer(byte x) {
     bool ring;
 #ifdef TRY_FIRST
-    d_step { next >= x -> ring = (flag == NOBODY) };
-    d_step { next == x -> next++; running = running | BIT(x) };
+    d_step { next >= x -> ring = (flag == NOBODY); if :: ring -> printf("writer %d finds nobody awake, and will ring\n", x) :: else -> printf("writer %d finds somebody awake, and will not ring\n", x) fi };
+    d_step { next == x -> next++; running = running | BIT(x); printf("writer %d has an id and inserts\n", x) };
 #else
-    d_step { next == x -> next++; running = running | BIT(x) };
+    d_step { next == x -> next++; running = running | BIT(x); printf("writer %d has an id and inserts\n", x) };
     if
-    :: d_step { TRY_GETS_IT -> ring = true }
-    :: d_step { !TRY_GETS_IT }
-    :: d_step { TRY_GETS_IT && leaks -> leaks--; leaked = true; ended(x) } -> goto over
+#ifdef MAY_NOT_RING
+    :: d_step { TRY_GETS_IT -> ring = false; printf("writer %d finds nobody awake, and may not ring\n", x) }
+#endif
+    :: d_step { TRY_GETS_IT -> ring = true; printf("writer %d finds nobody awake, and will ring\n", x) }
+    :: d_step { !TRY_GETS_IT -> printf("writer %d finds somebody awake, and will not ring\n", x) }
+    :: d_step { TRY_GETS_IT && leaks -> leaks--; leaked = true; ended(x); printf("writer %d is cancelled, and its session keeps a share of the flag\n", x) } -> goto over
     fi;
 #endif
     if
-    :: d_step { ended(x); visible = visible | BIT(x); if :: ring && listening -> rung = true :: else fi; ring = false }
-    :: d_step { ended(x); ring = false } /* rolled back: so are its row and its ring */
+    :: d_step { ended(x); visible = visible | BIT(x); if :: ring && listening -> rung = true :: else fi; ring = false; printf("writer %d commits\n", x) }
+    :: d_step { ended(x); ring = false; printf("writer %d rolls back\n", x) } /* rolled back: so are its row and its ring */
     :: ring = false                      /* neither: it stays open for ever */
     fi;
 over:
@@ -343,7 +372,7 @@ over:
 proctype Server() {
 end:
     do
-    :: d_step { doomed != NOBODY -> session_ends() }
+    :: d_step { doomed != NOBODY -> session_ends(); printf("the terminated session ends\n") }
     od
 }
 
@@ -368,12 +397,12 @@ init {
     }
     do
     :: d_step { breaks && role != NOBODY && !frozen[role] && OTHER_UP(role) ->
-        breaks--; frozen[role] = true; sick = true; nobody_due() }
-    :: d_step { breaks && role != NOBODY -> breaks--; session_ends() }
-    :: d_step { frozen[1] -> frozen[1] = false }
-    :: d_step { frozen[2] -> frozen[2] = false }
+        breaks--; printf("sidecar %d, the relay, freezes\n", role); frozen[role] = true; sick = true; nobody_due() }
+    :: d_step { breaks && role != NOBODY -> breaks--; printf("the session of relay %d is cut\n", role); session_ends() }
+    :: d_step { frozen[1] -> frozen[1] = false; printf("sidecar 1 thaws\n") }
+    :: d_step { frozen[2] -> frozen[2] = false; printf("sidecar 2 thaws\n") }
 #if SIDECARS == 3
-    :: d_step { frozen[3] -> frozen[3] = false }
+    :: d_step { frozen[3] -> frozen[3] = false; printf("sidecar 3 thaws\n") }
 #endif
     :: break
     od
