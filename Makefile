@@ -43,6 +43,10 @@ lint: $(VENV)/ready ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: model
+model: ## spin looks at every state of the doorbell's model (under a minute)
+	@docs/model/check
+
 .PHONY: format
 format: $(VENV)/ready ## Let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

@@ -212,7 +212,7 @@ end:
         :: else -> seen[me] = role; moved[me] = false; due[me] = !frozen[role]; printf("sidecar %d looks at the relay\n", me)
         fi }
     :: d_step { at[me] == SHOOTS && !frozen[me] ->
-        if :: role != NOBODY && seen[me] == role -> shoot(me) :: else fi;
+        if :: role != NOBODY && seen[me] == role && doomed == NOBODY -> shoot(me) :: else fi;
         at[me] = LOOKS }
     :: d_step { at[me] == TRIES && !frozen[me] ->
         if
@@ -257,7 +257,7 @@ end:
     :: d_step { at[me] == GIVES && MINE(me) ->
         if :: flag == me -> flag = NOBODY :: else fi;
         printf("sidecar %d lowers the flag\n", me);
-#ifndef CLEAR_LATE
+#if !defined(CLEAR_LATE) && !defined(NO_DOZE) && !defined(HELD_EMPTY)
         rung = false; /* a drain follows */
 #endif
 #if defined(NO_DOZE)
@@ -321,11 +321,14 @@ end:
         round_is_forgotten(); no_drain() }
     /* the NOTIFY queue is too full: a drain that only beats */
 #ifdef HELD_EMPTY
-    :: d_step { at[me] == POLLS && MINE(me) && held -> held--; beat(); at[me] = GIVES }
+    :: d_step { at[me] == POLLS && MINE(me) && held -> held--; beat(); at[me] = GIVES;
+        printf("sidecar %d finds the NOTIFY queue too full\n", me) }
     :: d_step { at[me] == DOZES && MINE(me) && !rung && held -> held--; beat();
+        printf("sidecar %d finds the NOTIFY queue too full\n", me);
         if :: XMIN >= fence -> fence = 0; at[me] = ASLEEP :: else fi }
 #else
-    :: d_step { (at[me] == POLLS || at[me] == DOZES) && MINE(me) && held -> held--; beat() }
+    :: d_step { (at[me] == POLLS || at[me] == DOZES) && MINE(me) && held -> held--; beat();
+        printf("sidecar %d finds the NOTIFY queue too full\n", me) }
 #endif
     /* the connection is gone: whoever thaws after that does nothing more */
     :: d_step { at[me] != LOOKS && at[me] != TRIES && at[me] != SHOOTS && !frozen[me] && role != me ->
