@@ -154,6 +154,9 @@ inline drain_begins(me) {
 
 inline drain_commits(me) {
     assert(drainer == me && role == me);
+#ifdef OTHERS_DELETE
+    take = take & visible; /* what it has deleted, of those that it chose */
+#endif
     assert((take & visible) == take && (take & drained) == 0); /* only what was committed, and only once */
     if :: take -> printf("sidecar %d commits a drain that took rows\n", me) :: else -> printf("sidecar %d commits a drain that found nothing\n", me) fi;
     drained = drained | take;
@@ -201,7 +204,11 @@ proctype Sidecar(byte me) {
 end:
     do
     /* ---- stand-by ---- */
+#ifdef HASTY_LOOKS
+    :: d_step { at[me] == LOOKS && !frozen[me] ->
+#else
     :: d_step { at[me] == LOOKS && !frozen[me] && !due[me] ->
+#endif
         if
         :: role == NOBODY -> at[me] = TRIES; seen[me] = NOBODY; moved[me] = false
 #ifdef STALE_SHOT
@@ -379,12 +386,24 @@ end:
     od
 }
 
+#ifdef OTHERS_DELETE
+/* collapse(), or a drain, by somebody without the role */
+proctype Other() {
+end:
+    d_step { visible -> drained = drained | LOWEST(visible); visible = visible & ~LOWEST(visible);
+        printf("another session deletes a row\n") }
+}
+#endif
+
 /* Freezes the relay, thaws it, cuts its session. One sidecar is always left to act. */
 init {
     atomic {
         role = 1;
         at[1] = LISTENS;
         run Server();
+#ifdef OTHERS_DELETE
+        run Other();
+#endif
         run Sidecar(1);
         run Sidecar(2);
 #if SIDECARS == 3
