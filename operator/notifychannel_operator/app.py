@@ -27,6 +27,7 @@ from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.kept import Kept
+from notifychannel_operator.passes.memory import Memory
 from notifychannel_operator.passes.probe import Probe
 from notifychannel_operator.passes.reconcile import recall, reconcile
 from notifychannel_operator.watch import handlers
@@ -81,6 +82,7 @@ class Operator:
         self._metrics = Metrics(version=installed_version())
         self._directory = Directory()
         self._kept = Kept()
+        self._memory = Memory()
         self._queue = WorkQueue(
             interval_s=settings.pass_interval_s, most=settings.concurrency,
             on_pass=self._metrics.on_pass,
@@ -169,7 +171,7 @@ class Operator:
         edges = Edges(
             kube=kube, connect=self._connect, probe=probe.read, injection=self._injection, installation=identity,
             now=lambda: datetime.now(UTC), namespaces=settings.watch_namespaces, namespace=settings.namespace,
-            fullname=settings.fullname,
+            fullname=settings.fullname, memory=self._memory,
         )  # fmt: skip
         known = await _persistent("the list of NotifyChannels", lambda: recall(edges))
         for ref in known:  # the watch tells of each at once; this is for one that is deaf from the start
@@ -213,7 +215,7 @@ class Operator:
         self._metrics.ask(
             waiting=lambda: self._queue.waiting, running=lambda: self._queue.running,
             by_ready=self._directory.by_ready, is_leading=self._deadline.is_open, canary_late_s=canary.late_s,
-            certificate_expires_s=keeper.expires_s,
+            certificate_expires_s=keeper.expires_s, outboxes=self._memory.known_outboxes,
         )  # fmt: skip
 
     def _hanging(self) -> str | None:

@@ -1,7 +1,7 @@
 """What the operator counts, for Prometheus; docs/metrics.md says what each is good for, and a test holds both together.
 
-Its own registry, no globals. No label is a channel or a database: their number is the users' affair, and the
-channel's own status says more.
+Its own registry, no globals. No label is a channel: their number is the users' affair, and the channel's own status
+says more. A database is one only of its outbox, which no status tells of.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from notifychannel_operator.work.queue import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
+    from notifychannel_operator.passes.databases import Identity
+    from notifychannel_operator.passes.outbox import Outbox
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 """From a pass that finds nothing to do to one that is given up."""
@@ -51,6 +58,7 @@ class Metrics:
         is_leading: Callable[[], bool],
         canary_late_s: Callable[[], float],
         certificate_expires_s: Callable[[], float],
+        outboxes: Callable[[], Mapping[Identity, Outbox]],
     ) -> None:
         """Where the gauges find their values when Prometheus comes; call it once."""
         self._gauge("queue_depth", "Channels that are due and wait for a place to run").set_function(waiting)
@@ -60,6 +68,7 @@ class Metrics:
         self._gauge(
             "certificate_expiry_timestamp_seconds", "Unix time at which the injector's certificate ends; 0: unknown"
         ).set_function(certificate_expires_s)
+        self.registry.register(Outboxes(outboxes))
         channels = self._gauge("channels", "Channels by their condition Ready", "ready")
         for ready in READY:
             channels.labels(ready).set_function(partial(_of, by_ready, ready))
@@ -87,6 +96,28 @@ class Metrics:
 
     def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
         return Histogram(f"notifychannel_operator_{name}", help_text, labels, registry=self.registry, buckets=BUCKETS_S)
+
+
+class Outboxes(Collector):
+    """Of each database that has one: they come and go, so they are asked for as a whole."""
+
+    def __init__(self, ask: Callable[[], Mapping[Identity, Outbox]]) -> None:
+        self._ask = ask
+
+    def collect(self) -> Iterator[Metric]:
+        """When Prometheus comes."""
+        labels = ("system_identifier", "dbname")
+        size = GaugeMetricFamily(
+            "notifychannel_operator_outbox_bytes", "Size of a database's outbox, dead rows included", labels=labels
+        )
+        rows = GaugeMetricFamily(
+            "notifychannel_operator_outbox_rows", "About how many rows wait in it for the relay", labels=labels
+        )
+        for identity, outbox in self._ask().items():
+            size.add_metric(identity, outbox.size_bytes)
+            rows.add_metric(identity, outbox.rows)
+        yield size
+        yield rows
 
 
 def _of(by_ready: Callable[[], Mapping[str, int]], ready: str) -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from notifychannel_operator.metrics import Metrics
+from notifychannel_operator.passes.databases import Identity
+from notifychannel_operator.passes.outbox import Outbox
 from notifychannel_operator.work.queue import Ending
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -20,6 +22,7 @@ def metrics():
     made.ask(
         waiting=lambda: 3, running=lambda: 2, by_ready=lambda: {"True": 7}, is_leading=lambda: True,
         canary_late_s=lambda: 1.5, certificate_expires_s=lambda: 99.0,
+        outboxes=lambda: {Identity("123", "shop"): Outbox(size_bytes=8192, rows=5, looked_s=0.0)},
     )  # fmt: skip
     made.on_connection_error("Unreachable")
     for ending in Ending:
@@ -62,6 +65,19 @@ def test_the_gauges_are_asked_when_prometheus_comes(metrics):
     assert (samples["queue_depth",], samples["passes_running",], samples["leading",]) == (3, 2, 1)
     assert (samples["channels", "True"], samples["channels", "False"]) == (7, 0)
     assert (samples["canary_late_seconds",], samples["certificate_expiry_timestamp_seconds",]) == (1.5, 99)
+
+
+def test_an_outbox_is_told_with_its_database_and_no_more_when_it_is_gone():
+    """Mutant: a Gauge with labels, which would keep the last value of a database that nobody looks at any more."""
+    outboxes = {Identity("123", "shop"): Outbox(size_bytes=8192, rows=5, looked_s=0.0)}
+    made = Metrics(version="1")
+    made.ask(
+        waiting=lambda: 0, running=lambda: 0, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 0.0,
+        certificate_expires_s=lambda: 0.0, outboxes=lambda: outboxes,
+    )  # fmt: skip
+    assert told(made)["outbox_bytes", "123", "shop"] == 8192
+    outboxes.clear()
+    assert not [name for name in told(made) if name[0].startswith("outbox")]
 
 
 def test_prometheus_can_read_it(metrics):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from notifychannel_operator.passes.databases import Identity, Ref
+    from notifychannel_operator.passes.outbox import Outbox
     from notifychannel_operator.spec import Channel
 
 
@@ -41,6 +42,8 @@ class Memory:
     """The spec that the channel's triggers were last seen to speak by."""
     unreadable: set[Ref] = field(default_factory=set)
     """Channels that exist and whose resource can't be used."""
+    outboxes: dict[Identity, Outbox] = field(default_factory=dict)
+    """As they were at the last look; of databases that nobody looks at any more too."""
     moved: dict[Ref, Identity] = field(default_factory=dict)
     """The database that a channel was in before its Secret led to another one."""
     generations: dict[Ref, int] = field(default_factory=dict)
@@ -49,3 +52,8 @@ class Memory:
     """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
     cleanups: dict[Ref, int] = field(default_factory=dict)
     """How often a deleted channel's cleanup has been tried."""
+
+    def known_outboxes(self) -> dict[Identity, Outbox]:
+        """Those of databases that a channel is in."""
+        claimed = {claim.database for claim in self.databases.claims.values()}
+        return {identity: outbox for identity, outbox in self.outboxes.items() if identity in claimed}

@@ -6,12 +6,15 @@ Everything that a database can do wrong ends in a condition. The finalizer comes
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.names import Owner
-from notifychannel_operator.passes import cleanup, conditions, status
+from notifychannel_operator.passes import cleanup, conditions, outbox, status
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.events import announce
@@ -20,8 +23,6 @@ from notifychannel_operator.passes.install import Installer
 from notifychannel_sidecar.config import Config
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from notifychannel_operator.passes.conditions import Condition
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.edges import Edges
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.credentials import Credentials
 
     Connection = asyncpg.Connection[asyncpg.Record]
+
+log = logging.getLogger(__name__)
 
 NOT_ACCEPTED = "not touched while the channel is not accepted: what was installed before stays as it is"
 
@@ -50,6 +53,8 @@ class Visit:
     names: frozenset[str] | None = None
     """Of the listeners' sessions there."""
     installed: Installed | None = None
+    is_behind: bool = False
+    """Its outbox has more than the pass had time for."""
 
     async def run(self, credentials: Credentials) -> Condition:
         """TriggersInstalled. Raises KubeError."""
@@ -60,6 +65,7 @@ class Visit:
                 self.claim(identity)
                 self.identity = identity
                 found = await self._install(connection)
+                await self._look_after_outbox(connection, identity)
                 self.names = await sessions(connection, prefixes(self.edges, self.channel).values())
         except Failed as error:
             return conditions.false(Type.TRIGGERS_INSTALLED, error.reason, str(error))
@@ -92,6 +98,27 @@ class Visit:
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
         return self._with_the_old(self.installed.condition)
+
+    async def _look_after_outbox(self, connection: Connection, identity: Identity) -> None:
+        """One pass at a time; what can't be done is not this channel's fault, and no condition says it."""
+        turn, outboxes = self._memory.turns.of(("outbox", identity)), self._memory.outboxes
+        if turn.locked():
+            return
+        async with turn:
+            try:
+                found = await outbox.look_after(connection, outboxes.get(identity))
+            except asyncpg.PostgresError as error:
+                if connection.is_closed():
+                    raise
+                log.warning(
+                    "%s: the outbox can't be looked after (SQLSTATE %s); next pass again", self.ref, error.sqlstate
+                )
+                found = None
+        if found is None:
+            outboxes.pop(identity, None)
+            return
+        outboxes[identity] = found
+        self.is_behind = found.is_behind
 
     @property
     def _owner(self) -> Owner:

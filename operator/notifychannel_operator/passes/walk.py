@@ -12,6 +12,7 @@ from notifychannel_operator.passes import conditions, groups, hearing, secret, s
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
+from notifychannel_operator.passes.outbox import COME_BACK_S
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.passes.settling import unsettled
 from notifychannel_operator.passes.status import Pods, Said
@@ -64,7 +65,8 @@ class Walk:
         found = unsettled(self.said, pods, seats=self.seats, generation=self.body["metadata"]["generation"])
         settling = self._memory.settling.next_in_s(self.ref, found, asyncio.get_running_loop().time())
         locked = visit.installed.next_in_s if visit.installed else None
-        return min((it for it in (settling, locked) if it is not None), default=None)
+        draining = COME_BACK_S if visit.is_behind else None
+        return min((it for it in (settling, locked, draining) if it is not None), default=None)
 
     @property
     def _memory(self) -> Memory:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notifychannel_operator import sqlfile
+from notifychannel_operator.spec import Capture
 from tests.integration.hints.stage import PG_CHANNEL, Stage
 
 if TYPE_CHECKING:
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def stage(database) -> AsyncIterator[Stage]:
+def capture(request) -> Capture:
+    """NOTIFY, but in modules that say `pytestmark = BY_EACH_CAPTURE`."""
+    return getattr(request, "param", Capture.NOTIFY)
+
+
+@pytest.fixture
+async def stage(database, capture) -> AsyncIterator[Stage]:
     admin = await database.connect()
     app, installer = await database.role("app"), await database.role("installer")
     await admin.execute(f"""
@@ -24,9 +31,11 @@ async def stage(database) -> AsyncIterator[Stage]:
     """)
     installing = await database.connect(installer)
     await installing.execute(sqlfile.read("010_schema.sql"))
+    if capture is Capture.OUTBOX:
+        await installing.execute(sqlfile.read("020_outbox.sql"))
     made = Stage(
         database=database, admin=admin, app=await database.connect(app), installer=installing,
-        app_role=app, installer_role=installer,
+        app_role=app, installer_role=installer, capture=capture,
     )  # fmt: skip
     listener = await database.connect()
 

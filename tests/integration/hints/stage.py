@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
+import pytest
 
 from notifychannel_operator import names, observe
 from notifychannel_operator.quote import ident, qualified
-from notifychannel_operator.spec import Channel, Consumer, Endpoint, KeyPart, Rule, Source
+from notifychannel_operator.spec import Capture, Channel, Consumer, Endpoint, KeyPart, Rule, Source
 from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 OWNER = names.Owner(installation="test", namespace="shop", name="orders")
 PG_CHANNEL = names.pg_channel(OWNER)
 HEADER_LENGTH = 26
+MAX_BYTES = 7999
 LETTERS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate"}
+IS_THERE = "SELECT to_regclass('notifychannel.outbox') IS NOT NULL"
+WAITING = "SELECT xid, payload FROM notifychannel.outbox WHERE channel = $1 ORDER BY xid, ctid"
+DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000000)"
+BY_EACH_CAPTURE = pytest.mark.parametrize("capture", Capture, indirect=True, ids=lambda capture: capture.value)
 CONSUMERS = (Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints")),)
 
 
@@ -37,6 +43,7 @@ class Stage:
     installer: asyncpg.Connection
     app_role: str
     installer_role: str
+    capture: Capture = Capture.NOTIFY
     channel: Channel | None = None
     heard: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     markers: Any = field(default_factory=itertools.count)
@@ -50,9 +57,8 @@ class Stage:
 
     async def install(self, *sources: Source, **options: Any) -> Channel:
         """Grant what is needed and no more, then install what `triggers.wanted` says."""
-        self.channel = Channel(
-            namespace="shop", name="orders", secret="db", sources=sources, consumers=CONSUMERS, **options
-        )
+        options = {"secret": "db", "consumers": CONSUMERS, "capture": self.capture, **options}
+        self.channel = Channel(namespace="shop", name="orders", sources=sources, **options)
         for grant in await self.grants(self.channel):
             await self.admin.execute(grant)
         for function in triggers.wanted(self.channel, owner=OWNER, tables=await self.look(self.channel)):
@@ -94,9 +100,23 @@ class Stage:
         return await self.until_marker(writer=writer)
 
     async def raw(self, *, writer: asyncpg.Connection | None = None) -> list[str]:
+        """What triggers have said until now, in the order of their statements: NOTIFYed, or waiting in the outbox. That
+        is drained, and what is heard of it then has to be the same.
+        """
+        told = await self._told(writer or self.app)
+        if self.capture is not Capture.OUTBOX or not await self.admin.fetchval(IS_THERE):
+            return told
+        rows = await self.admin.fetch(WAITING, PG_CHANNEL)
+        assert not (await self.installer.fetchrow(DRAIN))["more"]
+        drained = await self._told(writer or self.app)
+        assert counted(drained) == counted([row["payload"] for row in rows]), drained
+        waiting = dict.fromkeys((row["xid"], row["payload"]) for row in rows)  # as NOTIFY does with what is equal
+        return sorted((*told, *(payload for _, payload in waiting)), key=lambda payload: payload[10:HEADER_LENGTH])
+
+    async def _told(self, writer: asyncpg.Connection) -> list[str]:
         """The payloads that came before a marker which is sent now."""
         marker = f"marker {next(self.markers)}"
-        await (writer or self.app).execute("SELECT pg_notify($1, $2)", PG_CHANNEL, marker)
+        await writer.execute("SELECT pg_notify($1, $2)", PG_CHANNEL, marker)
         payloads = []
         while (payload := await asyncio.wait_for(self.heard.get(), 30)) != marker:
             payloads.append(payload)
@@ -112,6 +132,28 @@ class Stage:
         assert header[:9] == "1" + names.rules(self.channel)
         assert header[10:].isdigit()
         return LETTERS[header[9]], [json.loads(line) for line in lines] or "resync"
+
+
+def counted(payloads: list[str]) -> tuple[Counter[tuple[str, str]], dict[str, tuple[str, str]], dict[str, str]]:
+    """How often each key is named, by header without times; the first and the last statement's time by header; and
+    since when everything is to be looked at. Payloads of triggers and of the relay alike.
+    """
+    keys: Counter[tuple[str, str]] = Counter()
+    times: dict[str, tuple[str, str]] = {}
+    everything: dict[str, str] = {}
+    for payload in payloads:
+        assert len(payload.encode()) <= MAX_BYTES
+        header, *lines = payload.split("\n")
+        head, since, till = header[1:10], header[10:26], header[26:] or header[10:26]
+        if lines:
+            first, last = times.get(head, (since, till))
+            times[head] = min(first, since), max(last, till)
+        else:
+            everything[head] = min(everything.get(head, since), since)
+        for line in lines:
+            key = line.lstrip("0123456789") if header[0] == "2" else line
+            keys[head, key] += int(line.removesuffix(key) or 1)
+    return keys, times, everything
 
 
 def key(*columns: str) -> tuple[KeyPart, ...]:

@@ -7,7 +7,9 @@ import pytest
 
 from notifychannel_cli.embedded import FOLDERS, Server
 from notifychannel_operator.spec import Event, KeyPart, Lookup, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from notifychannel_operator.spec import Event, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 ORDERS = "CREATE TABLE orders (id int, tenant_id int, status text, amount numeric)"
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from notifychannel_operator.spec import Event, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 WRITES = 20_000
 MAX_GROWTH_KIB = 30 * 1024

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from notifychannel_operator.spec import Condition, Event, KeyPart, Lookup, Operator, Row, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 TABLES = """
     CREATE TABLE p (id int, k int, x int, a text, j json, n numeric) PARTITION BY RANGE (x);

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from notifychannel_operator.spec import Condition, Event, KeyPart, Lookup, Operator, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 EVENTS = (Event.INSERT, Event.UPDATE, Event.DELETE)
 TYPES = {

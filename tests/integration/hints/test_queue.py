@@ -9,8 +9,10 @@ import asyncpg
 import pytest
 
 from notifychannel_cli.embedded import Server
-from notifychannel_operator.spec import Event, Source
-from tests.integration.hints.stage import key, rule
+from notifychannel_operator.spec import Capture, Event, Source
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 QUEUE_PAGES = 64
 
@@ -73,7 +75,9 @@ async def test_above_half_full_statements_succeed_unsaid_and_each_moves_the_sequ
     await stage.app.execute("INSERT INTO t SELECT 1 WHERE false")
     assert await skips(stage) == 3
     await queue.release()
-    assert await stage.hear("INSERT INTO t VALUES (2)") == [("insert", [[2]])]
+    heard = await stage.hear("INSERT INTO t VALUES (2)")
+    assert heard[-1] == ("insert", [[2]])
+    assert len(heard) == (1 if stage.capture is Capture.NOTIFY else 4)  # what waits in an outbox is not skipped
 
 
 async def test_a_rolled_back_statement_moves_the_sequence_all_the_same(stage, queue):

@@ -8,7 +8,9 @@ import asyncpg
 import pytest
 
 from notifychannel_operator.spec import Event, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 ALL = (Event.INSERT, Event.UPDATE, Event.DELETE, Event.TRUNCATE)
 

@@ -7,7 +7,9 @@ import random
 import pytest
 
 from notifychannel_operator.spec import Condition, Event, Operator, Source
-from tests.integration.hints.stage import key, rule
+from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+
+pytestmark = BY_EACH_CAPTURE
 
 TABLE = """
     CREATE TABLE t (id int PRIMARY KEY, k int, a text, b text, j json, n numeric, v interval, p point, f float8);
