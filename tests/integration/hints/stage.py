@@ -103,18 +103,18 @@ class Stage:
         """What triggers have said until now, in the order of their statements: NOTIFYed, or waiting in the outbox. That
         is drained, and what is heard of it then has to be the same.
         """
-        told = await self._told(writer or self.app)
+        told = await self.told(writer or self.app)
         if self.capture is not Capture.OUTBOX or not await self.admin.fetchval(IS_THERE):
             return told
         rows = await self.admin.fetch(WAITING, PG_CHANNEL)
         assert not (await self.installer.fetchrow(DRAIN))["more"]
-        drained = await self._told(writer or self.app)
+        drained = await self.told(writer or self.app)
         assert counted(drained) == counted([row["payload"] for row in rows]), drained
         waiting = dict.fromkeys((row["xid"], row["payload"]) for row in rows)  # as NOTIFY does with what is equal
         return sorted((*told, *(payload for _, payload in waiting)), key=lambda payload: payload[10:HEADER_LENGTH])
 
-    async def _told(self, writer: asyncpg.Connection) -> list[str]:
-        """The payloads that came before a marker which is sent now."""
+    async def told(self, writer: asyncpg.Connection) -> list[str]:
+        """What was NOTIFYed before a marker that is sent now."""
         marker = f"marker {next(self.markers)}"
         await writer.execute("SELECT pg_notify($1, $2)", PG_CHANNEL, marker)
         payloads = []
