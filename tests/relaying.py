@@ -119,7 +119,7 @@ class StandingBy:
             on_drain=self._on_drain, on_role=self._on_role, hesitate=lambda *_: 0.0,
         )  # fmt: skip
         dsn = self.dsn or self.database.dsn()
-        known = config(channel(capture="Outbox"))
+        known = config(channel(sources=True, capture="Outbox"))
         self.candidate.aim(Target(config=known, pod=self.pod, fingerprint="1", arguments={"dsn": dsn}))
         self._looking = await asyncpg.connect(self.database.dsn())
         self._tasks = [asyncio.create_task(self.candidate.run()), asyncio.create_task(self._look())]

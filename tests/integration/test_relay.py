@@ -195,7 +195,7 @@ async def test_a_candidate_whose_outbox_is_gone_gives_the_role_up_and_another_ma
         await outbox.hears(1)
 
 
-async def test_a_role_is_given_up_when_no_channel_captures_by_outbox_any_more(outbox, database):
+async def test_a_role_is_given_up_when_no_configuration_is_left(outbox, database):
     """And whoever ends the sidecar at that moment is heard. Mutants: `_moves` never returns; `_work` suppresses what
     cancels it while it waits for its tasks.
     """

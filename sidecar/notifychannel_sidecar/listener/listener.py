@@ -73,7 +73,7 @@ class Listener:
     on_state: Callable[[State], None]
     on_round_trip: Callable[[RoundTrip], None] = lambda _: None
     on_relay: Callable[[Look], None] = lambda _: None
-    """How the relay was seen from outside; only where a channel captures by outbox."""
+    """How the relay was seen from outside; only where there is an outbox."""
     timings: Timings = field(default_factory=Timings)
     subscriptions: Subscriptions = field(default_factory=lambda: Subscriptions(spread=random.uniform))
     _target: Target | Why = Why.NOT_CONFIGURED
@@ -185,14 +185,15 @@ class Listener:
         self._news.clear()
 
     async def _until_next_look(self, session: Session, target: Target) -> Target:
-        """Until the next round trip, or another target: at the relay, where there is one, we look more often."""
+        """Until the next round trip, or another target: where there is an outbox, we look at its relay more often."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self.timings.round_trip_interval_s
         while (left_s := ends - loop.time()) > 0 and not session.lost:
-            if target.by_outbox and (look := await session.look_at_relay()) is not None:
+            look = await session.look_at_relay() if target.may_relay else None
+            if look is not None:
                 self._drains.look(look)
                 self.on_relay(look)
-            await self._pause(min(left_s, self.timings.relay_interval_s) if target.by_outbox else left_s)
+            await self._pause(left_s if look is None else min(left_s, self.timings.relay_interval_s))
             if self._followed != self._aimed:
                 return await self._follow(session, target)
         return target

@@ -52,7 +52,7 @@ class Timings:
     round_trip_interval_s: float = 10.0
     round_trip_timeout_s: float = 5.0
     relay_interval_s: float = 5.0
-    """Between two looks at the relay, where a channel captures by outbox."""
+    """Between two looks at the relay, where there is an outbox."""
     close_timeout_s: float = 2.0
 
 
@@ -130,8 +130,10 @@ class Session:
         )  # fmt: skip
 
     async def look_at_relay(self) -> Look | None:
-        """The outbox from outside; None where it is not there (yet), or not for this role."""
+        """The outbox from outside; None where there is none, or not for this role."""
         async with asyncio.timeout(self._timings.statement_timeout_s):
+            if not await self._connection.fetchval(statements.MAY_LOOK):
+                return None
             try:
                 row = await self._connection.fetchrow(statements.LOOK)
             except MISSING:

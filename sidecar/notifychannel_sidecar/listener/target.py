@@ -52,8 +52,13 @@ class Target:
 
     @property
     def by_outbox(self) -> frozenset[str]:
-        """The channels (names) for which a relay is needed; with one of them this sidecar may become it."""
+        """The channels (names) that capture by outbox, as far as this configuration knows."""
         return frozenset(channel.name for channel in self.config.channels if channel.capture == "Outbox")
+
+    @property
+    def may_relay(self) -> bool:
+        """With triggers there may be an outbox: a channel may have been switched before the configuration says so."""
+        return any(channel.sources for channel in self.config.channels)
 
     @property
     def session_name(self) -> str:

@@ -38,7 +38,7 @@ TRIES, TRY_EVERY_S = 30, 0.1
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course
-    """The database is another one now, or no channel captures by outbox any more."""
+    """The database is another one now, or no channel has triggers in it any more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Candidate:
 
     def aim(self, target: Target | Why) -> None:
         """Where the outbox is, as far as the files say."""
-        wanted = target if isinstance(target, Target) and target.by_outbox else None
+        wanted = target if isinstance(target, Target) and target.may_relay else None
         if (wanted and wanted.server) != (self._target and self._target.server):
             self.stand_by.forget()
             self._wanted = None
