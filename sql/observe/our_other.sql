@@ -1,4 +1,5 @@
--- One routine without arguments in our schema that is none of these, and none of the outbox's. Run by: anybody, reading only.
+-- One routine without arguments in our schema that is none of these, and none of the outbox's.
+-- Run by: anybody, reading only.
 -- $1 text[]: their names.
 SELECT p.proname::text
 FROM pg_catalog.pg_proc AS p
