@@ -147,6 +147,11 @@ DECLARE
     till text;
     lines text := '';
 BEGIN
+    -- only the session that has the role, or takes it for this transaction: two that delete side by side would each
+    -- believe of the other's rows that they are gone
+    IF NOT pg_try_advisory_xact_lock(1852008556, 1) THEN
+        RAISE object_in_use USING MESSAGE = 'another session is the relay';
+    END IF;
     PERFORM nextval('notifychannel.relay_beats');
     round := pg_current_snapshot();
     taken := 0;
@@ -271,6 +276,11 @@ DECLARE
     full_unlogged xid8;
     full_logged xid8;
 BEGIN
+    -- only the session that has the role, or takes it for this transaction: two that delete side by side would each
+    -- believe of the other's rows that they are gone
+    IF NOT pg_try_advisory_xact_lock(1852008556, 1) THEN
+        RAISE object_in_use USING MESSAGE = 'another session is the relay';
+    END IF;
     PERFORM nextval('notifychannel.relay_beats');
     taken := 0;
     payloads := 0;

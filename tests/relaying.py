@@ -15,6 +15,7 @@ from notifychannel_sidecar.listener.session import Session, Timings
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.relay.relay import Pace, Wakefulness
+from notifychannel_sidecar.relay.standby import StandBy
 from tests.listening import QUICK, channel, config
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 30.0
 LOOK_EVERY_S = 0.1
+STILL_S = 0.3
 ONLY_RUNG = Pace(asleep_s=3600.0)
 """Asleep it never looks by itself: only the doorbell wakes it."""
 APPEND = """
@@ -116,7 +118,7 @@ class StandingBy:
     async def __aenter__(self) -> Self:
         self.candidate = Candidate(
             backoff=Backoff(initial_s=0.05, maximum_s=0.3), timings=self.timings, pace=self.pace,
-            on_drain=self._on_drain, on_role=self._on_role, hesitate=lambda *_: 0.0,
+            on_drain=self._on_drain, on_role=self._on_role, hesitate=lambda *_: 0.0, stand_by=StandBy(still_s=STILL_S),
         )  # fmt: skip
         dsn = self.dsn or self.database.dsn()
         known = config(channel(sources=True, capture="Outbox"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
 from notifychannel_sidecar.relay.relay import Pace, Wakefulness
@@ -204,3 +205,15 @@ async def test_a_role_is_given_up_when_no_configuration_is_left(outbox, database
 
         one.candidate.aim(Why.NOT_CONFIGURED)
         await one.becomes(None)
+
+
+async def test_nobody_drains_beside_the_relay(outbox, database):
+    """Two that delete side by side would each believe of the other's rows that they are gone.
+
+    Mutant: drain() without its look at the role.
+    """
+    async with StandingBy(database=database, pace=ONLY_RUNG) as one:
+        await one.becomes(ASLEEP)
+        for call in ("drain('0', '{}', 10)", "collapse(0, '0', 10)"):
+            with pytest.raises(asyncpg.ObjectInUseError, match="another session is the relay"):
+                await outbox.admin.fetch(f"SELECT * FROM notifychannel.{call}")

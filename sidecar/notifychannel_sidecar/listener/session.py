@@ -51,7 +51,7 @@ class Timings:
     statement_timeout_s: float = 10.0
     round_trip_interval_s: float = 10.0
     round_trip_timeout_s: float = 5.0
-    relay_interval_s: float = 5.0
+    relay_interval_s: float = 4.0
     """Between two looks at the relay, where there is an outbox."""
     close_timeout_s: float = 2.0
 

@@ -73,7 +73,7 @@ class Candidate:
 
     def look(self, look: Look) -> None:
         """What the listener's session saw."""
-        verdict = self.stand_by.look(look)
+        verdict = self.stand_by.look(look, time.monotonic())
         self._wanted = None if verdict is Verdict.LEAVE else (verdict, look)
         if self._wanted and self._relay is None:
             self._news.set()

@@ -2,7 +2,7 @@
 
     ASLEEP ── ring ──► AWAKE: flag up, a drain every 20 ms ── three found nothing ──► flag down, fence ──► DOZING
        ▲                 ▲                                                                                  │
-       │                 └──────────────── ring, or a drain that found something ──────────────────────────┤
+       │                 └────────────────────────────────────── ring ─────────────────────────────────────┤
        └──────────── a drain that began after all below the fence had ended, and found nothing more ───────┘
 
 Who appended while the flag was up did not ring; it has a transaction id below the fence. docs/model/ proves it.
@@ -54,9 +54,7 @@ class Pace:
 class Relay:
     """One holder of the role; `await run()` until the session fails or the task is cancelled."""
 
-    def __init__(
-        self, session: Session, *, on_drain: Callable[[Drained, float], None], pace: Pace
-    ) -> None:
+    def __init__(self, session: Session, *, on_drain: Callable[[Drained, float], None], pace: Pace) -> None:
         """`on_drain`: what each drain did, and in how many seconds."""
         self.wakefulness = Wakefulness.AWAKE
         self._session = session

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from notifychannel_sidecar.listener.look import Look
 
-STILL_LOOKS = 2
-"""So many looks in a row without a beat in between."""
+STILL_S = 7.5
+"""Without a beat: more than a drain may take (5 s by the server's limit) and the pause before it (2 s) together."""
 
 
 class Verdict(Enum):
@@ -31,19 +31,20 @@ class Verdict(Enum):
 class StandBy:
     """What one sidecar has seen of the relay."""
 
+    still_s: float = STILL_S
     last: Look | None = None
-    _still: int = 0
+    _moved_s: float = 0.0
+    """When it was first seen as it was seen last."""
 
-    def look(self, look: Look) -> Verdict:
-        """Another look."""
+    def look(self, look: Look, now_s: float) -> Verdict:
+        """Another look; `now_s` is time.monotonic() before it, for looks may follow each other closely."""
         before, self.last = self.last, look
         if look.holder is None:
-            self._still = 0
             return Verdict.TAKE
-        moved = before is None or (before.holder, before.beats) != (look.holder, look.beats)
-        self._still = 0 if moved else self._still + 1
-        return Verdict.REPLACE if self._still >= STILL_LOOKS else Verdict.LEAVE
+        if before is None or (before.holder, before.beats) != (look.holder, look.beats):
+            self._moved_s = now_s
+        return Verdict.REPLACE if now_s - self._moved_s >= self.still_s else Verdict.LEAVE
 
     def forget(self) -> None:
         """Another server: its numbers say nothing about these."""
-        self.last, self._still = None, 0
+        self.last = None
