@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 
 import asyncpg
 import pytest
@@ -89,8 +90,8 @@ def payloads(draw):
 @given(rows=st.lists(payloads(), max_size=40), most=st.integers(1, 50))
 @ANY_SETTINGS
 async def test_of_any_payloads_keys_counts_and_times_come_out_packed(outbox, rows, most):
-    """Mutants: `lines` not sent at the end; a limit of 8099 bytes; octet_length → length; min → max for `since`;
-    DISTINCT keys of a payload; `>= most` → `> most`.
+    """Mutants: `lines` not sent at the end; octet_length → length; min → max for `since`; the branch for a line that is
+    too long for any payload left out.
     """
     await outbox.append(*rows)
     low, taken = 0, 0
@@ -126,6 +127,20 @@ async def test_one_drain_packs_equal_keys_of_many_rows_into_one_line(outbox):
     [said] = (await outbox.told())["one"]
     assert said[:42] == "20a1b2c3dI" + f"{0:016}{49:016}"
     assert sorted(said.split("\n")[1:]) == ['50["é"]', "50[1]"]
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+async def test_payloads_are_filled_to_the_last_byte_and_no_further(outbox, letter):
+    """Mutants: a limit of 8000 or 7900 bytes; octet_length → length."""
+    lengths = [*range(1, 190), *(7999 - 43 - len('1[""]') - more for more in range(3))]
+    keys = [[letter * (length // len(letter.encode()))] for length in lengths]
+    await outbox.append(*(("one", payload(key, [number])) for number, key in enumerate(keys)))
+    row = await outbox.drain()
+    told = (await outbox.told())["one"]
+    assert row["payloads"] == len(told)
+    assert max(len(said.encode()) for said in told) in ({7999} if letter == "x" else {7998, 7999})
+    for said, more in pairwise(told):
+        assert len(said.encode()) + 1 + len(more.split("\n")[1].encode()) > MAX_BYTES
 
 
 async def test_who_was_running_is_found_when_he_commits_by_his_id_and_nobody_walks_the_rest(outbox):
