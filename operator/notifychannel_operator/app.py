@@ -205,8 +205,8 @@ class Operator:
     def _keeper(self, kube: Kube) -> CertificateKeeper:
         settings = self._settings
         return CertificateKeeper(
-            kube=kube, namespace=settings.namespace, fullname=settings.fullname, webhook=settings.webhook,
-            source=settings.certificate, on_error=self._metrics.on_certificate_error,
+            kube=kube, namespace=settings.namespace, fullname=settings.fullname, tls_secret=settings.tls_secret,
+            webhook=settings.webhook, source=settings.certificate, on_error=self._metrics.on_certificate_error,
         )  # fmt: skip
 
     def _measure(self, canary: Canary, keeper: CertificateKeeper) -> None:

@@ -38,11 +38,12 @@ async def webhook(api, namespace):
     await api.delete(WEBHOOKS, name)
 
 
-def keeper(api, namespace, webhook="", source=CertificateSource.OWN):
+def keeper(api, namespace, webhook="", source=CertificateSource.OWN, served="nc-injector-tls"):
     errors = []
     made = CertificateKeeper(
-        kube=api, namespace=namespace, fullname="nc", webhook=webhook, source=source, on_error=lambda: errors.append(1)
-    )
+        kube=api, namespace=namespace, fullname="nc", tls_secret=served, webhook=webhook, source=source,
+        on_error=lambda: errors.append(1),
+    )  # fmt: skip
     made.errors = errors
     return made
 
@@ -115,9 +116,42 @@ async def test_where_the_webhook_is_not_there_nothing_breaks_and_it_is_counted(a
         await api.get(SECRETS, "nc-ca", namespace=namespace)
 
 
+@pytest.mark.parametrize("name", ["nc-ca", "nc-injector-tls"])
+async def test_a_secret_of_somebody_else_with_our_name_stays_as_it_is(api, namespace, webhook, name):
+    """Mutant: `_secret` in the place of `_own`."""
+    data = {"ca.crt": base64.b64encode(b"theirs").decode(), "tls.crt": base64.b64encode(b"theirs").decode()}
+    before = await api.create(SECRETS, {"metadata": {"name": name, "namespace": namespace}, "data": data})
+    some = keeper(api, namespace, webhook)
+    assert not await some.look()
+    assert some.errors == [1]
+    after = await api.get(SECRETS, name, namespace=namespace)
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert await bundles(api, webhook) == [b"", b""]
+    await api.delete(SECRETS, name, namespace=namespace)
+    assert await some.look()
+
+
+async def test_a_secret_that_somebody_makes_at_the_same_moment_is_not_overwritten(api, namespace, webhook):
+    """Mutant: `force=True` in `_apply`."""
+    data = {"ca.crt": base64.b64encode(b"theirs").decode()}
+
+    class Late:
+        def __getattr__(self, name):
+            return getattr(api, name)
+
+        async def apply(self, kind, body, **options):
+            if body["metadata"]["name"] == "nc-ca":
+                await api.create(SECRETS, {"metadata": {"name": "nc-ca", "namespace": namespace}, "data": data})
+            return await api.apply(kind, body, **options)
+
+    some = keeper(Late(), namespace, webhook)
+    assert not await some.look()
+    assert await values(api, namespace, "nc-ca") == {"ca.crt": b"theirs"}
+
+
 async def test_somebody_elses_certificate_is_only_read(api, namespace, webhook):
     """Mutant: treat `external` as `own`."""
-    some = keeper(api, namespace, webhook, CertificateSource.EXTERNAL)
+    some = keeper(api, namespace, webhook, CertificateSource.EXTERNAL, "team-tls")
     assert await some.look()
     assert some.expires_s() == 0.0
     now = datetime.now(UTC)
@@ -126,11 +160,11 @@ async def test_somebody_elses_certificate_is_only_read(api, namespace, webhook):
     await api.create(
         SECRETS,
         {
-            "metadata": {"name": "nc-injector-tls", "namespace": namespace},
+            "metadata": {"name": "team-tls", "namespace": namespace},
             "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
         },
     )
     assert await some.look()
     assert some.expires_s() == leaf.certificate.not_valid_after_utc.timestamp()
     assert await bundles(api, webhook) == [b"", b""]
-    assert await values(api, namespace, "nc-injector-tls") == data
+    assert await values(api, namespace, "team-tls") == data
