@@ -136,7 +136,7 @@ async def test_where_status_can_not_be_read_listeners_are_counted_by_their_sessi
     with unreachable(cluster, shop.kubectl, pod):
         shops.passed_over(shop.kubectl, "orders")
         body, took_s = shops.until_condition(shop.kubectl, "orders", "Delivering", "Unknown", "Unknown")
-        assert "network policy" in shops.message(body, "Delivering")
+        assert "NetworkPolicy" in shops.message(body, "Delivering")
         assert shops.condition(body, "Listening") == ("True", "Listening")
         assert shops.condition(body, "Ready") == ("True", "Ready")
         assert body["status"]["pods"]["listening"] == 1

@@ -12,6 +12,7 @@ from notifychannel_operator.passes import conditions, groups, hearing, secret, s
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
+from notifychannel_operator.passes.probe import ask
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.passes.settling import unsettled
 from notifychannel_operator.passes.status import Pods, Said
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.memory import Memory
-    from notifychannel_operator.passes.sidecar import Sidecar
-    from notifychannel_operator.passes.workload import Seat
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
 UNRESOLVED = "waits for the Secret: what was installed before stays as it is"
@@ -139,6 +138,7 @@ class Walk:
             groups=frozenset(consumer.group for consumer in channel.consumers),
             settings=self.edges.injection,
             injector=f"kubectl -n {self.edges.namespace} get deployment {self.edges.fullname}-injector",
+            now=self.edges.now(),
         )
         pods = await self.edges.kube.list(PODS, namespace=self.ref.namespace, labels=workload.selector(place.groups))
         found = workload.look(pods, place)
@@ -148,7 +148,7 @@ class Walk:
             namespace=self.ref.namespace,
             seats=found.seats,
             matched=found.matched,
-            statuses=await self._ask(found.seats),
+            statuses=await ask(self.edges.probe, found.seats),
             sessions=sessions,
             prefixes=prefixes(self.edges, channel),
             unconfigured=unconfigured,
@@ -161,11 +161,6 @@ class Walk:
             listening=heard.listening,
             delivering=heard.delivering,
         )
-
-    async def _ask(self, seats: tuple[Seat, ...]) -> dict[str, Sidecar | None]:
-        asked = [(seat.pod, self.edges.probe(seat.address, seat.port)) for seat in seats if seat.address is not None]
-        answers = await asyncio.gather(*(answer for _, answer in asked))
-        return dict(zip((pod for pod, _ in asked), answers, strict=True))
 
     async def _tell(self, pods: Pods, *, is_suspended: bool, visit: Visit | None) -> None:
         """Write the status where it differs, and an Event for each condition that has changed."""
