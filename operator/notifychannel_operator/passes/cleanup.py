@@ -1,19 +1,21 @@
 """Takes a channel's objects out of its database when the channel goes: bounded in time, never in the way for good.
 
-Tried again until `cleanupTimeout` after the deletion; then a Warning Event says the SQL to run, and the finalizer goes.
+Tried again until `cleanupTimeout` after the deletion, and by this process three times at least (it may have been away
+meanwhile); then a Warning Event says the SQL to run, and the finalizer goes.
 At once when the namespace is going and its Secret has gone. Refuses to drop anything that is not this channel's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import database, manifest, marker, sqlfile
 from notifychannel_operator import plan as plans
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES
-from notifychannel_operator.kube_error import Forbidden, NotFound
+from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
 from notifychannel_operator.names import Owner
 from notifychannel_operator.passes import groups, secret, status
 from notifychannel_operator.passes.conditions import Reason, Type, unknown
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.step import Plan
 
+log = logging.getLogger(__name__)
+
 FINALIZER = "notifychannel.io/cleanup"
 DEFAULT_TIMEOUT_S = 300.0
 UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
+LEAST_TRIES = 3
+"""By one process before it gives up, though the time may have passed while no operator ran."""
 SAID_CHARACTERS = 200
 """Of a problem, beside the SQL, in an Event: 1,024 bytes hold both."""
 
@@ -78,7 +84,7 @@ class Cleaned:
 async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> frozenset[Ref]:
     """The channel takes part in nothing any more: no claim, in no ConfigMap. The channels to judge again.
 
-    `named`: groups that its resource names. Raises KubeError; may be called again.
+    `named`: groups that its resource names. Raises KubeError when every group has had its try; may be called again.
     """
     memory = edges.memory
     claim = memory.databases.claims.get(ref)
@@ -88,56 +94,91 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     memory.patience.forget(ref)
     memory.in_force.pop(ref, None)
     memory.unreadable.discard(ref)
-    for group in sorted(known):
-        await groups.write(edges, ref.namespace, group)
+    failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
+    if failures:
+        raise failures[0]
     memory.strays.pop(ref, None)
     return wake
 
 
-async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime) -> Cleaned:
+async def _take_out(edges: Edges, ref: Ref, group: str) -> KubeError | None:
+    """Of one group's ConfigMap; what fails is said, and is no reason not to try the next group."""
+    try:
+        sentence = await groups.write(edges, ref.namespace, group)
+    except KubeError as error:
+        log.warning("%s: the ConfigMap of the group %s: %s; trying again", ref, group, error)
+        return error
+    edges.memory.strays[ref].discard(group)
+    if sentence is not None:
+        log.warning("%s: it may stay in the ConfigMap of the group %s: %s", ref, group, sentence)
+    return None
+
+
+async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_last: bool = False) -> Cleaned:
     """One try at taking what the channel has installed out of its database; past the channel's `cleanupTimeout` since
-    `since` it says the SQL in an Event and lets the channel go. Raises KubeError.
+    `since`, and where it `is_last`, it says the SQL in an Event and lets the channel go. Raises KubeError.
     """
-    wish, ref = Wish.of(body), _ref(body)
+    wish = Wish.of(body)
+    problem = await _obstacle(edges, body, wish)
+    if problem is not None and not (is_last or wish.timeout_s == 0):
+        left_s = wish.timeout_s - (edges.now() - since).total_seconds()
+        next_in_s = _next_in_s(edges, _ref(body), left_s)
+        if next_in_s is not None:
+            return replace(problem, next_in_s=next_in_s)
+    if problem is not None:
+        await _say_sql(edges, body, problem.problem or "")
+    edges.memory.cleanups.pop(_ref(body), None)
+    return Cleaned()
+
+
+async def _obstacle(edges: Edges, body: dict[str, Any], wish: Wish) -> Cleaned | None:
+    """What is in the way of the channel's end, which a later try may not meet; None when it may go."""
     if FINALIZER not in finalizers(body):
-        return Cleaned()
+        return None
     if wish.policy is ReclaimPolicy.RETAIN:
         await announce(
             edges.kube, body, "Normal", "Retained", "the triggers stay in the database, as reclaimPolicy says"
         )
-        return Cleaned()
+        return None
     try:
         problem, reason = await _remove(edges, body, wish.secret)
     except Unresolved as error:
-        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, ref.namespace):
+        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, _ref(body).namespace):
             await _say_sql(edges, body, "the namespace goes and its Secret has gone")
-            return Cleaned()
-        problem, reason = str(error), error.reason
+            return None
+        return Cleaned(problem=str(error), reason=error.reason)
     except Failed as error:
-        problem, reason = str(error), error.reason
-    if problem is None:
-        edges.memory.cleanups.pop(ref, None)
-        return Cleaned()
-    left = timedelta(seconds=wish.timeout_s) - (edges.now() - since)
-    if left <= timedelta():
-        edges.memory.cleanups.pop(ref, None)
-        await _say_sql(edges, body, problem)
-        return Cleaned()
-    attempt = edges.memory.cleanups[ref] = edges.memory.cleanups.get(ref, 0) + 1
-    return Cleaned(problem=problem, reason=reason, next_in_s=min(plans.next_try(attempt), left.total_seconds()))
+        return Cleaned(problem=str(error), reason=error.reason)
+    return None if problem is None else Cleaned(problem=problem, reason=reason)
 
 
-async def release(edges: Edges, ref: Ref, *, since: datetime) -> Cleaned:
+def _next_in_s(edges: Edges, ref: Ref, left_s: float) -> float | None:
+    """Count a vain try, with `left_s` of its time left; None: it was the last. One that comes early, by an event of
+    something else, is none: three within a second would be as good as one.
+    """
+    tries, due = edges.memory.cleanups.get(ref, (0, edges.now()))
+    if edges.now() < due:
+        return (due - edges.now()).total_seconds()
+    tries += 1
+    if left_s <= 0 and tries >= LEAST_TRIES:
+        return None
+    next_in_s = min(plans.next_try(tries), left_s) if left_s > 0 else plans.next_try(tries)
+    edges.memory.cleanups[ref] = tries, edges.now() + timedelta(seconds=next_in_s)
+    return next_in_s
+
+
+async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = False) -> Cleaned:
     """As if the channel were deleted at `since`, though it stays: for the end of a release. Raises KubeError.
 
-    To be called again after `next_in_s` while there is a problem.
+    To be called again after `next_in_s` while there is a problem; the one that `is_last` has none.
     """
     try:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
+        edges.memory.cleanups.pop(ref, None)
         return Cleaned()
     await leave(edges, ref, Wish.of(body).groups)
-    cleaned = await clean_up(edges, body, since=since)
+    cleaned = await clean_up(edges, body, since=since, is_last=is_last)
     if cleaned.problem is None:
         await drop_finalizer(edges, body)
         await _say_uninstalled(edges, body)

@@ -13,6 +13,7 @@ from notifychannel_operator.passes.settling import Settling
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from datetime import datetime
 
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.spec import Channel
@@ -47,5 +48,5 @@ class Memory:
     """Of the spec that was passed over last: another one is tried at once, whatever the last was waiting for."""
     strays: dict[Ref, set[str]] = field(default_factory=dict)
     """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
-    cleanups: dict[Ref, int] = field(default_factory=dict)
-    """How often a deleted channel's cleanup has been tried."""
+    cleanups: dict[Ref, tuple[int, datetime]] = field(default_factory=dict)
+    """How often a deleted channel's cleanup has been tried, and when it is to be tried next."""

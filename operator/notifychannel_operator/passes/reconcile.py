@@ -36,10 +36,12 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
     except NotFound:
         edges.memory.generations.pop(ref, None)
         edges.memory.moved.pop(ref, None)
+        edges.memory.cleanups.pop(ref, None)
         edges.memory.settling.forget(ref)
         return Outcome(is_gone=True, wake=await cleanup.leave(edges, ref))
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)
+    edges.memory.cleanups.pop(ref, None)  # of another channel of that name
     return await Walk(edges=edges, ref=ref, body=body).run()
 
 
