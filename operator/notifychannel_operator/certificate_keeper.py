@@ -2,22 +2,21 @@
 
 The order is what makes a rotation harmless: the CA's Secret, then `caBundle` (old and new CA together), and only then
 the leaf that the new CA has signed. What to write is decided by rotation.py; with `external` nothing is written.
-Refuses to write into a Secret without our label: somebody else's keys may be in it, and nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import certificates
+from notifychannel_operator import certificates, own_secret
 from notifychannel_operator.certificates import CertificateError
 from notifychannel_operator.kinds import SECRETS, WEBHOOKS
 from notifychannel_operator.kube_error import KubeError, NotFound
+from notifychannel_operator.own_secret import ForeignSecretError, OwnSecret
 from notifychannel_operator.rotation import Rotation, rotate
 from notifychannel_operator.settings import CertificateSource
 
@@ -31,12 +30,6 @@ log = logging.getLogger(__name__)
 LOOK_S = 60.0
 """Somebody may delete a Secret, or apply the webhook anew without its caBundle; renewal itself has weeks."""
 RETRY_S = 5.0
-MANAGED_BY, OURS = "app.kubernetes.io/managed-by", "notifychannel"
-"""On both Secrets since the first release that made them."""
-
-
-class ForeignSecretError(Exception):
-    """A Secret is called as ours and is not; the sentence says what to do about it."""
 
 
 class CertificateKeeper:
@@ -55,8 +48,7 @@ class CertificateKeeper:
     ) -> None:
         self._kube = kube
         self._namespace = namespace
-        self._ca_secret = f"{fullname}-ca"
-        self._tls_secret = tls_secret
+        self._ca, self._tls = own_secrets(kube, namespace=namespace, fullname=fullname, tls_secret=tls_secret)
         self._names = certificates.service_names(f"{fullname}-injector", namespace)
         self._webhook = webhook
         self._source = source
@@ -90,7 +82,7 @@ class CertificateKeeper:
         return True
 
     async def _keep(self) -> None:
-        ca, tls = await self._own(self._ca_secret), await self._own(self._tls_secret)
+        ca, tls = await self._ca.read(), await self._tls.read()
         webhook = await self._kube.get(WEBHOOKS, self._webhook) if self._webhook else None
         wanted = rotate(
             ca_secret=ca or {}, tls_secret=tls or {}, published=_published(webhook), names=self._names,
@@ -110,53 +102,22 @@ class CertificateKeeper:
         webhook: dict[str, Any] | None,
     ) -> None:
         if wanted.ca_secret != ca:
-            await self._apply(self._ca_secret, "Opaque", wanted.ca_secret, is_there=ca is not None)
+            await self._ca.write(wanted.ca_secret, is_there=ca is not None)
         if webhook is not None and not _has(webhook, wanted.bundle):
             await self._kube.patch(WEBHOOKS, self._webhook, _with(webhook, wanted.bundle))
             log.info("the webhook %s: a new caBundle", self._webhook)
         if wanted.tls_secret != tls:
-            await self._apply(self._tls_secret, "kubernetes.io/tls", wanted.tls_secret, is_there=tls is not None)
-
-    async def _apply(self, name: str, kind: str, values: Mapping[str, bytes], *, is_there: bool) -> None:
-        """By force over what was ours a moment ago; one that somebody makes at this moment is a Conflict."""
-        await self._kube.apply(SECRETS, self._secret_body(name, kind, values), force=is_there)
+            await self._tls.write(wanted.tls_secret, is_there=tls is not None)
 
     async def _read(self) -> None:
         """Somebody else's certificate: only its end is of interest."""
         self.expires_at = None
-        found = await self._secret(self._tls_secret)
-        if found and (pem := _values(found).get("tls.crt")):
-            self.expires_at = certificates.expires_at(pem)
-
-    async def _own(self, name: str) -> dict[str, bytes] | None:
-        """The values of a Secret of ours; None when there is none. Raises ForeignSecretError."""
-        if (found := await self._secret(name)) is None:
-            return None
-        if (found["metadata"].get("labels") or {}).get(MANAGED_BY) != OURS:
-            raise ForeignSecretError(
-                f"the Secret {self._namespace}/{name} is not the operator's (it has no label {MANAGED_BY}={OURS}) and "
-                "is left as it is. Where nobody needs it: "
-                f"kubectl -n {self._namespace} delete secret {name}. Otherwise give the release another "
-                "fullnameOverride"
-            )
-        return _values(found)
-
-    async def _secret(self, name: str) -> dict[str, Any] | None:
-        """The whole object; None when there is none."""
         try:
-            return await self._kube.get(SECRETS, name, namespace=self._namespace)
+            found = await self._kube.get(SECRETS, self._tls.name, namespace=self._tls.namespace)
         except NotFound:
-            return None
-
-    def _secret_body(self, name: str, kind: str, values: Mapping[str, bytes]) -> dict[str, Any]:
-        return {
-            "metadata": {
-                "name": name, "namespace": self._namespace,
-                "labels": {MANAGED_BY: OURS},
-            },
-            "type": kind,
-            "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
-        }  # fmt: skip
+            return
+        if pem := own_secret.values(found).get("tls.crt"):
+            self.expires_at = certificates.expires_at(pem)
 
     def _say(self, sentence: str) -> None:
         if sentence and sentence != self._said:
@@ -164,15 +125,18 @@ class CertificateKeeper:
         self._said = sentence
 
 
-def _values(secret: dict[str, Any]) -> dict[str, bytes]:
-    """Without those that are no base64."""
-    return _decoded(secret.get("data") or {})
+def own_secrets(kube: Kube, *, namespace: str, fullname: str, tls_secret: str) -> tuple[OwnSecret, OwnSecret]:
+    """The CA's, which only the operator reads, and the leaf's, which the injector mounts."""
+    return (
+        OwnSecret(kube=kube, namespace=namespace, name=f"{fullname}-ca", kind="Opaque"),
+        OwnSecret(kube=kube, namespace=namespace, name=tls_secret, kind="kubernetes.io/tls"),
+    )
 
 
 def _published(webhook: dict[str, Any] | None) -> bytes | None:
     """The first caBundle that can be read; all of ours are the same."""
     for bundle in _bundles(webhook or {}):
-        if value := _decoded({"caBundle": bundle}).get("caBundle"):
+        if value := own_secret.decoded({"caBundle": bundle}).get("caBundle"):
             return value
     return None
 
@@ -194,13 +158,3 @@ def _with(webhook: dict[str, Any], bundle: bytes) -> dict[str, Any]:
         for each in webhook.get("webhooks") or []
     ]
     return {"metadata": {"resourceVersion": webhook["metadata"]["resourceVersion"]}, "webhooks": webhooks}
-
-
-def _decoded(data: Mapping[str, str | None]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for key, value in data.items():
-        try:
-            found[key] = base64.b64decode(value or "", validate=True)
-        except binascii.Error:
-            continue
-    return {key: value for key, value in found.items() if value}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notifychannel_operator import certificates
-from notifychannel_operator.certificate_keeper import CertificateKeeper
+from notifychannel_operator.certificate_keeper import CertificateKeeper, own_secrets
 from notifychannel_operator.kinds import SECRETS
 from notifychannel_operator.settings import CertificateSource
 from tests.kube_memory import KubeMemory
@@ -35,7 +35,7 @@ def put(api: KubeMemory, name: str, *, labels: dict[str, str], **values: bytes) 
 @pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/managed-by": "Helm"}], ids=["no label", "Helm's"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_secret_of_somebody_else_with_our_name_is_left_as_it_is_and_said_once(caplog, name, labels):
-    """Mutant: `!= OURS` → `== ""` in `_own`. The other Secret is not written either: it would not fit."""
+    """Mutant: `== OURS` → `!= ""` in `own_secret._is_ours`. The other is not written either: it would not fit."""
     api = KubeMemory()
     before = put(api, name, labels=labels, ca_crt=b"theirs", tls_crt=b"theirs", tls_key=b"hush-hush")
     some = keeper(api)
@@ -75,7 +75,7 @@ async def test_what_an_earlier_release_made_is_kept_and_what_is_broken_in_it_rep
 
 
 async def test_the_first_write_yields_to_a_secret_made_at_the_same_moment_and_a_repair_does_not():
-    """Mutant: `force=True` in `_apply`."""
+    """Mutant: `force=True` in `OwnSecret.write`."""
     forced = []
 
     class Watched(KubeMemory):
@@ -90,8 +90,21 @@ async def test_the_first_write_yields_to_a_secret_made_at_the_same_moment_and_a_
     assert forced == [("nc-ca", False), ("nc-injector-tls", False), ("nc-ca", True), ("nc-injector-tls", True)]
 
 
+async def test_at_the_end_of_the_release_only_the_operators_own_secrets_go(caplog):
+    """Mutant: `if True:` in `OwnSecret.remove`."""
+    api = KubeMemory()
+    put(api, "nc-ca", labels={})
+    put(api, "nc-injector-tls", labels=OURS)
+    for secret in own_secrets(api, namespace="nch", fullname="nc", tls_secret="nc-injector-tls"):
+        await secret.remove()
+        await secret.remove()
+    assert api.writes == [("delete", "secrets", "nc-injector-tls")]
+    assert api.reads[:3] == [("metadata", "secrets", name) for name in ("nc-ca", "nc-ca", "nc-injector-tls")]
+    assert "the Secret nch/nc-ca is not the operator's: it stays" in caplog.text
+
+
 async def test_of_a_certificate_of_yours_the_end_is_read_from_the_secret_that_the_injector_serves():
-    """Mutant: `self._tls_secret = f"{fullname}-injector-tls"`."""
+    """Mutant: `name=f"{fullname}-injector-tls"` in `own_secrets`."""
     api = KubeMemory()
     now = datetime.now(UTC)
     leaf = certificates.make_leaf(certificates.make_ca(now), ["x"], now - timedelta(days=80))
