@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from notifychannel_operator import release_cleanup
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "notifychannel"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+HELM_S = 300
+"""helm.sh/docs/helm/helm_uninstall: `--timeout`, by default 5m0s."""
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "charts" / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate)
@@ -86,6 +90,16 @@ def test_no_object_of_the_schema_takes_names_that_nobody_reads():
                 check(rule(inner), f"{path}.{name}")
 
     check(SCHEMA, "")
+
+
+def test_the_cleanups_job_outlasts_its_own_patience_and_helm_outlasts_the_job():
+    """Kubernetes deletes the pods of a Job that is over time, log and all; helm waits five minutes for a hook.
+
+    Mutants: `PATIENCE_S = 170`; `timeoutSeconds: 300` in values.yaml.
+    """
+    timeout_s = yaml.safe_load((CHART / "values.yaml").read_text())["cleanup"]["timeoutSeconds"]
+    least_s = SCHEMA["properties"]["cleanup"]["properties"]["timeoutSeconds"]["minimum"]
+    assert release_cleanup.STOP_S + release_cleanup.PATIENCE_S < least_s <= timeout_s < HELM_S
 
 
 def test_the_images_are_those_that_make_images_builds():
