@@ -22,8 +22,9 @@ from notifychannel_operator.kube_error import KubeError, NotFound
 from notifychannel_operator.kube_login import login
 from notifychannel_operator.leadership.lease import DURATION_S, Lease
 from notifychannel_operator.passes import cleanup
-from notifychannel_operator.passes.connect import connected
+from notifychannel_operator.passes.away import Away
 from notifychannel_operator.passes.edges import Edges
+from notifychannel_operator.passes.kept import Kept
 from notifychannel_operator.passes.reconcile import recall
 from notifychannel_operator.settings import CertificateSource
 
@@ -40,7 +41,8 @@ log = logging.getLogger(__name__)
 STOP_S = 30.0 + 3 * DURATION_S
 """For the operator to end and its lease to run out."""
 PATIENCE_S = 150.0
-"""For databases that are away; with STOP_S less than the five minutes that helm waits for a hook."""
+"""For databases that are away; with STOP_S, the last round's `away.LAST_S` and a connection's `connect.LIMIT_S` no more
+than the five minutes that helm waits for a hook."""
 RETRY_S = 2.0
 SOMETHING_LEFT = 4
 
@@ -108,35 +110,47 @@ async def _release(kube: Kube, settings: Settings, injection: inject.Settings) -
     except NotFound:
         log.info("no installation id: nothing was ever installed")
         return True
-    edges = Edges(
-        kube=kube, connect=connected, probe=_nobody, injection=injection, installation=identity,
-        namespace=settings.namespace, fullname=settings.fullname, now=lambda: datetime.now(UTC),
-        namespaces=settings.watch_namespaces,
-    )  # fmt: skip
+    async with Kept() as kept:
+        away = Away(connect=kept.connected)
+        edges = Edges(
+            kube=kube, connect=away.connected, probe=_nobody, injection=injection, installation=identity,
+            namespace=settings.namespace, fullname=settings.fullname, now=lambda: datetime.now(UTC),
+            namespaces=settings.watch_namespaces,
+        )  # fmt: skip
+        return await let_all_go(edges, away, most=settings.concurrency)
+
+
+async def let_all_go(edges: Edges, away: Away, *, most: int) -> bool:
+    """Every channel, `most` at once; whether all could be. Raises KubeError when they can't be listed."""
     refs = await recall(edges)
-    at_once = asyncio.Semaphore(settings.concurrency)
-    return all(await asyncio.gather(*(_let_go(edges, ref, at_once) for ref in refs)))
+    at_once = asyncio.Semaphore(most)
+    return all(await asyncio.gather(*(_let_go(edges, away, ref, at_once) for ref in refs)))
 
 
-async def _let_go(edges: Edges, ref: Ref, at_once: asyncio.Semaphore) -> bool:
+async def _let_go(edges: Edges, away: Away, ref: Ref, at_once: asyncio.Semaphore) -> bool:
     """Try until it is done; past the patience the last try gives up on the database and says the SQL.
 
-    False when the cluster did not even allow that.
+    False when the cluster did not even allow that, or something broke: no other channel is left for it.
     """
     since = edges.now()
     while True:
-        is_last = edges.now() - since > timedelta(seconds=PATIENCE_S)
         pause_s = RETRY_S
-        try:
-            async with at_once:
-                cleaned = await cleanup.release(edges, ref, since=datetime.fromtimestamp(0, UTC) if is_last else since)
-            if cleaned.problem is None:
-                log.info("%s: let go", ref)
-                return True
-            log.warning("%s: %s; trying again", ref, cleaned.problem)
-            pause_s = min(cleaned.next_in_s or RETRY_S, PATIENCE_S / 5)
-        except KubeError as error:
-            log.warning("%s: %s; %s", ref, error, "given up" if is_last else "trying again")
+        async with at_once:
+            is_last = edges.now() - since > timedelta(seconds=PATIENCE_S)
+            if is_last:
+                away.give_up()
+            try:
+                cleaned = await cleanup.release(edges, ref, since=since, is_last=is_last)
+                if cleaned.problem is None:
+                    log.info("%s: let go", ref)
+                    return True
+                log.warning("%s: %s; trying again", ref, cleaned.problem)
+                pause_s = min(cleaned.next_in_s or RETRY_S, PATIENCE_S / 5)
+            except KubeError as error:
+                log.warning("%s: %s; %s", ref, error, "given up" if is_last else "trying again")
+            except Exception as error:  # noqa: BLE001 one channel that breaks never stops the others
+                said = type(error).__name__  # its text could quote a Secret
+                log.error("%s: unexpected %s; %s", ref, said, "given up" if is_last else "trying again")  # noqa: TRY400
             if is_last:
                 return False
         await asyncio.sleep(pause_s)
