@@ -12,21 +12,7 @@ from notifychannel_operator import inventory, names
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes.databases import Ref
 from tests.operating import EVENTS, ORDERS, SOURCE, listening, operating, owner, pod, resource
-from tests.premises import build, channel, source
-
-
-@pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source(), source("events")))
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
-    return made
+from tests.premises import channel, source
 
 
 def in_service(operator):

@@ -14,7 +14,7 @@ from notifychannel_operator.kube_error import Unreachable
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.reconcile import recall
-from tests.operating import CONSUMER, EVENTS, ORDERS, operating, resource
+from tests.operating import CONSUMER, EVENTS, ORDERS, resource
 from tests.premises import build
 
 BILLING = Ref("shop", "billing")
@@ -27,13 +27,6 @@ async def site(database):
     await made.admin.execute(f'GRANT CREATE, CONNECT ON DATABASE "{database.name}" TO "{made.installer}"')
     await made.admin.execute(f'GRANT USAGE ON SCHEMA public TO "{made.installer}"')
     await made.app.execute(f'GRANT TRIGGER ON orders, events, events_1, events_2 TO "{made.installer}"')
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
     return made
 
 

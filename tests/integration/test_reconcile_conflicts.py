@@ -14,8 +14,7 @@ import pytest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.reconcile import recall
-from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, operating, resource
-from tests.premises import build, channel, source
+from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, resource
 
 BILLING = Ref("shop", "billing")
 ELSEWHERE = Ref("bank", "orders")
@@ -23,18 +22,10 @@ OTHER_GROUP = {**CONSUMER, "group": "other"}
 
 
 @pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source(), source("events")))
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
-    made.secret(site.database.dsn(site.installer), namespace="bank")
-    return made
+def operator(operator, site):
+    """The namespace `bank` has a Secret of the same database too."""
+    operator.secret(site.database.dsn(site.installer), namespace="bank")
+    return operator
 
 
 @pytest.fixture

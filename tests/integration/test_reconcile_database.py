@@ -17,25 +17,10 @@ from notifychannel_operator.passes.connect import connected
 from notifychannel_operator.passes.reconcile import recall
 from tests.certificates import authority
 from tests.operating import CONSUMER, EVENTS, SOURCE, operating, owner, resource
-from tests.premises import build, channel, source
 from tests.standby import standby
 from tests.wire import Wire
 
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source(), source("events")))
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
-    return made
 
 
 def secretless(operator):

@@ -5,22 +5,12 @@ Only the cluster is in memory (tests/kube_memory.py).
 
 from __future__ import annotations
 
-import pytest
-
 from notifychannel_operator.passes.probe import Probe
 from tests.application import Application
 from tests.operating import CONSUMER, operating, pod, resource
-from tests.premises import build, channel, source
 from tests.sidecar import SidecarProcess
 
 POD = "api-7f9c"
-
-
-@pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source()))
-    return made
 
 
 async def now(sidecar):

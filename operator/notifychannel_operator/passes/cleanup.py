@@ -23,6 +23,7 @@ from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.events import announce
 from notifychannel_operator.passes.identity import identify
+from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.quote import literal
 from notifychannel_operator.spec import ReclaimPolicy
@@ -226,10 +227,13 @@ async def _remove(edges: Edges, body: dict[str, Any], name: str) -> tuple[str | 
     credentials = await secret.read(edges.kube, namespace=ref.namespace, name=name)
     async with edges.connect(credentials) as connection:
         identity = await identify(connection)
-        made = await database.observe_removal(connection, [owner])
-        if made.problems:
-            return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
-        async with edges.memory.turns.of(identity):
+    async with edges.memory.turns.within(identity, limit_s=TURN_S) as is_ours:
+        if not is_ours:
+            return "others change the database first", Reason.PENDING
+        async with edges.connect(credentials) as connection:
+            made = await database.observe_removal(connection, [owner])
+            if made.problems:
+                return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
             result = await database.apply(connection, made)
     if (problem := _left(made, result)) is not None:
         return problem, Reason.LOCKED_OUT if result.gave_up else Reason.REFUSED

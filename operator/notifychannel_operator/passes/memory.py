@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -12,11 +13,15 @@ from notifychannel_operator.passes.patience import Patience
 from notifychannel_operator.passes.settling import Settling
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import AsyncIterator, Hashable
     from datetime import datetime
 
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.spec import Channel
+
+
+TURN_S = 30.0
+"""For the passes in front of one: then it comes back later, well before it would be taken for one that hangs."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,24 @@ class Turns:
     def of(self, thing: Hashable) -> asyncio.Lock:
         """Its lock; forgotten when nobody holds or awaits it."""
         return self._locks.setdefault(thing, asyncio.Lock())
+
+    @asynccontextmanager
+    async def within(self, thing: Hashable, *, limit_s: float) -> AsyncIterator[bool]:
+        """The block runs when the turn has come (True) or did not come in time (False).
+
+        To be waited for without a connection: its time is for work, and others may need the place.
+        """
+        lock, is_ours = self.of(thing), True
+        try:
+            async with asyncio.timeout(limit_s):
+                await lock.acquire()
+        except TimeoutError:
+            is_ours = False
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                lock.release()
 
 
 @dataclass(slots=True)

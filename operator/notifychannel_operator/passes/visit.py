@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import CHANNELS
@@ -20,8 +21,12 @@ from notifychannel_operator.passes.install import Installer
 from notifychannel_sidecar.config import Config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     import asyncpg
 
+    from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.edges import Edges
@@ -53,17 +58,24 @@ class Visit:
 
     async def run(self, credentials: Credentials) -> Condition:
         """TriggersInstalled. Raises KubeError."""
+        connect = partial(self.edges.connect, credentials)
         try:
-            async with self.edges.connect(credentials) as connection:
-                identity = await identify(connection)
-                await self._mind_a_move(identity)
-                self.claim(identity)
-                self.identity = identity
-                found = await self._install(connection)
+            async with connect() as connection:
+                self.identity = await self._arrive(connection)
                 self.names = await sessions(connection, prefixes(self.edges, self.channel).values())
+                if self._memory.databases.conflict(self.ref) is not None:
+                    return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
+                installer = self._installer(connect, self.identity)
+                facts = await installer.look(connection)
+            return await self._install(installer, facts)
         except Failed as error:
             return conditions.false(Type.TRIGGERS_INSTALLED, error.reason, str(error))
-        return found
+
+    async def _arrive(self, connection: Connection) -> Identity:
+        identity = await identify(connection)
+        await self._mind_a_move(identity)
+        self.claim(identity)
+        return identity
 
     def claim(self, database: Identity | None) -> None:
         """What the channel says now; None: the database that is known."""
@@ -76,19 +88,21 @@ class Visit:
             database=database,
         )
 
-    async def _install(self, connection: Connection) -> Condition:
-        if self._memory.databases.conflict(self.ref) is not None:
-            return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
-        self.installed = await Installer(
-            connection=connection,
+    def _installer(self, connect: Callable[[], AbstractAsyncContextManager[Connection]], there: Identity) -> Installer:
+        return Installer(
+            connect=connect,
             channel=self.channel,
             owner=self._owner,
             ref=self.ref,
+            identity=there,
             patience=self._memory.patience,
+            turns=self._memory.turns,
             now_s=asyncio.get_running_loop().time(),
-            turn=self._memory.turns.of(self.identity),
             before_first_step=self._finalize,
-        ).run()
+        )
+
+    async def _install(self, installer: Installer, facts: Facts) -> Condition:
+        self.installed = await installer.run(facts)
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
         return self._with_the_old(self.installed.condition)
