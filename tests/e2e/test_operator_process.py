@@ -10,12 +10,12 @@ import pytest
 
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, EVENTS, LEASES, PODS, SECRETS
 from notifychannel_operator.kube_error import NotFound
-from tests.e2e.operator_process import FULLNAME, kube, operator, wired
+from tests.e2e.operated import condition, installed, lead, until, with_crd
+from tests.e2e.operator_process import FULLNAME, kube, operator
 from tests.operating import resource
 from tests.premises import build, channel, source
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("server", [18], indirect=True)]
-PATIENCE_S = 60.0
 POD_S = 30.0
 """What Kubernetes gives a pod to end, by default; a pass that hangs takes as long."""
 PASSES = 'notifychannel_operator_passes_total{ending="done"}'
@@ -23,16 +23,9 @@ PASSES = 'notifychannel_operator_passes_total{ending="done"}'
 
 @pytest.fixture
 async def api(kubeconfig, cluster):
-    crd = (cluster_root() / "crds" / "notifychannels.yaml").read_text()
-    await asyncio.to_thread(cluster.kubectl.run, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd)
+    await with_crd(cluster.kubectl)
     async with kube(kubeconfig) as made:
         yield made
-
-
-def cluster_root():
-    from tests.e2e.cluster import ROOT  # noqa: PLC0415
-
-    return ROOT
 
 
 @pytest.fixture
@@ -45,32 +38,7 @@ async def site(database):
 @pytest.fixture
 async def shop(api, site, namespace):
     """The namespace, with the Secret `db` that leads to the database on this machine."""
-    labels = {"notifychannel.io/allow": "true"}
-    body = {"metadata": {"name": "db", "namespace": namespace, "labels": labels}}
-    await api.create(SECRETS, {**body, "stringData": {"uri": site.database.dsn(site.installer)}})
-    return namespace
-
-
-async def until(api, kind, name, namespace, holds, timeout_s=PATIENCE_S):  # noqa: PLR0917
-    """The object, once this holds of it."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            try:
-                body = await api.get(kind, name, namespace=namespace)
-            except NotFound:
-                body = None
-            if holds(body):
-                return body
-            await asyncio.sleep(0.05)
-
-
-def condition(body, kind):
-    found = ((body or {}).get("status") or {}).get("conditions") or []
-    return next(((each["status"], each["reason"]) for each in found if each["type"] == kind), None)
-
-
-def installed(body):
-    return condition(body, "TriggersInstalled") == ("True", "Installed")
+    return await lead(api, namespace, site)
 
 
 async def test_an_applied_channel_is_passed_over_at_once_and_kopf_writes_nothing(
@@ -129,28 +97,8 @@ async def test_a_pod_of_the_group_is_counted_long_before_the_minute_is_over(kube
         }
         began_s = time.monotonic()
         await api.create(PODS, pod)
-        await until(api, CHANNELS, "orders", shop, lambda body: body["status"]["pods"]["matched"] == 1, 20)
+        await until(api, CHANNELS, "orders", shop, lambda body: body["status"]["pods"]["matched"] == 1)
         record_property("figures", f"labelled pod → counted: {time.monotonic() - began_s:.2f} s")
-
-
-async def test_a_watch_whose_connections_hear_nothing_any_more_heals_by_itself(
-    kubeconfig, api, shop, tmp_path, record_property
-):
-    """A half-open link: no error, no event. The lease has to outlive it, and the watch to be opened anew.
-
-    Mutant: INACTIVITY_TIMEOUT_S of 3000: this test waits for the 310 s of the client timeout.
-    """
-    async with wired(kubeconfig, tmp_path) as (wire, through), operator(kubeconfig=through, namespace=shop) as running:
-        await running.line("channels to look after")
-        await api.create(CHANNELS, resource(namespace=shop))
-        await until(api, CHANNELS, "orders", shop, installed)
-        wire.strand()
-        began_s = time.monotonic()
-        await api.create(CHANNELS, resource("late", namespace=shop, channel="late"))
-        await until(api, CHANNELS, "late", shop, installed, 200)
-        record_property("figures", f"watch half-open → a new channel is seen: {time.monotonic() - began_s:.0f} s")
-        assert running.process.returncode is None
-        assert (await running.get("/livez"))[0] == 200
 
 
 async def test_while_the_database_hangs_the_other_channels_go_on_and_the_end_is_in_time(
