@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def test_the_cleanups_job_outlasts_its_own_patience_and_helm_outlasts_the_job():
     timeout_s = yaml.safe_load((CHART / "values.yaml").read_text())["cleanup"]["timeoutSeconds"]
     least_s = SCHEMA["properties"]["cleanup"]["properties"]["timeoutSeconds"]["minimum"]
     assert release_cleanup.STOP_S + release_cleanup.PATIENCE_S < least_s <= timeout_s < HELM_S
+
+
+def test_the_page_sets_no_value_that_the_chart_does_not_know():
+    """And tells the Job's time as it is. Mutant: `watchNamespace` in a command of the page."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    page = (ROOT / "docs" / "install.md").read_text()
+    told = set(re.findall(r"--set '?([a-zA-Z.]+)=", page)) | set(re.findall(r"`([a-z][a-zA-Z.]+)=[a-zA-Z]+`", page))
+    assert told - leaves(values) == set()
+    assert {"watchNamespaces", "install", "secrets.names", "webhook.create"} <= told
+    assert f"The Job has {['four', 'five'][values['cleanup']['timeoutSeconds'] // 60 - 4]} minutes" in page
 
 
 def test_the_images_are_those_that_make_images_builds():
