@@ -153,6 +153,7 @@ class Operator:
             edges = await self._prepare(kube, probe)
             group.create_task(self._queue.run(partial(self._pass, edges)), name="queue")
             group.create_task(canary.run(), name="canary")
+            group.create_task(self._keep_id(kube, edges.installation), name="installation id")
             await watch(
                 registry=handlers.handlers(directory=self._directory, queue=self._queue, canary=canary),
                 settings=handlers.settings(canary=self._canary_name),
@@ -176,6 +177,10 @@ class Operator:
             self._queue.add(ref, in_s=settings.pass_interval_s)
         log.info("installation %s: %d channels to look after", identity, len(known))
         return edges
+
+    async def _keep_id(self, kube: Kube, identity: str) -> None:
+        settings = self._settings
+        await installation.keep(kube, namespace=settings.namespace, fullname=settings.fullname, identity=identity)
 
     async def _pass(self, edges: Edges, key: Key) -> Verdict:
         outcome = await reconcile(edges, Ref(*key))

@@ -1,22 +1,28 @@
 """The installation's id: eight hex digits, made once, in a ConfigMap that the operator and nobody else writes.
 
 It is in the name of every object of ours in every database. So garbage in it is an error and is never replaced: a new
-id would make every trigger an orphan.
+id would make every trigger an orphan. Lost while an operator runs that knows it, it is put back by `keep`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from notifychannel_operator.kinds import CONFIGMAPS
-from notifychannel_operator.kube_error import Conflict, NotFound
+from notifychannel_operator.kube_error import Conflict, KubeError, NotFound
 
 if TYPE_CHECKING:
     from notifychannel_operator.kube import Kube
 
+log = logging.getLogger(__name__)
+
+LOOK_S = 60.0
+"""Between two looks of `keep`: one small call, like a channel's pass."""
 ID = re.compile(r"[0-9a-f]{8}")
 KEY = "id"
 
@@ -45,6 +51,37 @@ async def ensure(kube: Kube, *, namespace: str, fullname: str) -> str:
     with suppress(Conflict):
         await kube.create(CONFIGMAPS, _body(namespace, configmap_name(fullname), secrets.token_hex(4)))
     return await read(kube, namespace=namespace, fullname=fullname)
+
+
+async def keep(kube: Kube, *, namespace: str, fullname: str, identity: str) -> NoReturn:
+    """The ConfigMap of the id that this process works by, for ever: put back when it is gone; one that says something
+    else is left alone and never followed, but named.
+    """
+    while True:
+        await asyncio.sleep(LOOK_S)
+        try:
+            await _look(kube, namespace=namespace, fullname=fullname, identity=identity)
+        except InstallationError as error:
+            log.error("%s; the operator goes on with %s, and looks again in %.0f s", error, identity, LOOK_S)  # noqa: TRY400 the sentence is all there is
+        except KubeError as error:
+            name = configmap_name(fullname)
+            log.warning("the ConfigMap %s/%s: %s; looking again in %.0f s", namespace, name, error, LOOK_S)
+
+
+async def _look(kube: Kube, *, namespace: str, fullname: str, identity: str) -> None:
+    name = configmap_name(fullname)
+    try:
+        found = await read(kube, namespace=namespace, fullname=fullname)
+    except NotFound:
+        await kube.create(CONFIGMAPS, _body(namespace, name, identity))
+        log.warning("the ConfigMap %s/%s was gone: put back with the id %s", namespace, name, identity)
+        return
+    if found != identity:
+        raise InstallationError(
+            f"the ConfigMap {namespace}/{name} says {found}, which is not the id in the names of all triggers. Put "
+            "that back before the operator restarts, or it leaves all of them behind: "
+            f"""kubectl -n {namespace} patch configmap {name} --type merge -p '{{"data":{{"{KEY}":"{identity}"}}}}'"""
+        )
 
 
 def _body(namespace: str, name: str, value: str) -> dict[str, Any]:
