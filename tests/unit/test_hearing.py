@@ -122,6 +122,16 @@ def test_a_channel_that_the_sidecars_do_not_know_yet_is_pending():
     assert delivering(Sidecar(is_listening=True)) == (Status.UNKNOWN, Reason.PENDING)
 
 
+def test_that_a_pod_which_is_starting_does_not_listen_yet_is_no_event_unless_it_says_why():
+    """Each rollout would be a Warning. Mutants: `_why` without is_starting; `_listening` without its {PENDING}."""
+    connecting = Sidecar(is_listening=False)
+    assert listening(GOOD, connecting) == (Status.FALSE, Reason.PENDING)
+    assert listening(GOOD, None, starting=(1,)) == (Status.FALSE, Reason.PENDING)
+    assert listening(GOOD, None) == (Status.FALSE, Reason.PARTLY)
+    assert listening(GOOD, waits(Reason.NO_SECRET), starting=(1,)) == (Status.FALSE, Reason.PARTLY)
+    assert listening(connecting, waits(Reason.NO_SECRET), GOOD) == (Status.FALSE, Reason.PARTLY)
+
+
 def test_that_a_pod_which_is_starting_does_not_deliver_yet_is_no_failure():
     """The sidecar runs before its application. Mutant: `_delivering` without `not it.seat.is_starting`."""
     found = judge(BAD, starting=(0,))

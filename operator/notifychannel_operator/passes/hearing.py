@@ -121,12 +121,12 @@ def _listening(
     told = f"{len(seats) - len(deaf)} of {len(seats)} pods listen"
     if not deaf:
         return conditions.true(Type.LISTENING, Reason.LISTENING, told)
-    whys = Counter((_why(statuses.get(seat.pod)), seat.group) for seat in deaf)
+    whys = Counter((_why(seat, statuses.get(seat.pod)), seat.group) for seat in deaf)
     said = [told, *(_because(why, group, count, namespace) for (why, group), count in sorted(whys.items(), key=_first))]
     reasons = {why for why, _ in whys}
     if not asked_database and reasons == {Reason.UNKNOWN}:
         return conditions.unknown(Type.LISTENING, Reason.UNKNOWN, *said, "the database could not be asked either")
-    if len(deaf) < len(seats):
+    if len(deaf) < len(seats) and reasons != {Reason.PENDING}:
         return conditions.false(Type.LISTENING, Reason.PARTLY, *said)
     return conditions.false(Type.LISTENING, min(whys.items(), key=_first)[0][0], *said)
 
@@ -137,9 +137,9 @@ def _first(counted: tuple[tuple[Reason, str], int]) -> tuple[int, str, str]:
     return -count, why.value, group
 
 
-def _why(status: Sidecar | None) -> Reason:
+def _why(seat: Seat, status: Sidecar | None) -> Reason:
     if status is None:
-        return Reason.UNKNOWN
+        return Reason.PENDING if seat.is_starting else Reason.UNKNOWN
     return status.why or Reason.PENDING
 
 
