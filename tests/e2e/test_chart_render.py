@@ -36,6 +36,8 @@ SENTENCES = {
     ("secrets.names={orders-db}",): "secrets.names restricts nothing unless secrets.strict=true",
     ("monitoring.podMonitor.create=true", "monitoring.serviceMonitor.create=true"): "count everything twice",
     ("sidecar.memory=lots",): "at '/sidecar/memory': 'lots' does not match",
+    ("sidecar.cpuRequest=0.3",): "sidecar.cpuRequest is 0.3 and sidecar.cpuLimit 200m: the API server would refuse",
+    ("sidecar.cpuLimit=24m",): "sidecar.cpuRequest is 25m and sidecar.cpuLimit 24m",
     ("image.digest=sha256:1",): "at '/image/digest'",
 }
 
@@ -236,6 +238,13 @@ def test_values_that_make_no_sense_are_refused_with_a_sentence(helm, values):
     with pytest.raises(CommandError) as refused:
         chart.rendered(helm, *values)
     assert SENTENCES[values] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "values", [("sidecar.cpuRequest=200m",), ("sidecar.cpuLimit=0.025",), ("sidecar.cpuLimit=2000m",)]
+)
+def test_a_cpu_request_up_to_the_limit_is_taken(helm, values):
+    assert chart.rendered(helm, *values)
 
 
 def test_helm_lint_has_no_complaint(helm):

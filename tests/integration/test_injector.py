@@ -266,11 +266,13 @@ async def test_a_missing_setting_is_a_sentence_and_exit_code_two(tmp_path):
     [
         ("NOTIFYCHANNEL_SIDECAR_MEMORY", "12Mi", "write a Kubernetes quantity like 128Mi, at least 67108864"),
         ("NOTIFYCHANNEL_SIDECAR_CPU_LIMIT", "fast", "write a Kubernetes quantity like 200m, at least 0.001"),
+        ("NOTIFYCHANNEL_SIDECAR_CPU_REQUEST", "0.3", "write at most NOTIFYCHANNEL_SIDECAR_CPU_LIMIT, which is '200m'"),
         ("NOTIFYCHANNEL_SIDECAR_PULL_POLICY", "Sometimes", "write IfNotPresent or Always or Never"),
         ("NOTIFYCHANNEL_PORT", "tcp://10.0.0.1:443", "write a whole number from 0 to 65535"),
     ],
 )
 async def test_a_setting_that_cannot_be_used_is_named(tmp_path, name, value, complaint):
+    """Mutant: no `_check_cpu` → a pod with CPU limits is refused by the API server, for our container's sake."""
     async with injector(tmp_path, **{name: value}) as running:
         assert await running.program.ends() == 2
         assert running.program.printed == [f"notifychannel-injector: {name} is {value!r}: {complaint}"]

@@ -67,6 +67,11 @@ annotations:
 {{- if and .Values.webhook.create (eq .Values.certificates.mode "Own") }}{{ include "notifychannel.fullname" . }}{{ end }}
 {{- end }}
 
+{{/* `200m` or `0.2` → 200 */}}
+{{- define "notifychannel.milliCores" -}}
+{{- if hasSuffix "m" . }}{{ trimSuffix "m" . }}{{ else }}{{ mulf (float64 .) 1000 }}{{ end }}
+{{- end }}
+
 {{- define "notifychannel.testNamespace" -}}
 {{- if .Values.test.namespace }}{{ .Values.test.namespace }}{{ else if .Values.watchNamespaces }}{{ first .Values.watchNamespaces }}{{ else }}default{{ end }}
 {{- end }}
