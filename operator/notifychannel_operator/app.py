@@ -28,7 +28,8 @@ from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.kept import Kept
 from notifychannel_operator.passes.probe import Probe
-from notifychannel_operator.passes.reconcile import recall, reconcile
+from notifychannel_operator.passes.recall import recall
+from notifychannel_operator.passes.reconcile import reconcile
 from notifychannel_operator.watch import handlers
 from notifychannel_operator.watch.canary import Canary
 from notifychannel_operator.watch.directory import Directory

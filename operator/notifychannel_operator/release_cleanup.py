@@ -25,7 +25,7 @@ from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.away import Away
 from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.kept import Kept
-from notifychannel_operator.passes.reconcile import recall
+from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.settings import CertificateSource
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from notifychannel_operator import names
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, SECRETS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.connect import connected
-from notifychannel_operator.passes.reconcile import recall
+from notifychannel_operator.passes.recall import recall
 from tests.certificates import authority
 from tests.operating import CONSUMER, EVENTS, SOURCE, operating, owner, resource
 from tests.standby import standby

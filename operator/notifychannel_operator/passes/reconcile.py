@@ -12,17 +12,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import manifest
-from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.kube_error import NotFound
-from notifychannel_operator.passes import cleanup, conditions, groups, status
+from notifychannel_operator.passes import cleanup, conditions, status
 from notifychannel_operator.passes.conditions import Type
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
 from notifychannel_operator.passes.walk import Walk
 
 if TYPE_CHECKING:
+    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
 
 
@@ -43,53 +42,6 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
         return await _end(edges, ref, body)
     edges.memory.cleanups.pop(ref, None)  # of another channel of that name
     return await Walk(edges=edges, ref=ref, body=body).run()
-
-
-async def recall(edges: Edges) -> tuple[Ref, ...]:
-    """Before the first pass: learn all channels and their databases from the cluster. The channels to pass over.
-
-    Raises KubeError.
-    """
-    refs = [ref for namespace in edges.namespaces or (None,) for ref in await _recall_channels(edges, namespace)]
-    for namespace in edges.namespaces or (None,):
-        await _recall_groups(edges, namespace)
-    return tuple(refs)
-
-
-async def _recall_channels(edges: Edges, namespace: str | None) -> list[Ref]:
-    refs = []
-    for item in await edges.kube.list(CHANNELS, namespace=namespace):
-        body = {"apiVersion": CHANNELS.api_version, "kind": CHANNELS.kind, **item}  # items of a list carry neither
-        metadata = body["metadata"]
-        ref = Ref(metadata["namespace"], metadata["name"])
-        refs.append(ref)
-        if metadata.get("deletionTimestamp"):
-            continue
-        try:
-            channel = manifest.from_object(body)
-        except manifest.SpecError:
-            edges.memory.unreadable.add(ref)
-            continue
-        edges.memory.databases.put(
-            channel,
-            uid=metadata["uid"],
-            created=metadata["creationTimestamp"],
-            installation=edges.installation,
-            database=status.database(body.get("status") or {}),
-        )
-    return refs
-
-
-async def _recall_groups(edges: Edges, namespace: str | None) -> None:
-    """Groups that a channel stopped naming while nobody was there to take it out of the ConfigMap."""
-    claims = edges.memory.databases.claims
-    for found in await edges.kube.list(CONFIGMAPS, namespace=namespace, labels=f"{groups.MANAGED_BY}={groups.OURS}"):
-        metadata = found["metadata"]
-        group = metadata["name"].removeprefix(groups.name(""))
-        uids = groups.owner_uids(found)
-        for ref, claim in claims.items():
-            if ref.namespace == metadata["namespace"] and claim.uid in uids and group not in claim.groups:
-                edges.memory.strays.setdefault(ref, set()).add(group)
 
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:

@@ -15,9 +15,11 @@ from notifychannel_operator.names import Owner
 from notifychannel_operator.passes import cleanup, conditions, status
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.databases import Standing
 from notifychannel_operator.passes.events import announce
 from notifychannel_operator.passes.identity import identify, sessions
 from notifychannel_operator.passes.install import Installer
+from notifychannel_operator.passes.standing import standing
 from notifychannel_sidecar.config import Config
 
 if TYPE_CHECKING:
@@ -77,8 +79,8 @@ class Visit:
         self.claim(identity)
         return identity
 
-    def claim(self, database: Identity | None) -> None:
-        """What the channel says now; None: the database that is known."""
+    def claim(self, database: Identity | None, *, stands: Standing | None = None) -> None:
+        """What the channel says now; None: the database that is known, the standing that its object says."""
         metadata = self.body["metadata"]
         self.wake |= self._memory.databases.put(
             self.channel,
@@ -86,7 +88,13 @@ class Visit:
             created=metadata["creationTimestamp"],
             installation=self.edges.installation,
             database=database,
+            standing=standing(self.body) if stands is None else stands,
         )
+
+    def stands(self, body: dict[str, Any]) -> None:
+        """What the object says after a write of ours; no other channel of the same second comes before it now."""
+        self.body = body
+        self.claim(None)
 
     def _installer(self, connect: Callable[[], AbstractAsyncContextManager[Connection]], there: Identity) -> Installer:
         return Installer(
@@ -102,6 +110,8 @@ class Visit:
         )
 
     async def _install(self, installer: Installer, facts: Facts) -> Condition:
+        if self._memory.databases.conflict(self.ref) is not None:  # since: nobody has waited from here to `_finalize`
+            return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
         self.installed = await installer.run(facts)
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
@@ -138,9 +148,10 @@ class Visit:
         present = cleanup.finalizers(self.body)
         if cleanup.FINALIZER in present:
             return
+        self.claim(None, stands=Standing.INSTALLED)  # before others of its second have seen the finalizer
         version = self.body["metadata"]["resourceVersion"]
         patch = {"metadata": {"finalizers": [*present, cleanup.FINALIZER], "resourceVersion": version}}
-        self.body = await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace)
+        self.stands(await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace))
 
     @property
     def _memory(self) -> Memory:

@@ -79,7 +79,7 @@ class Walk:
             conditions.unknown(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED),
         ]
         claim = self._memory.databases.claims.get(self.ref)
-        if claim is not None:
+        if claim is not None and claim.channel is not None:
             pods = await self._look_at_pods(claim.channel, sessions=None, unconfigured=[])
         else:
             pods = Pods()
@@ -177,5 +177,9 @@ class Walk:
         if made == before:
             return
         patch = {"status": made}
-        await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace, subresource="status")
+        written = await self.edges.kube.patch(
+            CHANNELS, self.ref.name, patch, namespace=self.ref.namespace, subresource="status"
+        )
+        if visit is not None:
+            visit.stands(written)
         await announce_changes(self.edges.kube, self.body, conditions.changed(before.get("conditions") or [], said))
