@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import database, manifest, marker, sqlfile
+from notifychannel_operator import database, marker, sqlfile
 from notifychannel_operator import plan as plans
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES
 from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
@@ -25,6 +25,7 @@ from notifychannel_operator.passes.events import announce
 from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
+from notifychannel_operator.passes.wish import Wish
 from notifychannel_operator.quote import literal
 from notifychannel_operator.spec import ReclaimPolicy
 
@@ -37,39 +38,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FINALIZER = "notifychannel.io/cleanup"
-DEFAULT_TIMEOUT_S = 300.0
 UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
 LEAST_TRIES = 3
 """By one process before it gives up, though the time may have passed while no operator ran."""
 SAID_CHARACTERS = 200
 """Of a problem, beside the SQL, in an Event: 1,024 bytes hold both."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the resource says about its end; read also where the rest of it can't be."""
-
-    secret: str
-    policy: ReclaimPolicy = ReclaimPolicy.DELETE
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    groups: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, body: dict[str, Any]) -> Wish:
-        """From the object; with defaults for what can't be read."""
-        try:
-            channel = manifest.from_object(body)
-        except manifest.SpecError:
-            spec = body.get("spec") or {}
-            name = ((spec.get("database") or {}).get("secretRef") or {}).get("name")
-            keep = spec.get("reclaimPolicy") == ReclaimPolicy.RETAIN.value
-            return cls(secret=str(name or ""), policy=ReclaimPolicy.RETAIN if keep else ReclaimPolicy.DELETE)
-        return cls(
-            secret=channel.secret,
-            policy=channel.reclaim_policy,
-            timeout_s=channel.cleanup_timeout,
-            groups=frozenset(consumer.group for consumer in channel.consumers),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

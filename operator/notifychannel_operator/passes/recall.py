@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_operator import manifest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.passes import groups, status
-from notifychannel_operator.passes.cleanup import Wish
 from notifychannel_operator.passes.databases import Claim, Ref
 from notifychannel_operator.passes.standing import standing
+from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,6 +19,7 @@ from notifychannel_operator.passes.conditions import Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
 from notifychannel_operator.passes.walk import Walk
+from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:
     from notifychannel_operator.passes.databases import Ref
@@ -45,7 +46,7 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
 
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
-    wake = await cleanup.leave(edges, ref, cleanup.Wish.of(body).groups)
+    wake = await cleanup.leave(edges, ref, Wish.of(body).groups)
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:
