@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 
 STOP_S = 30.0 + 3 * DURATION_S
 """For the operator to end and its lease to run out."""
-PATIENCE_S = 150.0
-"""For databases that are away; with STOP_S, the last round's `away.LAST_S` and a connection's `connect.LIMIT_S` no more
-than the five minutes that helm waits for a hook."""
+PATIENCE_S = 90.0
+"""For databases that are away; with STOP_S, the last round's `away.LAST_S` and a connection's `connect.LIMIT_S` less
+than the 240 s after which the chart ends the Job, which is less than helm waits."""
 RETRY_S = 2.0
 SOMETHING_LEFT = 4
 

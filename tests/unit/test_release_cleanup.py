@@ -16,7 +16,7 @@ from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.away import LAST_S, Away
 from notifychannel_operator.passes.conditions import Reason
-from notifychannel_operator.passes.connect import LIMIT_S, Failed
+from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.release_cleanup import PATIENCE_S, let_all_go
 from tests.operating import CONSUMER, operating, resource
 
@@ -123,7 +123,3 @@ async def test_a_secret_through_which_somebody_gets_again_is_not_given_up():
         away.give_up()
     async with away.connected(Secret()) as connection:
         assert connection == "a connection"
-
-
-def test_all_of_it_fits_into_what_helm_waits_for():
-    assert release_cleanup.STOP_S + PATIENCE_S + LAST_S + LIMIT_S < 300
