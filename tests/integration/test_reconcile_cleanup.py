@@ -250,10 +250,14 @@ async def test_what_was_counted_is_forgotten_on_every_way_out(operator, way):
 
 
 async def test_a_group_that_can_not_be_written_holds_no_other_up_and_is_tried_again(operator, caplog):
-    """Mutant: `_take_out` raises its error: the groups behind it keep a channel that has gone."""
+    """And who waited for the channel's end is told in the end. Mutant: `_take_out` raises its error: the groups behind
+    it keep a channel that has gone; `leave` without `owed`.
+    """
     consumers = [{**CONSUMER, "group": group} for group in ("a", "b", "c")]
-    operator.apply(resource(consumers=consumers))
+    operator.apply(resource(consumers=consumers, channel="same"), resource("billing", channel="same", sources=[EVENTS]))
     await operator.run()
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("False", "Conflict")
     operator.kube.remove(CHANNELS, "orders")
     delete, is_away = operator.kube.delete, True
 
@@ -269,7 +273,9 @@ async def test_a_group_that_can_not_be_written_holds_no_other_up_and_is_tried_ag
     assert "no answer about notifychannel-a" in caplog.text
     assert "no answer about notifychannel-b" in caplog.text
     is_away = False
-    assert (await operator.run()).is_gone
+    outcome = await operator.run()
+    assert (outcome.is_gone, outcome.wake) == (True, {BILLING})
+    assert operator.edges.memory.owed == {}
     assert [operator.config(group) for group in "abc"] == [None, None, None]
 
 

@@ -64,7 +64,8 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     claim = memory.databases.claims.get(ref)
     known = memory.strays.setdefault(ref, set())
     known |= named | (claim.groups if claim else frozenset())
-    wake = memory.databases.remove(ref)
+    wake = memory.owed.setdefault(ref, set())
+    wake |= memory.databases.remove(ref)
     memory.patience.forget(ref)
     memory.in_force.pop(ref, None)
     memory.unreadable.discard(ref)
@@ -72,7 +73,7 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     if failures:
         raise failures[0]
     memory.strays.pop(ref, None)
-    return wake
+    return frozenset(memory.owed.pop(ref))
 
 
 async def _take_out(edges: Edges, ref: Ref, group: str) -> KubeError | None:

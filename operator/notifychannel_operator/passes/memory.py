@@ -71,5 +71,7 @@ class Memory:
     """Of the spec that was passed over last: another one is tried at once, whatever the last was waiting for."""
     strays: dict[Ref, set[str]] = field(default_factory=dict)
     """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
+    owed: dict[Ref, set[Ref]] = field(default_factory=dict)
+    """Channels that are to be judged again because this one goes, and whom no pass that came to its end has named."""
     cleanups: dict[Ref, tuple[int, datetime]] = field(default_factory=dict)
     """How often a deleted channel's cleanup has been tried, and when it is to be tried next."""
