@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.kube_error import Unreachable
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.recall import recall
 from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, resource
@@ -273,6 +274,37 @@ async def test_a_restart_does_not_give_the_group_of_an_unreadable_channel_to_a_y
     operator.apply(resource())
     assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
     assert operator.config() == before
+
+
+def away(operator, is_cut):
+    """The cluster's API answers no such write any more; gives back what ends that."""
+    patch = operator.kube.patch
+
+    async def patching(kind, name, body, **options):
+        if is_cut(body):
+            raise Unreachable(status=0, reason="Unreachable", message="no answer")
+        return await patch(kind, name, body, **options)
+
+    operator.kube.patch = patching
+    return lambda: setattr(operator.kube, "patch", patch)
+
+
+@pytest.mark.parametrize("way", ["says something else", "goes"])
+async def test_the_loser_is_woken_though_the_winners_pass_broke_and_is_tried_again(operator, way):
+    """The claim has changed by the first pass already. Mutant: `owed` of the pass, not of the memory."""
+    operator.apply(resource(channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
+    if way == "goes":
+        operator.kube.remove(CHANNELS, "orders")
+        is_back = away(operator, lambda body: "finalizers" in body.get("metadata", {}))
+    else:
+        operator.apply(resource(channel="mine"))
+        is_back = away(operator, lambda body: "status" in body)
+    with pytest.raises(Unreachable):
+        await operator.run(ORDERS)
+    is_back()
+    assert (await operator.run(ORDERS)).wake == {BILLING}
+    assert operator.edges.memory.owed == {}
 
 
 async def test_a_restart_does_not_give_the_postgresql_channel_of_an_unreadable_channel_to_a_younger_one(site, operator):

@@ -55,8 +55,8 @@ class Cleaned:
     next_in_s: float | None = None
 
 
-async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> frozenset[Ref]:
-    """The channel takes part in nothing any more: no claim, in no ConfigMap. The channels to judge again.
+async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> None:
+    """The channel takes part in nothing any more: no claim, in no ConfigMap.
 
     `named`: groups that its resource names. Raises KubeError when every group has had its try; may be called again.
     """
@@ -64,8 +64,7 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     claim = memory.databases.claims.get(ref)
     known = memory.strays.setdefault(ref, set())
     known |= named | (claim.groups if claim else frozenset())
-    wake = memory.owed.setdefault(ref, set())
-    wake |= memory.databases.remove(ref)
+    memory.owe(ref, memory.databases.remove(ref))
     memory.patience.forget(ref)
     memory.in_force.pop(ref, None)
     memory.unreadable.discard(ref)
@@ -73,7 +72,6 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     if failures:
         raise failures[0]
     memory.strays.pop(ref, None)
-    return frozenset(memory.owed.pop(ref))
 
 
 async def _take_out(edges: Edges, ref: Ref, group: str) -> KubeError | None:

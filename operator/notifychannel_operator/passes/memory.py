@@ -13,7 +13,7 @@ from notifychannel_operator.passes.patience import Patience
 from notifychannel_operator.passes.settling import Settling
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable
+    from collections.abc import AsyncIterator, Collection, Hashable
     from datetime import datetime
 
     from notifychannel_operator.passes.databases import Identity, Ref
@@ -72,6 +72,11 @@ class Memory:
     strays: dict[Ref, set[str]] = field(default_factory=dict)
     """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
     owed: dict[Ref, set[Ref]] = field(default_factory=dict)
-    """Channels that are to be judged again because this one goes, and whom no pass that came to its end has named."""
+    """Channels whose verdict this one has changed, and whom no pass of it that came to its end has named."""
     cleanups: dict[Ref, tuple[int, datetime]] = field(default_factory=dict)
     """How often a deleted channel's cleanup has been tried, and when it is to be tried next."""
+
+    def owe(self, ref: Ref, changed: Collection[Ref]) -> None:
+        """These are to be judged again, because of what this channel says or that it goes."""
+        if changed:
+            self.owed.setdefault(ref, set()).update(changed)

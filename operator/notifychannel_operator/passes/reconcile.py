@@ -9,6 +9,7 @@ Triggers come before the ConfigMap: see `grouping.py` and docs/conditions.md. A 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 async def reconcile(edges: Edges, ref: Ref) -> Outcome:
     """One pass. Raises KubeError when the cluster can't be asked or told; everything else ends in a condition.
 
-    Never runs twice at once for one channel: the work queue sees to that.
+    Never runs twice at once for one channel: the work queue sees to that. Whom a pass that broke had to wake, the next
+    one wakes.
     """
+    outcome = await _pass(edges, ref)
+    return replace(outcome, wake=frozenset(edges.memory.owed.pop(ref, ())))
+
+
+async def _pass(edges: Edges, ref: Ref) -> Outcome:
     try:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
@@ -38,7 +45,8 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
         edges.memory.moved.pop(ref, None)
         edges.memory.cleanups.pop(ref, None)
         edges.memory.settling.forget(ref)
-        return Outcome(is_gone=True, wake=await cleanup.leave(edges, ref))
+        await cleanup.leave(edges, ref)
+        return Outcome(is_gone=True)
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)
     edges.memory.cleanups.pop(ref, None)  # of another channel of that name
@@ -46,12 +54,12 @@ async def reconcile(edges: Edges, ref: Ref) -> Outcome:
 
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
-    wake = await cleanup.leave(edges, ref, Wish.of(body).groups)
+    await cleanup.leave(edges, ref, Wish.of(body).groups)
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:
         await cleanup.drop_finalizer(edges, body)
-        return Outcome(is_gone=True, wake=wake)
+        return Outcome(is_gone=True)
     said = conditions.false(
         Type.TRIGGERS_INSTALLED, cleaned.reason, "being deleted, and not cleaned up yet", cleaned.problem
     )
@@ -60,4 +68,4 @@ async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
     if made != before:
         await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
         await announce_changes(edges.kube, body, conditions.changed(before.get("conditions") or [], [said]))
-    return Outcome(next_in_s=cleaned.next_in_s, wake=wake)
+    return Outcome(next_in_s=cleaned.next_in_s)

@@ -50,8 +50,6 @@ class Visit:
     ref: Ref
     body: dict[str, Any]
     channel: Channel
-    wake: frozenset[Ref] = frozenset()
-    """Other channels whose verdict has changed."""
     identity: Identity | None = None
     """None: the database has not answered."""
     names: frozenset[str] | None = None
@@ -82,7 +80,7 @@ class Visit:
     def claim(self, database: Identity | None, *, stands: Standing | None = None) -> None:
         """What the channel says now; None: the database that is known, the standing that its object says."""
         metadata = self.body["metadata"]
-        self.wake |= self._memory.databases.put(
+        changed = self._memory.databases.put(
             self.channel,
             uid=metadata["uid"],
             created=metadata["creationTimestamp"],
@@ -90,6 +88,7 @@ class Visit:
             database=database,
             standing=standing(self.body) if stands is None else stands,
         )
+        self._memory.owe(self.ref, changed)
 
     def stands(self, body: dict[str, Any]) -> None:
         """What the object says after a write of ours; no other channel of the same second comes before it now."""

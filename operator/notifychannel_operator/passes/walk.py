@@ -56,7 +56,7 @@ class Walk:
         unconfigured = await self._configure(channel)
         pods = await self._look_at_pods(channel, sessions=visit.names, unconfigured=unconfigured)
         await self._tell(pods, is_suspended=channel.suspend, visit=visit)
-        return Outcome(next_in_s=self._next_in_s(visit, pods), wake=visit.wake - {self.ref})
+        return Outcome(next_in_s=self._next_in_s(visit, pods))
 
     def _next_in_s(self, visit: Visit, pods: Pods) -> float | None:
         """Sooner than the interval: behind a lock, or while pods run and do not listen or deliver yet."""
