@@ -213,6 +213,30 @@ async def test_a_timeout_that_passed_while_no_operator_ran_is_no_reason_to_give_
     assert "CleanupIncomplete" not in {it[1] for it in operator.kube.events}
 
 
+async def test_who_gave_up_and_could_not_let_the_channel_go_does_not_begin_anew(operator):
+    """The API server was away for that moment. Mutant: `cleanups.pop` in `clean_up`: 15 s more for each."""
+    operator.apply(resource(cleanupTimeout="1s"))
+    await operator.run()
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.kube.remove(CHANNELS, "orders")
+    for seconds in (0, 1):
+        operator.time += timedelta(seconds=seconds)
+        assert not (await operator.run()).is_gone
+    operator.time += timedelta(seconds=10)
+    patch = operator.kube.patch
+
+    async def away(*_args, **_options):
+        raise Unreachable(status=0, reason="Unreachable", message="no answer")
+
+    operator.kube.patch = away
+    with pytest.raises(Unreachable):
+        await operator.run()
+    operator.kube.patch = patch
+    assert (await operator.run()).is_gone
+    assert not there(operator)
+    assert operator.edges.memory.cleanups == {}
+
+
 async def test_who_wants_no_patience_gets_one_try(operator):
     """Mutant: `wish.timeout_s == 0` left out."""
     operator.apply(resource(cleanupTimeout="0s"))
@@ -225,7 +249,7 @@ async def test_who_wants_no_patience_gets_one_try(operator):
 
 @pytest.mark.parametrize("way", ["retain", "no finalizer", "another channel", "gone", "gone at the release's end"])
 async def test_what_was_counted_is_forgotten_on_every_way_out(operator, way):
-    """Mutant: `cleanups.pop` left out of `clean_up`, of `reconcile` (twice), of `release`: each has its way."""
+    """Mutant: `cleanups.pop` left out of `drop_finalizer`, of `reconcile` (twice), of `release`: each has its way."""
     operator.apply(resource())
     await operator.run()
     operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")

@@ -8,6 +8,7 @@ At once when the namespace is going and its Secret has gone. Refuses to drop any
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,6 @@ async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_la
             return replace(problem, next_in_s=next_in_s)
     if problem is not None:
         await _say_sql(edges, body, problem.problem or "")
-    edges.memory.cleanups.pop(_ref(body), None)
     return Cleaned()
 
 
@@ -159,16 +159,17 @@ async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = Fa
 
 
 async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
-    """Ours, and nobody else's; raises KubeError (Conflict: read it again)."""
-    if FINALIZER not in finalizers(body):
-        return
+    """Ours, and nobody else's; raises KubeError (Conflict: read it again).
+
+    Only then the tries are forgotten: who gave up and could not let go does not begin anew.
+    """
     metadata, ref = body["metadata"], _ref(body)
-    kept = [it for it in finalizers(body) if it != FINALIZER]
-    patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
-    try:
-        await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
-    except NotFound:
-        return
+    if FINALIZER in finalizers(body):
+        kept = [it for it in finalizers(body) if it != FINALIZER]
+        patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
+        with suppress(NotFound):
+            await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
+    edges.memory.cleanups.pop(ref, None)
 
 
 async def _say_uninstalled(edges: Edges, body: dict[str, Any]) -> None:
