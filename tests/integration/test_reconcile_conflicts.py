@@ -276,6 +276,22 @@ async def test_a_restart_does_not_give_the_group_of_an_unreadable_channel_to_a_y
     assert operator.config() == before
 
 
+@pytest.mark.parametrize("edit", [{"consumers": [CONSUMER, OTHER_GROUP]}, INVALID], ids=["good", "unreadable"])
+async def test_an_edit_of_the_one_in_force_does_not_hand_its_place_to_one_that_came_into_its_way(operator, edit):
+    """Both have triggers, both were made in one second, and the other has the lesser uid. Mutant: no STEPPED_BACK."""
+    operator.apply(resource(channel="same"), resource("billing", channel="mine", sources=[EVENTS]))
+    of_one_second(operator, ("a", "b"))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Accepted")
+    operator.apply(resource("billing", channel="same", sources=[EVENTS]))
+    assert await both(operator, BILLING, ORDERS) == ("Accepted", "Conflict")
+    operator.apply(resource(channel="same", **edit))
+    first = await both(operator, ORDERS, BILLING)
+    assert first == ("Invalid" if edit is INVALID else "Accepted", "Conflict")
+    operator.restart()
+    await recall(operator.edges)
+    assert await both(operator, BILLING, ORDERS, BILLING) == first
+
+
 def away(operator, is_cut):
     """The cluster's API answers no such write any more; gives back what ends that."""
     patch = operator.kube.patch

@@ -47,8 +47,10 @@ class Standing(IntEnum):
     """Objects in a database, by the spec as it is."""
     INSTALLED = 1
     """Objects in a database, by an earlier spec or a pass that did not come to its end."""
-    ACCEPTED = 2
-    NEW = 3
+    STEPPED_BACK = 2
+    """Objects in a database, and since its last pass in the way of an older one."""
+    ACCEPTED = 3
+    NEW = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
