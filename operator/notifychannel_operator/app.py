@@ -30,6 +30,7 @@ from notifychannel_operator.passes.kept import Kept
 from notifychannel_operator.passes.probe import Probe
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.passes.reconcile import reconcile
+from notifychannel_operator.settings import CertificateSource
 from notifychannel_operator.watch import handlers
 from notifychannel_operator.watch.canary import Canary
 from notifychannel_operator.watch.directory import Directory
@@ -146,11 +147,14 @@ class Operator:
         finally:
             stopping.cancel()
 
-    async def _work(self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper) -> None:
+    async def _work(
+        self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper | None
+    ) -> None:
         """All that only the leader does; ends only by failing."""
         settings = self._settings
         async with Probe() as probe, self._kept, asyncio.TaskGroup() as group:
-            group.create_task(keeper.run(), name="certificate")
+            if keeper is not None:
+                group.create_task(keeper.run(), name="certificate")
             edges = await self._prepare(kube, probe)
             group.create_task(self._queue.run(partial(self._pass, edges)), name="queue")
             group.create_task(canary.run(), name="canary")
@@ -166,8 +170,10 @@ class Operator:
         settings = self._settings
         identity = await _persistent(
             "the installation id",
-            lambda: installation.ensure(kube, namespace=settings.namespace, fullname=settings.fullname),
-        )
+            lambda: installation.ensure(
+                kube, namespace=settings.namespace, fullname=settings.fullname, watched=settings.watch_namespaces,
+            ),
+        )  # fmt: skip
         edges = Edges(
             kube=kube, connect=self._connect, probe=probe.read, injection=self._injection, installation=identity,
             now=lambda: datetime.now(UTC), namespaces=settings.watch_namespaces, namespace=settings.namespace,
@@ -208,18 +214,21 @@ class Operator:
             deadline=self._deadline,
         )  # fmt: skip
 
-    def _keeper(self, kube: Kube) -> CertificateKeeper:
+    def _keeper(self, kube: Kube) -> CertificateKeeper | None:
+        """None where the certificate is somebody else's."""
         settings = self._settings
+        if settings.certificate is CertificateSource.EXTERNAL:
+            return None
         return CertificateKeeper(
             kube=kube, namespace=settings.namespace, fullname=settings.fullname, tls_secret=settings.tls_secret,
-            webhook=settings.webhook, source=settings.certificate, on_error=self._metrics.on_certificate_error,
+            webhook=settings.webhook, on_error=self._metrics.on_certificate_error,
         )  # fmt: skip
 
-    def _measure(self, canary: Canary, keeper: CertificateKeeper) -> None:
+    def _measure(self, canary: Canary, keeper: CertificateKeeper | None) -> None:
         self._metrics.ask(
             waiting=lambda: self._queue.waiting, running=lambda: self._queue.running,
             by_ready=self._directory.by_ready, is_leading=self._deadline.is_open, canary_late_s=canary.late_s,
-            certificate_expires_s=keeper.expires_s,
+            certificate_expires_s=keeper.expires_s if keeper is not None else None,
         )  # fmt: skip
 
     def _hanging(self) -> str | None:

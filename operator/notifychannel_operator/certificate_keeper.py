@@ -1,7 +1,8 @@
 """Keeps the injector's certificate good: two Secrets and one `caBundle`, looked at each minute, written when due.
 
 The order is what makes a rotation harmless: the CA's Secret, then `caBundle` (old and new CA together), and only then
-the leaf that the new CA has signed. What to write is decided by rotation.py; with `external` nothing is written.
+the leaf that the new CA has signed. What to write is decided by rotation.py. Refuses to look at a certificate that is
+somebody else's (`external`): whoever can read its Secret has its key.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import certificates, own_secret
 from notifychannel_operator.certificates import CertificateError
-from notifychannel_operator.kinds import SECRETS, WEBHOOKS
-from notifychannel_operator.kube_error import KubeError, NotFound
+from notifychannel_operator.kinds import WEBHOOKS
+from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.own_secret import ForeignSecretError, OwnSecret
 from notifychannel_operator.rotation import Rotation, rotate
-from notifychannel_operator.settings import CertificateSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ RETRY_S = 5.0
 
 
 class CertificateKeeper:
-    """`await run()` while leading."""
+    """`await run()` while leading, where the certificate is the operator's own."""
 
     def __init__(
         self,
@@ -43,7 +43,6 @@ class CertificateKeeper:
         fullname: str,
         tls_secret: str,
         webhook: str,
-        source: CertificateSource,
         on_error: Callable[[], None],
     ) -> None:
         self._kube = kube
@@ -51,11 +50,10 @@ class CertificateKeeper:
         self._ca, self._tls = own_secrets(kube, namespace=namespace, fullname=fullname, tls_secret=tls_secret)
         self._names = certificates.service_names(f"{fullname}-injector", namespace)
         self._webhook = webhook
-        self._source = source
         self._on_error = on_error
         self._said = ""
         self.expires_at: datetime | None = None
-        """Of the certificate that is served; None while it is not known."""
+        """Of the certificate that was found or made last; None while it is not known."""
 
     async def run(self) -> None:
         """Look, wait, for ever; what goes wrong is logged once, counted, and tried again."""
@@ -70,10 +68,7 @@ class CertificateKeeper:
     async def look(self) -> bool:
         """Once; whether it came to its end."""
         try:
-            if self._source is CertificateSource.OWN:
-                await self._keep()
-            else:
-                await self._read()
+            await self._keep()
         except (KubeError, CertificateError, ForeignSecretError) as error:
             self._on_error()
             self._say(f"the injector's certificate can't be looked after: {error}")
@@ -108,16 +103,6 @@ class CertificateKeeper:
             log.info("the webhook %s: a new caBundle", self._webhook)
         if wanted.tls_secret != tls:
             await self._tls.write(wanted.tls_secret, is_there=tls is not None)
-
-    async def _read(self) -> None:
-        """Somebody else's certificate: only its end is of interest."""
-        self.expires_at = None
-        try:
-            found = await self._kube.get(SECRETS, self._tls.name, namespace=self._tls.namespace)
-        except NotFound:
-            return
-        if pem := own_secret.values(found).get("tls.crt"):
-            self.expires_at = certificates.expires_at(pem)
 
     def _say(self, sentence: str) -> None:
         if sentence and sentence != self._said:

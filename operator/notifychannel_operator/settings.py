@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 from notifychannel_operator import environment as env
 from notifychannel_operator.environment import SettingsError
 from notifychannel_operator.kube_login import Place
-from notifychannel_operator.resource import grammar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,7 @@ class CertificateSource(Enum):
     OWN = "own"
     """The operator: a CA and a leaf, renewed, and caBundle patched."""
     EXTERNAL = "external"
-    """cert-manager, or a person: only its expiry is told."""
+    """cert-manager, or a person: the operator has no right to look at it; the injector tells when it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +49,6 @@ class Settings:
     """NOTIFYCHANNEL_WEBHOOK: the MutatingWebhookConfiguration whose caBundle is kept; empty means none."""
     certificate: CertificateSource = CertificateSource.OWN
     """NOTIFYCHANNEL_CERTIFICATE: own or external."""
-    external_tls_secret: str = ""
-    """NOTIFYCHANNEL_TLS_SECRET: with external, the Secret that the injector serves, for its expiry."""
     pass_interval_s: int = PASS_INTERVAL_S
     """NOTIFYCHANNEL_PASS_INTERVAL: seconds until a channel is looked at again without any event."""
     concurrency: int = CONCURRENCY
@@ -74,7 +71,6 @@ class Settings:
             watch_namespaces=_names(environment, "NOTIFYCHANNEL_WATCH_NAMESPACES"),
             webhook=environment.get("NOTIFYCHANNEL_WEBHOOK", ""),
             certificate=CertificateSource(env.choice(environment, "NOTIFYCHANNEL_CERTIFICATE", _CERTIFICATES)),
-            external_tls_secret=_secret(environment, "NOTIFYCHANNEL_TLS_SECRET"),
             pass_interval_s=env.number(environment, "NOTIFYCHANNEL_PASS_INTERVAL", PASS_INTERVAL_S, least=1, most=3600),
             concurrency=env.number(environment, "NOTIFYCHANNEL_CONCURRENCY", CONCURRENCY, least=1, most=100),
             http_host=environment.get("NOTIFYCHANNEL_HTTP_HOST") or None,
@@ -85,9 +81,7 @@ class Settings:
 
     @property
     def tls_secret(self) -> str:
-        """Where the injector's certificate is: ours has its own name, whatever another is called."""
-        if self.certificate is CertificateSource.EXTERNAL and self.external_tls_secret:
-            return self.external_tls_secret
+        """Where the injector's certificate is, with `own`."""
         return f"{self.fullname}-injector-tls"
 
     @property
@@ -117,13 +111,6 @@ def _name(environment: Mapping[str, str], name: str, meaning: str) -> str:
 def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     parts = [part.strip() for part in environment.get(name, "").split(",")]
     return tuple(sorted({_checked(name, part) for part in parts if part}))
-
-
-def _secret(environment: Mapping[str, str], name: str) -> str:
-    text = environment.get(name, "")
-    if text and (complaint := grammar.subdomain(text)):
-        raise SettingsError(f"{name} is {text!r}: {complaint}")
-    return text
 
 
 def _checked(name: str, text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,7 +11,6 @@ from notifychannel_operator import certificates
 from notifychannel_operator.certificate_keeper import CertificateKeeper
 from notifychannel_operator.kinds import SECRETS, WEBHOOKS
 from notifychannel_operator.kube_error import NotFound
-from notifychannel_operator.settings import CertificateSource
 from tests.e2e.operator_process import kube
 
 
@@ -38,10 +37,10 @@ async def webhook(api, namespace):
     await api.delete(WEBHOOKS, name)
 
 
-def keeper(api, namespace, webhook="", source=CertificateSource.OWN, served="nc-injector-tls"):
+def keeper(api, namespace, webhook=""):
     errors = []
     made = CertificateKeeper(
-        kube=api, namespace=namespace, fullname="nc", tls_secret=served, webhook=webhook, source=source,
+        kube=api, namespace=namespace, fullname="nc", tls_secret="nc-injector-tls", webhook=webhook,
         on_error=lambda: errors.append(1),
     )  # fmt: skip
     made.errors = errors
@@ -147,24 +146,3 @@ async def test_a_secret_that_somebody_makes_at_the_same_moment_is_not_overwritte
     some = keeper(Late(), namespace, webhook)
     assert not await some.look()
     assert await values(api, namespace, "nc-ca") == {"ca.crt": b"theirs"}
-
-
-async def test_somebody_elses_certificate_is_only_read(api, namespace, webhook):
-    """Mutant: treat `external` as `own`."""
-    some = keeper(api, namespace, webhook, CertificateSource.EXTERNAL, "team-tls")
-    assert await some.look()
-    assert some.expires_s() == 0.0
-    now = datetime.now(UTC)
-    leaf = certificates.make_leaf(certificates.make_ca(now), ["x"], now - timedelta(days=80))
-    data = {"tls.crt": leaf.certificate_pem, "tls.key": leaf.key_pem}
-    await api.create(
-        SECRETS,
-        {
-            "metadata": {"name": "team-tls", "namespace": namespace},
-            "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
-        },
-    )
-    assert await some.look()
-    assert some.expires_s() == leaf.certificate.not_valid_after_utc.timestamp()
-    assert await bundles(api, webhook) == [b"", b""]
-    assert await values(api, namespace, "team-tls") == data

@@ -175,8 +175,8 @@ def test_a_service_monitor_has_the_common_annotations_and_the_labels_that_find_i
     assert found["metadata"]["labels"]["release"] == "prom"
 
 
-def test_the_operator_reads_the_secret_that_the_injector_serves_and_may(permutations):
-    """Mutants: `resourceNames: [{{ $name }}-injector-tls]` in _rules.tpl, or the same in _pods.tpl."""
+def test_the_operator_may_read_the_secret_that_the_injector_serves_by_name_only_where_it_makes_it(permutations):
+    """Whoever can read it has the key. Mutant: `{{- if true }}` for `certificates.mode` in _rules.tpl."""
     for values, objects in permutations.items():
         served = {
             volume["secret"]["secretName"]
@@ -187,9 +187,9 @@ def test_the_operator_reads_the_secret_that_the_injector_serves_and_may(permutat
         if not served:
             continue
         (name,) = served
-        assert environment(objects, "operator")["NOTIFYCHANNEL_TLS_SECRET"] == name, values
-        rights = [line for line in chart.rights(objects) if "-operator | " in line and "core/secrets" in line]
-        assert any(name in line.split() and "get" in line.split() for line in rights), (values, rights)
+        rights = [line for line in chart.rights(objects) if "core/secrets" in line and name in line.split()]
+        is_own = not any("certificates.mode" in value for value in values)
+        assert any("-operator | " in line for line in rights) == bool(rights) == is_own, (values, rights)
 
 
 def test_the_operator_keeps_the_ca_bundle_of_no_webhook_that_the_release_does_not_make(helm):

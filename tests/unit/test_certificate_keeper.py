@@ -1,26 +1,28 @@
-"""Whose Secrets the keeper writes, reads and leaves alone; the rest is tried on a real cluster in tests/e2e."""
+"""Whose Secrets the keeper writes, and leaves alone; the rest is tried on a real cluster in tests/e2e."""
 
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifychannel_operator import certificates
+from notifychannel_operator import inject
+from notifychannel_operator.app import Operator
 from notifychannel_operator.certificate_keeper import CertificateKeeper, own_secrets
 from notifychannel_operator.kinds import SECRETS
-from notifychannel_operator.settings import CertificateSource
+from notifychannel_operator.kube_login import Place
+from notifychannel_operator.leadership.deadline import Deadline
+from notifychannel_operator.settings import CertificateSource, Settings
 from tests.kube_memory import KubeMemory
 
 OURS = {"app.kubernetes.io/managed-by": "notifychannel"}
 NAMES = ("nc-ca", "nc-injector-tls")
 
 
-def keeper(api: KubeMemory, *, source=CertificateSource.OWN, served="nc-injector-tls") -> CertificateKeeper:
+def keeper(api: KubeMemory) -> CertificateKeeper:
     errors: list[int] = []
     made = CertificateKeeper(
-        kube=api, namespace="nch", fullname="nc", tls_secret=served, webhook="", source=source,
+        kube=api, namespace="nch", fullname="nc", tls_secret="nc-injector-tls", webhook="",
         on_error=lambda: errors.append(1),
     )  # fmt: skip
     made.errors = errors
@@ -103,14 +105,14 @@ async def test_at_the_end_of_the_release_only_the_operators_own_secrets_go(caplo
     assert "the Secret nch/nc-ca is not the operator's: it stays" in caplog.text
 
 
-async def test_of_a_certificate_of_yours_the_end_is_read_from_the_secret_that_the_injector_serves():
-    """Mutant: `name=f"{fullname}-injector-tls"` in `own_secrets`."""
-    api = KubeMemory()
-    now = datetime.now(UTC)
-    leaf = certificates.make_leaf(certificates.make_ca(now), ["x"], now - timedelta(days=80))
-    put(api, "team-tls", labels={}, tls_crt=leaf.certificate_pem)
-    some = keeper(api, source=CertificateSource.EXTERNAL, served="team-tls")
-    assert await some.look()
-    assert some.expires_s() == leaf.certificate.not_valid_after_utc.timestamp()
-    assert api.reads == [("get", "secrets", "team-tls")]
-    assert api.writes == []
+@pytest.mark.parametrize("source", CertificateSource)
+def test_a_certificate_of_somebody_else_has_no_keeper(source):
+    """Its key is nothing that the operator should be able to read. Mutant: `_keeper` without its condition."""
+    settings = Settings(
+        namespace="nch", fullname="nc", pod="nc-1", place=Place(host="127.0.0.1", port="1"), certificate=source
+    )
+    operator = Operator(
+        settings, injection=inject.Settings(image="sidecar:1"), deadline=Deadline(),
+        on_kopf=lambda: None,
+    )  # fmt: skip
+    assert (operator._keeper(KubeMemory()) is None) == (source is CertificateSource.EXTERNAL)

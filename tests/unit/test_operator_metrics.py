@@ -64,6 +64,16 @@ def test_the_gauges_are_asked_when_prometheus_comes(metrics):
     assert (samples["canary_late_seconds",], samples["certificate_expiry_timestamp_seconds",]) == (1.5, 99)
 
 
+def test_of_a_certificate_that_is_not_the_operators_it_tells_no_end():
+    """An alert on it would never be still, or never be heard. Mutant: a gauge that says 0."""
+    made = Metrics(version="1.2.3")
+    made.ask(
+        waiting=lambda: 3, running=lambda: 2, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 1.5,
+        certificate_expires_s=None,
+    )  # fmt: skip
+    assert ("certificate_expiry_timestamp_seconds",) not in told(made)
+
+
 def test_prometheus_can_read_it(metrics):
     from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
 

@@ -40,7 +40,6 @@ def test_settings_have_defaults_for_all_but_the_place():
         ("NOTIFYCHANNEL_POD", "", "NOTIFYCHANNEL_POD is missing: it says the pod's name"),
         ("NOTIFYCHANNEL_WATCH_NAMESPACES", "shop,../kube", "NOTIFYCHANNEL_WATCH_NAMESPACES is '../kube'"),
         ("NOTIFYCHANNEL_CERTIFICATE", "cert-manager", "is 'cert-manager': write own or external"),
-        ("NOTIFYCHANNEL_TLS_SECRET", "../nc-ca", "NOTIFYCHANNEL_TLS_SECRET is '../nc-ca': write at most 253 of a-z"),
         ("NOTIFYCHANNEL_PASS_INTERVAL", "1m", "PASS_INTERVAL is '1m': write a whole number from 1 to 3600"),
         ("NOTIFYCHANNEL_CONCURRENCY", "0", "from 1 to 100"),
         ("NOTIFYCHANNEL_HTTP_PORT", "70000", "from 0 to 65535"),
@@ -65,21 +64,6 @@ def test_a_kubeconfig_wins_and_needs_no_pod():
 def test_the_canary_lives_where_the_watch_reaches(watched, namespace):
     settings = Settings.from_env({**LEAST, "NOTIFYCHANNEL_WATCH_NAMESPACES": watched})
     assert settings.canary_namespace == namespace
-
-
-@pytest.mark.parametrize(
-    ("certificate", "named", "secret"),
-    [
-        ("own", "", "nc-injector-tls"),
-        ("own", "team-tls", "nc-injector-tls"),
-        ("external", "", "nc-injector-tls"),
-        ("external", "team.tls", "team.tls"),
-    ],
-)
-def test_only_a_certificate_of_yours_may_be_in_a_secret_of_another_name(certificate, named, secret):
-    """Mutant: `tls_secret` without the look at `certificate`: the cleanup would not know what to delete."""
-    given = {"NOTIFYCHANNEL_CERTIFICATE": certificate, "NOTIFYCHANNEL_TLS_SECRET": named}
-    assert Settings.from_env({**LEAST, **given}).tls_secret == secret
 
 
 def test_the_page_names_every_variable():

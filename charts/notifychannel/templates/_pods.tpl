@@ -18,7 +18,6 @@
 - {name: NOTIFYCHANNEL_WATCH_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
 - {name: NOTIFYCHANNEL_WEBHOOK, value: {{ include "notifychannel.keptWebhook" . | quote }}}
 - {name: NOTIFYCHANNEL_CERTIFICATE, value: {{ ternary "own" "external" (eq .Values.certificates.mode "Own") | quote }}}
-- {name: NOTIFYCHANNEL_TLS_SECRET, value: {{ include "notifychannel.tlsSecret" . | quote }}}
 - {name: NOTIFYCHANNEL_PASS_INTERVAL, value: {{ .Values.operator.passIntervalSeconds | quote }}}
 - {name: NOTIFYCHANNEL_CONCURRENCY, value: {{ .Values.operator.concurrency | quote }}}
 - {name: NOTIFYCHANNEL_LOG, value: {{ .Values.operator.log | quote }}}

@@ -80,12 +80,6 @@
   resources: [secrets]
   resourceNames: [{{ $name }}-ca, {{ $name }}-injector-tls]
   verbs: [get, patch]
-{{- else }}
-# When the injector's certificate ends, for a metric.
-- apiGroups: [""]
-  resources: [secrets]
-  resourceNames: [{{ include "notifychannel.tlsSecret" . }}]
-  verbs: [get]
 {{- end }}
 {{- end }}
 
