@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from notifychannel_operator import installation
 from notifychannel_operator.certificate_keeper import own_secrets
 from notifychannel_operator.installation import InstallationError
-from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, DEPLOYMENTS, LEASES
+from notifychannel_operator.kinds import CONFIGMAPS, DEPLOYMENTS, LEASES
 from notifychannel_operator.kube import Kube
 from notifychannel_operator.kube_error import KubeError, NotFound
 from notifychannel_operator.kube_login import login
@@ -108,7 +108,7 @@ async def _release(kube: Kube, settings: Settings, injection: inject.Settings) -
     try:
         identity = await installation.read(kube, namespace=settings.namespace, fullname=settings.fullname)
     except NotFound:
-        return await nothing_is_installed(kube, settings.watch_namespaces)
+        return await nothing_is_installed(kube, settings)
     async with Kept() as kept:
         away = Away(connect=kept.connected)
         edges = Edges(
@@ -119,19 +119,13 @@ async def _release(kube: Kube, settings: Settings, injection: inject.Settings) -
         return await let_all_go(edges, away, most=settings.concurrency)
 
 
-async def nothing_is_installed(kube: Kube, namespaces: tuple[str, ...]) -> bool:
-    """Without an id nothing was ever installed, unless a channel says so by its finalizer: then the id was lost."""
-    lists = [await kube.list(CHANNELS, namespace=namespace) for namespace in namespaces or (None,)]
-    held = [it["metadata"] for found in lists for it in found if cleanup.FINALIZER in cleanup.finalizers(it)]
-    if not held:
-        log.info("no installation id: nothing was ever installed")
-        return True
-    log.error(
-        "the installation id is lost, and %d channels have objects in a database (%s/%s is one): make its ConfigMap "
-        "anew with the id in the comments there (psql: \\df+ notifychannel.*), and repeat",
-        len(held), held[0]["namespace"], held[0]["name"],
-    )  # fmt: skip
-    return False
+async def nothing_is_installed(kube: Kube, settings: Settings) -> bool:
+    """Without an id nothing was ever installed, unless a channel says so: then InstallationError, it was lost."""
+    await installation.refuse_lost(
+        kube, namespace=settings.namespace, fullname=settings.fullname, watched=settings.watch_namespaces
+    )
+    log.info("no installation id: nothing was ever installed")
+    return True
 
 
 async def let_all_go(edges: Edges, away: Away, *, most: int) -> bool:

@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from notifychannel_operator import installation
-from notifychannel_operator.installation import LOOK_S
+from notifychannel_operator.installation import ID, LOOK_S, InstallationError
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.kube_error import Unreachable
-from notifychannel_operator.passes.cleanup import FINALIZER
-from notifychannel_operator.release_cleanup import nothing_is_installed
+from notifychannel_operator.passes.finalizer import FINALIZER
 from tests.kube_memory import KubeMemory
 from tests.operating import resource
 
@@ -91,13 +90,59 @@ async def test_a_cluster_that_is_away_is_asked_again(kube, caplog):
     assert "looking again" in caplog.text
 
 
-async def test_without_an_id_the_end_of_a_release_does_not_say_that_nothing_was_installed_where_something_was(
-    kube, caplog
-):
-    """Mutant: `held` empty: helm takes the operator away, and finalizers and triggers stay."""
+def lost(*, deleted=False):
+    """No ConfigMap, and a channel that has something in a database."""
+    kube = KubeMemory()
     kube.put(CHANNELS, resource())
-    assert await nothing_is_installed(kube, ())
     kube.find(CHANNELS, "orders")["metadata"]["finalizers"] = [FINALIZER]
-    assert not await nothing_is_installed(kube, ("shop",))
-    assert await nothing_is_installed(kube, ("bank",))
-    assert "shop/orders is one" in caplog.text
+    if deleted:
+        kube.remove(CHANNELS, "orders")
+    return kube
+
+
+async def ensured(kube, *watched):
+    return await installation.ensure(kube, namespace="nc", fullname="nc", watched=watched)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("watched", [(), ("bank", "shop")])
+async def test_an_id_that_is_lost_is_never_made_anew_while_a_channel_has_something_in_a_database(watched, deleted):
+    """It would leave every trigger behind. Mutants: `refuse_lost` left out of `ensure`; only the first namespace asked
+    in `held`; what is being deleted not counted there.
+    """
+    kube = lost(deleted=deleted)
+    with pytest.raises(InstallationError) as error:
+        await ensured(kube, *watched)
+    assert kube.writes == []
+    assert r"psql: \df+ notifychannel.*" in str(error.value)
+    assert "shop/orders is one" in str(error.value)
+    assert "kubectl -n nc create configmap nc.installation --from-literal=id=<the 8 hex digits>" in str(error.value)
+    kube.put(CONFIGMAPS, configmap(id=IN_USE))
+    assert await ensured(kube, *watched) == IN_USE
+
+
+async def test_an_id_is_made_where_there_never_was_one():
+    """Channels that nobody has installed yet, another's finalizer and others' namespaces are no reason to refuse.
+
+    Mutants: in `held` every channel, or any finalizer, counted; or all namespaces asked.
+    """
+    kube = lost()
+    kube.put(CHANNELS, resource("new", namespace="bank"))
+    kube.find(CHANNELS, "new", "bank")["metadata"]["finalizers"] = ["example.org/theirs"]
+    made = await ensured(kube, "bank")
+    assert ID.fullmatch(made)
+    assert kept(kube) == {"id": made}
+    assert await ensured(kube, "bank") == made
+
+
+async def test_no_id_is_made_before_it_can_be_asked_whether_there_was_one():
+    """Mutant: KubeError suppressed in `refuse_lost`."""
+    kube = lost()
+
+    async def away(*_args, **_options):
+        raise Unreachable(status=0, reason="Unreachable", message="away")
+
+    kube.list = away
+    with pytest.raises(Unreachable):
+        await ensured(kube)
+    assert kube.writes == []

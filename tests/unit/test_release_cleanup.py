@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from notifychannel_operator import release_cleanup
+from notifychannel_operator.installation import InstallationError
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.away import LAST_S, Away
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.release_cleanup import PATIENCE_S, let_all_go
+from notifychannel_operator.passes.finalizer import FINALIZER
+from notifychannel_operator.release_cleanup import PATIENCE_S, let_all_go, nothing_is_installed
+from tests.kube_memory import KubeMemory
 from tests.operating import CONSUMER, operating, resource
 
 pytestmark = pytest.mark.looptime
@@ -40,7 +44,7 @@ class Release:
             secret = {"secretRef": {"name": f"s{number % secrets}"}}
             consumers = [{**CONSUMER, "group": f"g{number}"}]
             self.operator.apply(resource(f"c{number}", channel=f"c{number}", database=secret, consumers=consumers))
-            self.operator.kube.find(CHANNELS, f"c{number}")["metadata"]["finalizers"] = [cleanup.FINALIZER]
+            self.operator.kube.find(CHANNELS, f"c{number}")["metadata"]["finalizers"] = [FINALIZER]
 
     async def goes(self):
         return await let_all_go(self.operator.edges, self.away, most=AT_ONCE)
@@ -123,3 +127,18 @@ async def test_a_secret_through_which_somebody_gets_again_is_not_given_up():
         away.give_up()
     async with away.connected(Secret()) as connection:
         assert connection == "a connection"
+
+
+async def test_without_an_id_the_end_of_a_release_does_not_say_that_nothing_was_installed_where_something_was():
+    """Mutant: `refuse_lost` left out: helm takes the operator away, and finalizers and triggers stay."""
+
+    def settings(*watched):
+        return SimpleNamespace(namespace="nc", fullname="nc", watch_namespaces=watched)
+
+    kube = KubeMemory()
+    kube.put(CHANNELS, resource())
+    assert await nothing_is_installed(kube, settings())
+    kube.find(CHANNELS, "orders")["metadata"]["finalizers"] = [FINALIZER]
+    assert await nothing_is_installed(kube, settings("bank"))
+    with pytest.raises(InstallationError, match="shop/orders is one"):
+        await nothing_is_installed(kube, settings("shop"))

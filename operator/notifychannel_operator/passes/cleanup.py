@@ -23,6 +23,7 @@ from notifychannel_operator.passes.conditions import Reason, Type, unknown
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.events import announce
+from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FINALIZER = "notifychannel.io/cleanup"
 UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
 LEAST_TRIES = 3
 """By one process before it gives up, though the time may have passed while no operator ran."""
@@ -181,11 +181,6 @@ async def _say_uninstalled(edges: Edges, body: dict[str, Any]) -> None:
         await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
     except NotFound:
         return
-
-
-def finalizers(body: dict[str, Any]) -> list[str]:
-    """Of an object."""
-    return list(body["metadata"].get("finalizers") or [])
 
 
 def by_hand(owner: Owner) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.databases import Standing
+from notifychannel_operator.passes.finalizer import FINALIZER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ def standing(body: Mapping[str, Any]) -> Standing:
     is_accepted = (accepted.get("status"), accepted.get("observedGeneration")) == (
         "True", body["metadata"].get("generation"),
     )  # fmt: skip
-    if cleanup.FINALIZER in (body["metadata"].get("finalizers") or []):
+    if FINALIZER in (body["metadata"].get("finalizers") or []):
         if accepted.get("reason") == Reason.CONFLICT.value:
             return Standing.STEPPED_BACK
         return Standing.IN_FORCE if is_accepted else Standing.INSTALLED

@@ -17,6 +17,7 @@ from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Standing
 from notifychannel_operator.passes.events import announce
+from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify, sessions
 from notifychannel_operator.passes.install import Installer
 from notifychannel_operator.passes.standing import standing
@@ -125,7 +126,7 @@ class Visit:
         before = status.database(self.body.get("status") or {})
         if self._memory.moved.get(self.ref) == identity:
             del self._memory.moved[self.ref]
-        elif before is not None and before != identity and cleanup.FINALIZER in cleanup.finalizers(self.body):
+        elif before is not None and before != identity and FINALIZER in finalizers(self.body):
             self._memory.moved[self.ref] = before
             note = f"the Secret led to {before} and leads to {identity} now. If the old one lives on, run there:\n"
             await announce(
@@ -144,12 +145,12 @@ class Visit:
 
     async def _finalize(self) -> None:
         """Our finalizer, before anything is installed; raises Conflict when the resource has changed meanwhile."""
-        present = cleanup.finalizers(self.body)
-        if cleanup.FINALIZER in present:
+        present = finalizers(self.body)
+        if FINALIZER in present:
             return
         self.claim(None, stands=Standing.INSTALLED)  # before others of its second have seen the finalizer
         version = self.body["metadata"]["resourceVersion"]
-        patch = {"metadata": {"finalizers": [*present, cleanup.FINALIZER], "resourceVersion": version}}
+        patch = {"metadata": {"finalizers": [*present, FINALIZER], "resourceVersion": version}}
         self.stands(await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace))
 
     @property
