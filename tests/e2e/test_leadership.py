@@ -22,7 +22,8 @@ async def test_the_standby_is_ready_and_takes_over_when_the_leader_is_killed(kub
         operator(kubeconfig=kubeconfig, namespace=namespace, pod="a") as first,
         operator(kubeconfig=kubeconfig, namespace=namespace, pod="b") as second,
     ):
-        await first.line("waiting for the lease")
+        for each in (first, second):
+            await each.line("waiting for the lease")
         await asyncio.wait(
             [asyncio.create_task(each.line("channels to look after")) for each in (first, second)],
             return_when=asyncio.FIRST_COMPLETED,
