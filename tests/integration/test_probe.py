@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from notifychannel_cli.embedded import free_port
-from notifychannel_operator.passes.probe import MAX_BYTES, Probe, ask
+from notifychannel_operator.passes import silence
+from notifychannel_operator.passes.probe import MAX_BYTES, MAX_SILENT_AT_ONCE, SHARED_S, Probe, ask
 from notifychannel_operator.passes.sidecar import Sidecar
 from notifychannel_operator.passes.workload import Seat
 
@@ -170,17 +171,64 @@ async def test_all_questions_of_a_pass_end_with_its_limit_and_who_answered_is_kn
         assert found == {f"app-{served.port}": Sidecar(is_listening=True)}
 
 
-async def test_hundreds_of_silent_pods_are_waited_for_twice_and_then_by_the_minute():
-    """A network policy that drops packets. Mutant: `_ask` without `unheard`: each pass waits for all of them."""
-    async with Silent() as silent, Probe(timeout_s=0.2, at_once=30) as probe:
-        policed = [
-            Seat(group="app", pod=f"app-{number}", address=f"127.0.1.{number + 1}", port=silent.port)
-            for number in range(200)
-        ]
-        for _ in range(6):
-            found = await ask(probe.read, policed, limit_s=60.0)
-            assert found == dict.fromkeys((seat.pod for seat in policed), None)
-    assert silent.connections <= 2 * len(policed)
+def policed(silent, count):
+    """Pods behind a network policy that drops packets."""
+    return [
+        Seat(group="app", pod=f"silent-{number}", address=f"127.0.1.{number + 1}", port=silent.port)
+        for number in range(count)
+    ]
+
+
+async def test_hundreds_of_silent_pods_are_waited_for_twice_and_then_by_the_minute(monkeypatch):
+    """Here the second question needs no pause, so that it comes at all.
+
+    Mutants: `_ask` without `unheard`, or AT_FIRST_S always: each pass waits for all of them; AGAIN_S always: nobody is
+    waited for twice.
+    """
+    monkeypatch.setattr(silence, "AT_FIRST_S", 0.0)
+    async with Silent() as silent, Probe(timeout_s=0.4) as probe:
+        pods = policed(silent, 200)
+
+        async def looked():
+            found = await ask(probe.read, pods, limit_s=60.0)
+            assert found == dict.fromkeys((seat.pod for seat in pods), None)
+
+        await looked()
+        assert silent.connections == len(pods)
+        async with asyncio.timeout(30):
+            while silent.connections < 2 * len(pods):  # an answer is shared for a second
+                await asyncio.sleep(0.1)
+                await looked()
+        for _ in range(3):
+            await asyncio.sleep(SHARED_S / 2)
+            await looked()
+        assert silent.connections == 2 * len(pods)
+
+
+async def test_pods_that_are_known_to_be_silent_keep_no_healthy_one_waiting(monkeypatch):
+    """As many as there are places for all. Mutants: `is_known` that says False; the silent in `_slots` too."""
+    monkeypatch.setattr(silence, "AT_FIRST_S", 0.0)
+    monkeypatch.setattr(silence, "AGAIN_S", 0.01)
+    places = 2 * MAX_SILENT_AT_ONCE
+    async with (
+        Silent() as silent,
+        Served(says(json.dumps(GOOD))) as served,
+        Probe(timeout_s=2.0, at_once=places) as probe,
+    ):
+        pods = policed(silent, places)
+        while silent.connections < 2 * len(pods):
+            await ask(probe.read, pods, limit_s=60.0)
+            await asyncio.sleep(SHARED_S)
+        asked_before = silent.connections
+        again = [asyncio.create_task(probe.read(seat.address, seat.port)) for seat in pods]
+        while silent.connections == asked_before:  # noqa: ASYNC110 they are being asked
+            await asyncio.sleep(0)
+        assert await probe.read("127.0.0.1", served.port) == Sidecar(is_listening=True)
+        done = sum(task.done() for task in again)
+        for task in again:
+            task.cancel()
+        await asyncio.wait(again)
+    assert done <= MAX_SILENT_AT_ONCE
 
 
 async def test_nobody_there_is_nothing():

@@ -22,6 +22,19 @@ def test_who_was_silent_once_is_asked_again_soon_and_twice_by_the_minute():
     assert silence.holds(ONE, 70.0 + AGAIN_S - 0.1)
 
 
+def test_only_who_was_silent_twice_is_known_to_be_silent():
+    """Mutant: `in self._since_s`: who hung for a moment waits behind hundreds that never answer."""
+    silence = Silence()
+    assert not silence.is_known(ONE)
+    silence.unheard(ONE, 0.0)
+    assert not silence.is_known(ONE)
+    silence.unheard(ONE, 10.0)
+    assert silence.is_known(ONE)
+    assert not silence.is_known(OTHER)
+    silence.heard(ONE)
+    assert not silence.is_known(ONE)
+
+
 def test_who_answers_begins_anew():
     """Mutant: `heard` does nothing."""
     silence = Silence()

@@ -16,7 +16,8 @@ AT_FIRST_S = 5.0
 """A sidecar may be busy, or throttled, for a moment."""
 AGAIN_S = 50.0
 """Silent twice: asked by one pass a minute, so that a policy that was mended is seen by the next."""
-FORGOTTEN_S = 180.0
+FORGOTTEN_S = 600.0
+"""Longer than a round of the few places (`probe.py`) takes for three thousand of them."""
 
 
 @dataclass(slots=True)
@@ -33,6 +34,10 @@ class Silence:
         """Not to be asked now."""
         since_s, pause_s = self._since_s.get(address, (now_s, 0.0))
         return now_s < since_s + pause_s
+
+    def is_known(self, address: Address) -> bool:
+        """Silent twice, and not heard since: not to be asked in the way of others. Once may be a moment's."""
+        return self._since_s.get(address, (0.0, 0.0))[1] == AGAIN_S
 
     def heard(self, address: Address) -> None:
         """Something answers there, whatever it says, or refuses at once."""
