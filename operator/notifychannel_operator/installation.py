@@ -71,9 +71,9 @@ async def refuse_lost(kube: Kube, *, namespace: str, fullname: str, watched: tup
     if refs:
         name = configmap_name(fullname)
         raise InstallationError(
-            f"the installation id is lost: there is no ConfigMap {namespace}/{name}, but {len(refs)} channels have "
-            f"objects in a database ({refs[0]} is one), which a new id would leave behind. {PUT_BACK} and is made "
-            f"again by: kubectl -n {namespace} create configmap {name} --from-literal={KEY}=<the 8 hex digits>. "
+            f"the installation id is lost: there is no ConfigMap {namespace}/{name}, but channels have objects "
+            f"in a database ({refs[0]} is one of {len(refs)}), which a new id would leave behind. {PUT_BACK}. "
+            f"By: kubectl -n {namespace} create configmap {name} --from-literal={KEY}=<the 8 hex digits>. "
             "Only where no database of any channel has such a function: the same with 8 new hex digits"
         )
 

@@ -7,12 +7,13 @@ once with what was said then, and after LAST_S more no connection is opened at a
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notifychannel_operator.passes.conditions import Reason
-from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.connect import LIMIT_S, Failed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,7 +33,8 @@ LAST_S = 20.0
 class Away:
     """`connected` in place of `connect`, for one run."""
 
-    connect: Callable[[Credentials], AbstractAsyncContextManager[Connection]]
+    connect: Callable[[Credentials, float], AbstractAsyncContextManager[Connection]]
+    """The float: for how many seconds, as `limit_s` of `connect.connected`."""
     _failed: dict[str, Failed] = field(default_factory=dict, repr=False)
     """By fingerprint of the Secret: how the last connection through it ended."""
     _gave_up_s: float | None = None
@@ -44,13 +46,14 @@ class Away:
             self._gave_up_s = asyncio.get_running_loop().time()
 
     @asynccontextmanager
-    async def connected(self, credentials: Credentials) -> AsyncIterator[Connection]:
-        """As `connect.connected`."""
+    async def connected(self, credentials: Credentials, *, ends_s: float = math.inf) -> AsyncIterator[Connection]:
+        """As `connect.connected`, and cut at `ends_s` (the event loop's time) at the latest."""
         fingerprint = credentials.fingerprint()
         if (failure := self._refused(fingerprint)) is not None:
             raise Failed(failure.reason, str(failure))
         try:
-            async with self.connect(credentials) as connection:
+            limit_s = min(LIMIT_S, ends_s - asyncio.get_running_loop().time())
+            async with self.connect(credentials, limit_s) as connection:
                 yield connection
         except Failed as error:
             self._failed[fingerprint] = error

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
 LEAST_TRIES = 3
 """By one process before it gives up, though the time may have passed while no operator ran."""
+LAST_TURN_S = 2.0
+"""For the turn at a database in the last try: then it goes on without, and the server's own locks keep order."""
 SAID_CHARACTERS = 200
 """Of a problem, beside the SQL, in an Event: 1,024 bytes hold both."""
 
@@ -93,7 +95,7 @@ async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_la
     `since`, and where it `is_last`, it says the SQL in an Event and lets the channel go. Raises KubeError.
     """
     wish = Wish.of(body)
-    problem = await _obstacle(edges, body, wish)
+    problem = await _obstacle(edges, body, wish, is_last=is_last)
     if problem is not None and not (is_last or wish.timeout_s == 0):
         left_s = wish.timeout_s - (edges.now() - since).total_seconds()
         next_in_s = _next_in_s(edges, _ref(body), left_s)
@@ -104,7 +106,7 @@ async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_la
     return Cleaned()
 
 
-async def _obstacle(edges: Edges, body: dict[str, Any], wish: Wish) -> Cleaned | None:
+async def _obstacle(edges: Edges, body: dict[str, Any], wish: Wish, *, is_last: bool) -> Cleaned | None:
     """What is in the way of the channel's end, which a later try may not meet; None when it may go."""
     if FINALIZER not in finalizers(body):
         return None
@@ -114,7 +116,7 @@ async def _obstacle(edges: Edges, body: dict[str, Any], wish: Wish) -> Cleaned |
         )
         return None
     try:
-        problem, reason = await _remove(edges, body, wish.secret)
+        problem, reason = await _remove(edges, body, wish.secret, is_last=is_last)
     except Unresolved as error:
         if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, _ref(body).namespace):
             await _say_sql(edges, body, "the namespace goes and its Secret has gone")
@@ -189,16 +191,19 @@ def by_hand(owner: Owner) -> str:
     return sqlfile.fill("plan/remove_by_hand.sql", marker=literal(begin))
 
 
-async def _remove(edges: Edges, body: dict[str, Any], name: str) -> tuple[str | None, Reason]:
+async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: bool) -> tuple[str | None, Reason]:
     ref = _ref(body)
     owner = _owner(edges, ref)
     credentials = await secret.read(edges.kube, namespace=ref.namespace, name=name)
     async with edges.connect(credentials) as connection:
         identity = await identify(connection)
-    async with edges.memory.turns.within(identity, limit_s=TURN_S) as is_ours:
-        if not is_ours:
+    limit_s = LAST_TURN_S if is_last else TURN_S
+    async with edges.memory.turns.within(identity, limit_s=limit_s) as is_ours:
+        if not is_ours and not is_last:
             return "others change the database first", Reason.PENDING
         async with edges.connect(credentials) as connection:
+            if await identify(connection) != identity:  # what is said below is said of the other one
+                return "the Secret leads to another database since a moment ago", Reason.PENDING
             made = await database.observe_removal(connection, [owner])
             if made.problems:
                 return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
