@@ -61,7 +61,7 @@ images: ## Build both container images: BASE=<image with python3 and venv> TAG=<
 	@for program in operator sidecar; do \
 	  echo "Building notifychannel/$$program:$(TAG) on $(or $(BASE),the default base) ..."; \
 	  docker build --quiet --file Dockerfile.$$program --tag notifychannel/$$program:$(TAG) \
-	    $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
+	    $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(LABEL),--label $(LABEL)) --build-arg VERSION=$(VERSION) \
 	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . >/dev/null \
 	  && docker image inspect --format "notifychannel/$$program:$(TAG) {{.Size}}" notifychannel/$$program:$(TAG) \
 	    | awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}' || exit 1; \

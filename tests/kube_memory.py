@@ -97,6 +97,13 @@ class KubeMemory:
         ]
         return [body for body in found if labels is None or _matches(body["metadata"].get("labels") or {}, labels)]
 
+    async def create(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+        metadata = body["metadata"]
+        self.writes.append(("create", kind.plural, metadata["name"]))
+        if self.find(kind, metadata["name"], metadata.get("namespace", "")) is not None:
+            raise Conflict(status=409, reason="AlreadyExists")
+        return self.put(kind, body)
+
     async def apply(
         self, kind: Kind, body: dict[str, Any], *, subresource: str | None = None, force: bool = True
     ) -> dict[str, Any]:

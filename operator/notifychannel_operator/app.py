@@ -29,7 +29,9 @@ from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.kept import Kept
 from notifychannel_operator.passes.memory import Memory
 from notifychannel_operator.passes.probe import Probe
-from notifychannel_operator.passes.reconcile import recall, reconcile
+from notifychannel_operator.passes.recall import recall
+from notifychannel_operator.passes.reconcile import reconcile
+from notifychannel_operator.settings import CertificateSource
 from notifychannel_operator.watch import handlers
 from notifychannel_operator.watch.canary import Canary
 from notifychannel_operator.watch.directory import Directory
@@ -147,14 +149,18 @@ class Operator:
         finally:
             stopping.cancel()
 
-    async def _work(self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper) -> None:
+    async def _work(
+        self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper | None
+    ) -> None:
         """All that only the leader does; ends only by failing."""
         settings = self._settings
         async with Probe() as probe, self._kept, asyncio.TaskGroup() as group:
-            group.create_task(keeper.run(), name="certificate")
+            if keeper is not None:
+                group.create_task(keeper.run(), name="certificate")
             edges = await self._prepare(kube, probe)
             group.create_task(self._queue.run(partial(self._pass, edges)), name="queue")
             group.create_task(canary.run(), name="canary")
+            group.create_task(self._keep_id(kube, edges.installation), name="installation id")
             await watch(
                 registry=handlers.handlers(directory=self._directory, queue=self._queue, canary=canary),
                 settings=handlers.settings(canary=self._canary_name),
@@ -166,8 +172,10 @@ class Operator:
         settings = self._settings
         identity = await _persistent(
             "the installation id",
-            lambda: installation.ensure(kube, namespace=settings.namespace, fullname=settings.fullname),
-        )
+            lambda: installation.ensure(
+                kube, namespace=settings.namespace, fullname=settings.fullname, watched=settings.watch_namespaces,
+            ),
+        )  # fmt: skip
         edges = Edges(
             kube=kube, connect=self._connect, probe=probe.read, injection=self._injection, installation=identity,
             now=lambda: datetime.now(UTC), namespaces=settings.watch_namespaces, namespace=settings.namespace,
@@ -178,6 +186,10 @@ class Operator:
             self._queue.add(ref, in_s=settings.pass_interval_s)
         log.info("installation %s: %d channels to look after", identity, len(known))
         return edges
+
+    async def _keep_id(self, kube: Kube, identity: str) -> None:
+        settings = self._settings
+        await installation.keep(kube, namespace=settings.namespace, fullname=settings.fullname, identity=identity)
 
     async def _pass(self, edges: Edges, key: Key) -> Verdict:
         outcome = await reconcile(edges, Ref(*key))
@@ -204,18 +216,22 @@ class Operator:
             deadline=self._deadline,
         )  # fmt: skip
 
-    def _keeper(self, kube: Kube) -> CertificateKeeper:
+    def _keeper(self, kube: Kube) -> CertificateKeeper | None:
+        """None where the certificate is somebody else's."""
         settings = self._settings
+        if settings.certificate is CertificateSource.EXTERNAL:
+            return None
         return CertificateKeeper(
-            kube=kube, namespace=settings.namespace, fullname=settings.fullname, webhook=settings.webhook,
-            source=settings.certificate, on_error=self._metrics.on_certificate_error,
+            kube=kube, namespace=settings.namespace, fullname=settings.fullname, tls_secret=settings.tls_secret,
+            webhook=settings.webhook, on_error=self._metrics.on_certificate_error,
         )  # fmt: skip
 
-    def _measure(self, canary: Canary, keeper: CertificateKeeper) -> None:
+    def _measure(self, canary: Canary, keeper: CertificateKeeper | None) -> None:
         self._metrics.ask(
             waiting=lambda: self._queue.waiting, running=lambda: self._queue.running,
             by_ready=self._directory.by_ready, is_leading=self._deadline.is_open, canary_late_s=canary.late_s,
-            certificate_expires_s=keeper.expires_s, outboxes=self._memory.known_outboxes,
+            certificate_expires_s=keeper.expires_s if keeper is not None else None,
+            outboxes=self._memory.known_outboxes,
         )  # fmt: skip
 
     def _hanging(self) -> str | None:

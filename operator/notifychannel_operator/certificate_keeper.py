@@ -1,24 +1,24 @@
 """Keeps the injector's certificate good: two Secrets and one `caBundle`, looked at each minute, written when due.
 
 The order is what makes a rotation harmless: the CA's Secret, then `caBundle` (old and new CA together), and only then
-the leaf that the new CA has signed. What to write is decided by rotation.py; with `external` nothing is written.
+the leaf that the new CA has signed. What to write is decided by rotation.py. Refuses to look at a certificate that is
+somebody else's (`external`): whoever can read its Secret has its key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import certificates
+from notifychannel_operator import certificates, own_secret
 from notifychannel_operator.certificates import CertificateError
-from notifychannel_operator.kinds import SECRETS, WEBHOOKS
-from notifychannel_operator.kube_error import KubeError, NotFound
+from notifychannel_operator.kinds import WEBHOOKS
+from notifychannel_operator.kube_error import KubeError
+from notifychannel_operator.own_secret import ForeignSecretError, OwnSecret
 from notifychannel_operator.rotation import Rotation, rotate
-from notifychannel_operator.settings import CertificateSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ RETRY_S = 5.0
 
 
 class CertificateKeeper:
-    """`await run()` while leading."""
+    """`await run()` while leading, where the certificate is the operator's own."""
 
     def __init__(
         self,
@@ -41,21 +41,19 @@ class CertificateKeeper:
         kube: Kube,
         namespace: str,
         fullname: str,
+        tls_secret: str,
         webhook: str,
-        source: CertificateSource,
         on_error: Callable[[], None],
     ) -> None:
         self._kube = kube
         self._namespace = namespace
-        self._ca_secret = f"{fullname}-ca"
-        self._tls_secret = f"{fullname}-injector-tls"
+        self._ca, self._tls = own_secrets(kube, namespace=namespace, fullname=fullname, tls_secret=tls_secret)
         self._names = certificates.service_names(f"{fullname}-injector", namespace)
         self._webhook = webhook
-        self._source = source
         self._on_error = on_error
         self._said = ""
         self.expires_at: datetime | None = None
-        """Of the certificate that is served; None while it is not known."""
+        """Of the certificate that was found or made last; None while it is not known."""
 
     async def run(self) -> None:
         """Look, wait, for ever; what goes wrong is logged once, counted, and tried again."""
@@ -70,11 +68,8 @@ class CertificateKeeper:
     async def look(self) -> bool:
         """Once; whether it came to its end."""
         try:
-            if self._source is CertificateSource.OWN:
-                await self._keep()
-            else:
-                await self._read()
-        except (KubeError, CertificateError) as error:
+            await self._keep()
+        except (KubeError, CertificateError, ForeignSecretError) as error:
             self._on_error()
             self._say(f"the injector's certificate can't be looked after: {error}")
             return False
@@ -82,50 +77,32 @@ class CertificateKeeper:
         return True
 
     async def _keep(self) -> None:
-        ca, tls = await self._secret(self._ca_secret), await self._secret(self._tls_secret)
+        ca, tls = await self._ca.read(), await self._tls.read()
         webhook = await self._kube.get(WEBHOOKS, self._webhook) if self._webhook else None
         wanted = rotate(
-            ca_secret=ca, tls_secret=tls, published=_published(webhook), names=self._names, now=datetime.now(UTC)
-        )
+            ca_secret=ca or {}, tls_secret=tls or {}, published=_published(webhook), names=self._names,
+            now=datetime.now(UTC),
+        )  # fmt: skip
         for reason in wanted.reasons:
             log.info("the injector's certificate: %s", reason)
         await self._write(wanted, ca=ca, tls=tls, webhook=webhook)
         self.expires_at = wanted.expires_at
 
     async def _write(
-        self, wanted: Rotation, *, ca: Mapping[str, bytes], tls: Mapping[str, bytes], webhook: dict[str, Any] | None
+        self,
+        wanted: Rotation,
+        *,
+        ca: Mapping[str, bytes] | None,
+        tls: Mapping[str, bytes] | None,
+        webhook: dict[str, Any] | None,
     ) -> None:
         if wanted.ca_secret != ca:
-            await self._kube.apply(SECRETS, self._secret_body(self._ca_secret, "Opaque", wanted.ca_secret))
+            await self._ca.write(wanted.ca_secret, is_there=ca is not None)
         if webhook is not None and not _has(webhook, wanted.bundle):
             await self._kube.patch(WEBHOOKS, self._webhook, _with(webhook, wanted.bundle))
             log.info("the webhook %s: a new caBundle", self._webhook)
         if wanted.tls_secret != tls:
-            await self._kube.apply(SECRETS, self._secret_body(self._tls_secret, "kubernetes.io/tls", wanted.tls_secret))
-
-    async def _read(self) -> None:
-        """Somebody else's certificate: only its end is of interest."""
-        self.expires_at = None
-        if pem := (await self._secret(self._tls_secret)).get("tls.crt"):
-            self.expires_at = certificates.expires_at(pem)
-
-    async def _secret(self, name: str) -> dict[str, bytes]:
-        """Its values; empty when there is none, and without the values that are no base64."""
-        try:
-            body = await self._kube.get(SECRETS, name, namespace=self._namespace)
-        except NotFound:
-            return {}
-        return _decoded(body.get("data") or {})
-
-    def _secret_body(self, name: str, kind: str, values: Mapping[str, bytes]) -> dict[str, Any]:
-        return {
-            "metadata": {
-                "name": name, "namespace": self._namespace,
-                "labels": {"app.kubernetes.io/managed-by": "notifychannel"},
-            },
-            "type": kind,
-            "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
-        }  # fmt: skip
+            await self._tls.write(wanted.tls_secret, is_there=tls is not None)
 
     def _say(self, sentence: str) -> None:
         if sentence and sentence != self._said:
@@ -133,10 +110,18 @@ class CertificateKeeper:
         self._said = sentence
 
 
+def own_secrets(kube: Kube, *, namespace: str, fullname: str, tls_secret: str) -> tuple[OwnSecret, OwnSecret]:
+    """The CA's, which only the operator reads, and the leaf's, which the injector mounts."""
+    return (
+        OwnSecret(kube=kube, namespace=namespace, name=f"{fullname}-ca", kind="Opaque"),
+        OwnSecret(kube=kube, namespace=namespace, name=tls_secret, kind="kubernetes.io/tls"),
+    )
+
+
 def _published(webhook: dict[str, Any] | None) -> bytes | None:
     """The first caBundle that can be read; all of ours are the same."""
     for bundle in _bundles(webhook or {}):
-        if value := _decoded({"caBundle": bundle}).get("caBundle"):
+        if value := own_secret.decoded({"caBundle": bundle}).get("caBundle"):
             return value
     return None
 
@@ -158,13 +143,3 @@ def _with(webhook: dict[str, Any], bundle: bytes) -> dict[str, Any]:
         for each in webhook.get("webhooks") or []
     ]
     return {"metadata": {"resourceVersion": webhook["metadata"]["resourceVersion"]}, "webhooks": webhooks}
-
-
-def _decoded(data: Mapping[str, str | None]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for key, value in data.items():
-        try:
-            found[key] = base64.b64decode(value or "", validate=True)
-        except binascii.Error:
-            continue
-    return {key: value for key, value in found.items() if value}

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from notifychannel_operator import port as ports
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -24,13 +26,15 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 @asynccontextmanager
 async def serve(
     *,
-    host: str,
+    host: str | None,
     port: int,
     illness: Callable[[], str | None],
     unready: Callable[[], str | None],
     metrics: Callable[[], bytes],
 ) -> AsyncIterator[int]:
     """Serve until the block is left; gives the port. `illness` and `unready` say what is wrong, or None.
+
+    Without a `host`: on every address, IPv4 and IPv6.
 
     Raises OSError when the port is taken.
     """
@@ -49,8 +53,7 @@ async def serve(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
+        await ports.site(runner, host=host, port=port).start()
         taken: int = runner.addresses[0][1]
         log.info("serving /livez, /readyz and /metrics on port %d", taken)
         yield taken

@@ -57,17 +57,21 @@ class Metrics:
         by_ready: Callable[[], Mapping[str, int]],
         is_leading: Callable[[], bool],
         canary_late_s: Callable[[], float],
-        certificate_expires_s: Callable[[], float],
+        certificate_expires_s: Callable[[], float] | None,
         outboxes: Callable[[], Mapping[Identity, Outbox]],
     ) -> None:
-        """Where the gauges find their values when Prometheus comes; call it once."""
+        """Where the gauges find their values when Prometheus comes; call it once.
+
+        `certificate_expires_s`: None where the certificate is somebody else's; then there is no such gauge.
+        """
         self._gauge("queue_depth", "Channels that are due and wait for a place to run").set_function(waiting)
         self._gauge("passes_running", "Passes under way").set_function(running)
         self._gauge("leading", "1 while this replica holds the lease, else 0").set_function(is_leading)
         self._gauge("canary_late_seconds", "How long the watch owes us an event").set_function(canary_late_s)
-        self._gauge(
-            "certificate_expiry_timestamp_seconds", "Unix time at which the injector's certificate ends; 0: unknown"
-        ).set_function(certificate_expires_s)
+        if certificate_expires_s is not None:
+            self._gauge(
+                "certificate_expiry_timestamp_seconds", "Unix time at which the injector's certificate ends; 0: unknown"
+            ).set_function(certificate_expires_s)
         self.registry.register(Outboxes(outboxes))
         channels = self._gauge("channels", "Channels by their condition Ready", "ready")
         for ready in READY:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A DNS label, which names of namespaces and of our objects are."""
-HTTP_HOST = "0.0.0.0"
 HTTP_PORT = 8080
 PASS_INTERVAL_S = 60
 CONCURRENCY = 10
@@ -29,7 +28,7 @@ class CertificateSource(Enum):
     OWN = "own"
     """The operator: a CA and a leaf, renewed, and caBundle patched."""
     EXTERNAL = "external"
-    """cert-manager, or a person: only its expiry is told."""
+    """cert-manager, or a person: the operator has no right to look at it; the injector tells when it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +53,9 @@ class Settings:
     """NOTIFYCHANNEL_PASS_INTERVAL: seconds until a channel is looked at again without any event."""
     concurrency: int = CONCURRENCY
     """NOTIFYCHANNEL_CONCURRENCY: passes at once, over all channels."""
-    http_host: str = HTTP_HOST
-    """NOTIFYCHANNEL_HTTP_HOST: where /livez, /readyz and /metrics are served; the kubelet comes from outside."""
+    http_host: str | None = None
+    """NOTIFYCHANNEL_HTTP_HOST: where /livez, /readyz and /metrics are served; None: on every address, IPv4 and IPv6,
+    for the kubelet comes from outside."""
     http_port: int = HTTP_PORT
     """NOTIFYCHANNEL_HTTP_PORT: 0 takes a free one and logs it."""
     log_format: str = env.LOG_FORMATS[0]
@@ -73,11 +73,16 @@ class Settings:
             certificate=CertificateSource(env.choice(environment, "NOTIFYCHANNEL_CERTIFICATE", _CERTIFICATES)),
             pass_interval_s=env.number(environment, "NOTIFYCHANNEL_PASS_INTERVAL", PASS_INTERVAL_S, least=1, most=3600),
             concurrency=env.number(environment, "NOTIFYCHANNEL_CONCURRENCY", CONCURRENCY, least=1, most=100),
-            http_host=environment.get("NOTIFYCHANNEL_HTTP_HOST") or HTTP_HOST,
+            http_host=environment.get("NOTIFYCHANNEL_HTTP_HOST") or None,
             http_port=env.number(environment, "NOTIFYCHANNEL_HTTP_PORT", HTTP_PORT, least=0, most=env.MAX_PORT),
             log_format=env.choice(environment, "NOTIFYCHANNEL_LOG", env.LOG_FORMATS),
             place=_place(environment),
         )
+
+    @property
+    def tls_secret(self) -> str:
+        """Where the injector's certificate is, with `own`."""
+        return f"{self.fullname}-injector-tls"
 
     @property
     def canary_namespace(self) -> str:

@@ -1,82 +1,23 @@
-"""`notifychannel-sidecar`: reads the environment, takes the signals, runs the sidecar.
+"""`notifychannel-sidecar`: remembers early signals, then imports the program and runs it.
 
-SIGUSR1 finishes and stays; SIGTERM and SIGINT finish (if that has not been done) and end; a second one ends at once.
-Exit codes: 0 ended by a signal, 1 a bug or the status port is taken, 2 a setting or an argument can't be used.
+As pid 1 of a container a process does not even hear a signal that it has no handler for. The imports take a second, on
+a busy node ten: a pod that ends meanwhile would wait for us until the kubelet kills.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import os
-import signal
 import sys
-import traceback
-from typing import TYPE_CHECKING, Any
 
-from notifychannel_sidecar import log as logs
-from notifychannel_sidecar import usage
-from notifychannel_sidecar.app import Sidecar, installed_version
-from notifychannel_sidecar.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-log = logging.getLogger(__name__)
-
-try:
-    import uvloop
-except ImportError:  # not on Windows, and the standard loop does as well, more slowly
-    _new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-else:
-    _new_loop = uvloop.new_event_loop
+from notifychannel_sidecar.early import EarlySignals
 
 
 def main() -> None:
     """Run until a signal ends it."""
-    usage.answer(sys.argv[1:], version=installed_version())
-    try:
-        settings = Settings.from_env(os.environ)
-    except SettingsError as error:
-        sys.exit(_complain(f"notifychannel-sidecar: {error}", 2))
-    logs.configure(settings.log_format)
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        try:
-            runner.run(_run(settings))
-        except OSError as error:
-            sys.exit(_complain(f"notifychannel-sidecar: the status port can't be served: {error.strerror}", 1))
+    early = EarlySignals()
+    from notifychannel_sidecar import program  # noqa: PLC0415 - not before signals are heard
 
-
-async def _run(settings: Settings) -> None:
-    sidecar = Sidecar(settings)
-    running = asyncio.create_task(sidecar.run())
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_on_loop_error)
-
-    def end(received: signal.Signals) -> None:
-        loop.add_signal_handler(received, running.cancel)
-        log.info("%s: ending; a second one ends at once", received.name)
-        sidecar.stop()
-
-    loop.add_signal_handler(signal.SIGUSR1, sidecar.finish)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
-
-
-def _on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log without the arguments that asyncio's own handler prints of a callback: payloads are among them."""
-    error = context.get("exception")
-    place = traceback.extract_tb(error.__traceback__)[-1:] if error else []
-    log.error("unexpected in the loop: %s at %s", type(error).__name__,
-              ", ".join(f"{frame.name}:{frame.lineno}" for frame in place) or "an unknown place")  # fmt: skip
-
-
-def _complain(sentence: str, code: int) -> int:
-    sys.stderr.write(sentence + "\n")
-    return code
+    program.main(sys.argv[1:], os.environ, early)
 
 
 if __name__ == "__main__":

@@ -62,8 +62,10 @@ def connected(kubeconfig: Path) -> ApiServer:
     return ApiServer(api=client.CustomObjectsApi(config.new_client_from_config(str(kubeconfig))))
 
 
-def install(kubectl: Kubectl) -> str:
-    """Apply the CRD and wait until it answers; what kubectl printed. A warning fails."""
-    printed = kubectl.run("apply", "--warnings-as-errors", "-f", str(crd.FILE))
+def install(kubectl: Kubectl) -> None:
+    """Apply the CRD and wait until it answers. A warning fails.
+
+    Server-side: of two files that begin on a fresh cluster at the same moment, one would be told that it is there.
+    """
+    kubectl.run("apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-f", str(crd.FILE))
     kubectl.wait_for(f"crd/{crd.CRD['metadata']['name']}", "condition=Established", timeout_s=60)
-    return printed

@@ -29,9 +29,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEIGHBOURS = {name: f"notifychannel/{name}:e2e" for name in ("postgres", "application")}
+LONGEST_FIRST = (
+    "test_programs_away", "test_injection", "test_leadership", "test_many_channels", "test_watch_half_open",
+    "test_conditions", "test_database_away", "test_cluster", "test_sidecar_inputs", "test_rolling_update", "test_chart",
+    "test_repair", "test_deletion", "test_namespaced", "test_upgrade", "test_certificate_keeper",
+    "test_admission_stream", "test_operator_process",
+)  # fmt: skip
+"""Files that take a minute and more: begun last, one of them would be waited for alone."""
 IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,7 +11,6 @@ from notifychannel_operator import certificates
 from notifychannel_operator.certificate_keeper import CertificateKeeper
 from notifychannel_operator.kinds import SECRETS, WEBHOOKS
 from notifychannel_operator.kube_error import NotFound
-from notifychannel_operator.settings import CertificateSource
 from tests.e2e.operator_process import kube
 
 
@@ -38,11 +37,12 @@ async def webhook(api, namespace):
     await api.delete(WEBHOOKS, name)
 
 
-def keeper(api, namespace, webhook="", source=CertificateSource.OWN):
+def keeper(api, namespace, webhook=""):
     errors = []
     made = CertificateKeeper(
-        kube=api, namespace=namespace, fullname="nc", webhook=webhook, source=source, on_error=lambda: errors.append(1)
-    )
+        kube=api, namespace=namespace, fullname="nc", tls_secret="nc-injector-tls", webhook=webhook,
+        on_error=lambda: errors.append(1),
+    )  # fmt: skip
     made.errors = errors
     return made
 
@@ -115,22 +115,34 @@ async def test_where_the_webhook_is_not_there_nothing_breaks_and_it_is_counted(a
         await api.get(SECRETS, "nc-ca", namespace=namespace)
 
 
-async def test_somebody_elses_certificate_is_only_read(api, namespace, webhook):
-    """Mutant: treat `external` as `own`."""
-    some = keeper(api, namespace, webhook, CertificateSource.EXTERNAL)
-    assert await some.look()
-    assert some.expires_s() == 0.0
-    now = datetime.now(UTC)
-    leaf = certificates.make_leaf(certificates.make_ca(now), ["x"], now - timedelta(days=80))
-    data = {"tls.crt": leaf.certificate_pem, "tls.key": leaf.key_pem}
-    await api.create(
-        SECRETS,
-        {
-            "metadata": {"name": "nc-injector-tls", "namespace": namespace},
-            "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
-        },
-    )
-    assert await some.look()
-    assert some.expires_s() == leaf.certificate.not_valid_after_utc.timestamp()
+@pytest.mark.parametrize("name", ["nc-ca", "nc-injector-tls"])
+async def test_a_secret_of_somebody_else_with_our_name_stays_as_it_is(api, namespace, webhook, name):
+    """Mutant: `== OURS` → `!= ""` in `own_secret._is_ours`."""
+    data = {"ca.crt": base64.b64encode(b"theirs").decode(), "tls.crt": base64.b64encode(b"theirs").decode()}
+    before = await api.create(SECRETS, {"metadata": {"name": name, "namespace": namespace}, "data": data})
+    some = keeper(api, namespace, webhook)
+    assert not await some.look()
+    assert some.errors == [1]
+    after = await api.get(SECRETS, name, namespace=namespace)
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert await bundles(api, webhook) == [b"", b""]
-    assert await values(api, namespace, "nc-injector-tls") == data
+    await api.delete(SECRETS, name, namespace=namespace)
+    assert await some.look()
+
+
+async def test_a_secret_that_somebody_makes_at_the_same_moment_is_not_overwritten(api, namespace, webhook):
+    """Mutant: `force=True` in `OwnSecret.write`."""
+    data = {"ca.crt": base64.b64encode(b"theirs").decode()}
+
+    class Late:
+        def __getattr__(self, name):
+            return getattr(api, name)
+
+        async def apply(self, kind, body, **options):
+            if body["metadata"]["name"] == "nc-ca":
+                await api.create(SECRETS, {"metadata": {"name": "nc-ca", "namespace": namespace}, "data": data})
+            return await api.apply(kind, body, **options)
+
+    some = keeper(Late(), namespace, webhook)
+    assert not await some.look()
+    assert await values(api, namespace, "nc-ca") == {"ca.crt": b"theirs"}

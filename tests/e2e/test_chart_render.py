@@ -36,6 +36,8 @@ SENTENCES = {
     ("secrets.names={orders-db}",): "secrets.names restricts nothing unless secrets.strict=true",
     ("monitoring.podMonitor.create=true", "monitoring.serviceMonitor.create=true"): "count everything twice",
     ("sidecar.memory=lots",): "at '/sidecar/memory': 'lots' does not match",
+    ("sidecar.cpuRequest=0.3",): "sidecar.cpuRequest is 0.3 and sidecar.cpuLimit 200m: the API server would refuse",
+    ("sidecar.cpuLimit=24m",): "sidecar.cpuRequest is 25m and sidecar.cpuLimit 24m",
     ("image.digest=sha256:1",): "at '/image/digest'",
 }
 
@@ -109,10 +111,105 @@ def test_only_an_existing_certificate_s_ca_is_in_the_template(permutations):
             assert (injected is not None) == ("certificates.mode=CertManager" in values)
 
 
+def pods(objects: list[dict]) -> list[dict]:
+    """Every pod that the release makes, hooks' too, with its metadata."""
+    made = [each["spec"]["template"] for each in objects if each["kind"] in {"Deployment", "Job"}]
+    return made + [each for each in objects if each["kind"] == "Pod"]
+
+
+def selects(selector: dict, labels: dict) -> bool:
+    """As the API does it; `In` is the only operator here."""
+    assert {each["operator"] for each in selector.get("matchExpressions", ())} <= {"In"}
+    return selector["matchLabels"].items() <= labels.items() and all(
+        labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ())
+    )
+
+
+def environment(objects: list[dict], component: str) -> dict[str, str]:
+    """Of the containers of that Deployment or Job; empty where it is not rendered."""
+    return {
+        each["name"]: each.get("value", "")
+        for pod in pods(objects)
+        if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component
+        for each in pod["spec"]["containers"][0]["env"]
+    }
+
+
+def test_where_everything_is_denied_each_pod_of_the_release_may_do_what_it_has_to(permutations):
+    """One policy a pod; Job and test go where the operator goes. (Not run here: a policy being enforced.)
+
+    Mutant: `values: [cleanup]` in networkpolicy.yaml.
+    """
+    seen = set()
+    for values, objects in permutations.items():
+        policies = [each["spec"] for each in objects if each["kind"] == "NetworkPolicy"]
+        for pod in pods(objects) if "networkPolicy.create=true" in values else ():
+            labels = pod["metadata"]["labels"]
+            component = labels["app.kubernetes.io/component"]
+            (policy,) = [each for each in policies if selects(each["podSelector"], labels)]
+            seen.add(component)
+            assert policy["policyTypes"] == ["Ingress", "Egress"]
+            wanted = [{"ports": [{"port": 5432}]}] if "fullnameOverride=other" in values else [{}]
+            assert policy["egress"] == ([] if component == "injector" else wanted), values
+            assert bool(policy["ingress"]) == (component in {"operator", "injector"})
+    assert seen == {"operator", "injector", "cleanup", "test"}
+
+
+def test_common_annotations_and_labels_are_on_every_object_and_pod(permutations):
+    """Mutant: no `annotations` in `notifychannel.monitorMetadata`."""
+    kinds = set()
+    for values, objects in permutations.items():
+        if "commonAnnotations.owner=y" not in values:
+            continue
+        for each in [*objects, *pods(objects)]:
+            assert each["metadata"]["annotations"]["owner"] == "y", each["metadata"]
+            assert each["metadata"]["labels"]["team"] == "x", each["metadata"]
+            kinds.add(each.get("kind"))
+    assert {"PodMonitor", "NetworkPolicy", "Job", "CustomResourceDefinition", "MutatingWebhookConfiguration"} <= kinds
+
+
+def test_a_service_monitor_has_the_common_annotations_and_the_labels_that_find_it(helm):
+    values = ("monitoring.serviceMonitor.create=true", "commonAnnotations.owner=y", "monitoring.labels.release=prom")
+    (found,) = [each for each in chart.rendered(helm, *values) if each["kind"] == "ServiceMonitor"]
+    assert found["metadata"]["annotations"] == {"owner": "y"}
+    assert found["metadata"]["labels"]["release"] == "prom"
+
+
+def test_the_operator_may_read_the_secret_that_the_injector_serves_by_name_only_where_it_makes_it(permutations):
+    """Whoever can read it has the key. Mutant: `{{- if true }}` for `certificates.mode` in _rules.tpl."""
+    for values, objects in permutations.items():
+        served = {
+            volume["secret"]["secretName"]
+            for pod in pods(objects)
+            for volume in pod["spec"].get("volumes", ())
+            if "secret" in volume
+        }
+        if not served:
+            continue
+        (name,) = served
+        rights = [line for line in chart.rights(objects) if "core/secrets" in line and name in line.split()]
+        is_own = not any("certificates.mode" in value for value in values)
+        assert any("-operator | " in line for line in rights) == bool(rights) == is_own, (values, rights)
+
+
+def test_the_operator_keeps_the_ca_bundle_of_no_webhook_that_the_release_does_not_make(helm):
+    """Mutant: `notifychannel.keptWebhook` without `webhook.create`: it has no right to look, and would make no
+    certificate.
+    """
+
+    def kept(*values: str) -> str:
+        return environment(chart.rendered(helm, *values), "operator")["NOTIFYCHANNEL_WEBHOOK"]
+
+    assert kept() == "notifychannel"
+    assert kept("webhook.create=false") == ""
+    assert kept("install=NamespaceObjects", "watchNamespaces={a}") == "notifychannel"
+    assert kept(*chart.EXISTING) == ""
+
+
 def test_pods_of_the_release_are_as_restricted_as_can_be(permutations):
     for objects in permutations.values():
-        for each in (each for each in objects if each["kind"] in {"Deployment", "Job", "Pod"}):
-            pod = each["spec"] if each["kind"] == "Pod" else each["spec"]["template"]["spec"]
+        for pod in (pod["spec"] for pod in pods(objects)):
+            assert pod["enableServiceLinks"] is False
             assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
             for container in pod["containers"]:
                 assert container["securityContext"] == {
@@ -141,6 +238,13 @@ def test_values_that_make_no_sense_are_refused_with_a_sentence(helm, values):
     with pytest.raises(CommandError) as refused:
         chart.rendered(helm, *values)
     assert SENTENCES[values] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "values", [("sidecar.cpuRequest=200m",), ("sidecar.cpuLimit=0.025",), ("sidecar.cpuLimit=2000m",)]
+)
+def test_a_cpu_request_up_to_the_limit_is_taken(helm, values):
+    assert chart.rendered(helm, *values)
 
 
 def test_helm_lint_has_no_complaint(helm):

@@ -147,8 +147,10 @@ async def test_a_namespace_goes_though_its_database_has_gone_before(
         kubectl.run("delete", "namespace", doomed.arguments[1], "--wait=false")
         took_s = await asyncio.to_thread(gone, kubectl, f"namespace/{doomed.arguments[1]}", timeout_s=120)
     finally:
-        kubectl.run("delete", "clusterrole,clusterrolebinding", f"{release.name}-everywhere")
-    await asyncio.to_thread(release.install)  # without it: helm makes no Role in a namespace that has gone
+        try:
+            await asyncio.to_thread(release.install)  # without it: helm makes no Role in a namespace that has gone
+        finally:
+            kubectl.run("delete", "clusterrole,clusterrolebinding", f"{release.name}-everywhere")
     record_property("figures", f"namespace with a channel whose database is away → gone: {took_s:.1f} s (goal 30)")
 
 

@@ -99,7 +99,8 @@ def walk(cluster, images, tmp_path) -> Iterator[Walk]:
     yield Walk(kubectl=kubectl, clone=tmp_path)
     if "notifychannel" in cluster.helm.run("list", "--namespace", "notifychannel", "--all", "--short").split():
         cluster.helm.run("uninstall", "notifychannel", "--namespace", "notifychannel", timeout_s=400)
-    kubectl.run("delete", "crd", CRD, "--ignore-not-found", "--wait=false")
+    # the next test makes it anew, which fails while it is going
+    kubectl.run("delete", "crd", CRD, "--ignore-not-found", "--timeout=180s", timeout_s=190)
     kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--wait=false")
 
 

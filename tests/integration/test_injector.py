@@ -266,14 +266,29 @@ async def test_a_missing_setting_is_a_sentence_and_exit_code_two(tmp_path):
     [
         ("NOTIFYCHANNEL_SIDECAR_MEMORY", "12Mi", "write a Kubernetes quantity like 128Mi, at least 67108864"),
         ("NOTIFYCHANNEL_SIDECAR_CPU_LIMIT", "fast", "write a Kubernetes quantity like 200m, at least 0.001"),
+        ("NOTIFYCHANNEL_SIDECAR_CPU_REQUEST", "0.3", "write at most NOTIFYCHANNEL_SIDECAR_CPU_LIMIT, which is '200m'"),
         ("NOTIFYCHANNEL_SIDECAR_PULL_POLICY", "Sometimes", "write IfNotPresent or Always or Never"),
         ("NOTIFYCHANNEL_PORT", "tcp://10.0.0.1:443", "write a whole number from 0 to 65535"),
     ],
 )
 async def test_a_setting_that_cannot_be_used_is_named(tmp_path, name, value, complaint):
+    """Mutant: no `_check_cpu` → a pod with CPU limits is refused by the API server, for our container's sake."""
     async with injector(tmp_path, **{name: value}) as running:
         assert await running.program.ends() == 2
         assert running.program.printed == [f"notifychannel-injector: {name} is {value!r}: {complaint}"]
+
+
+async def test_without_a_host_both_families_reach_both_of_its_ports(tmp_path, authority):
+    """A pod in an IPv6-only cluster. Mutant: `create_server(("", port))` for both families in port.py."""
+    put(tmp_path / "tls", issue(authority)[1])
+    async with injector(tmp_path / "tls", remove=["NOTIFYCHANNEL_HOST"]) as running, aiohttp.ClientSession() as session:
+        await running.until("/readyz", 200)
+        for host in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{host}:{running.http_port}/livez") as livez:
+                assert livez.status == 200
+            url = f"https://{host}:{running.port}/inject"
+            async with session.post(url, json=review(POD), ssl=trusting(authority), server_hostname=NAME) as answer:
+                assert answer.status == 200
 
 
 async def test_a_taken_port_is_a_sentence_and_exit_code_one(served, tmp_path):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
+from notifychannel_cli.embedded import Server
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.kept import Kept
 from notifychannel_sidecar import credentials
+from tests.standby import standby
 from tests.wire import Wire
 
 PATIENCE_S = 30
@@ -106,3 +109,38 @@ async def test_a_server_that_has_gone_is_a_failure_like_any_other(database, secr
         wire.cut()
         with pytest.raises(Failed, match="nobody listens there"):
             await session(kept, through)
+
+
+IS_STANDBY = "SELECT pg_is_in_recovery()"
+
+
+async def test_a_session_on_a_standby_is_not_kept_for_the_name_may_lead_to_the_primary_by_now():
+    """Seconds after a fail-over, behind a name or a pooler. Mutant: `_taken` without `is_standby`."""
+    with Server(version=18) as primary, standby(primary) as replica:
+        async with Wire(target=replica.port) as wire, Kept(keep_s=HOUR_S) as kept:
+            address = primary.dsn().replace(f":{primary.port}/", f":{wire.port}/")
+            name = credentials.from_mapping({"uri": address.encode()})
+            async with kept.connected(name) as connection:
+                assert await connection.fetchval(IS_STANDBY)
+            wire.target = primary.port
+            async with kept.connected(name) as connection:
+                assert not await connection.fetchval(IS_STANDBY)
+                pid = await connection.fetchval(PID)
+            assert await session(kept, name) == pid, "a primary's is kept"
+
+
+async def test_a_pass_after_a_fail_over_goes_to_the_promoted_standby():
+    """The old primary is dead, its name leads to the new one. Mutant: `_taken` does not ask what it lends."""
+    with Server(version=18) as primary, standby(primary) as replica:
+        async with Wire(target=primary.port) as wire, Kept(keep_s=HOUR_S) as kept:
+            address = primary.dsn().replace(f":{primary.port}/", f":{wire.port}/")
+            name = credentials.from_mapping({"uri": address.encode()})
+            await session(kept, name)
+            primary.stop()
+            there = await asyncpg.connect(replica.dsn())
+            await there.fetchval("SELECT pg_promote()")
+            await there.close()
+            wire.target = replica.port
+            async with kept.connected(name) as connection:
+                assert not await connection.fetchval(IS_STANDBY)
+                assert await connection.fetchval("SELECT inet_server_port()") == replica.port

@@ -12,21 +12,7 @@ from notifychannel_operator import inventory, names
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes.databases import Ref
 from tests.operating import EVENTS, ORDERS, SOURCE, listening, operating, owner, pod, resource
-from tests.premises import build, channel, source
-
-
-@pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source(), source("events")))
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
-    return made
+from tests.premises import channel, source
 
 
 def in_service(operator):
@@ -277,6 +263,22 @@ async def test_an_event_tells_each_condition_that_changed(site, operator):
     operator.secret(site.database.dsn(site.installer))
     await operator.run()
     assert [it[:2] for it in operator.kube.events] == [("Normal", "Resolved"), ("Normal", "Installed")]
+
+
+async def test_an_application_that_starts_after_its_sidecar_is_no_warning_and_one_that_never_does_is(site, operator):
+    """Mutants: `is_starting` always False in `_seat`; `_is_starting` without STARTING_S."""
+    refused = listening(good=False, said="connection refused on 127.0.0.1:8080")
+    operator.statuses = {"10.0.0.7": refused}
+    operator.pods(pod(startTime="2026-01-01T00:00:00Z"))
+    operator.apply(resource())
+    operator.time = operator.time.replace(second=5)
+    await operator.run()
+    assert operator.says("Delivering") == ("Unknown", "Pending")
+    assert not [it for it in operator.kube.events if it[:2] == ("Warning", "Failing")]
+    operator.time = operator.time.replace(minute=6)
+    await operator.run()
+    assert operator.says("Delivering") == ("False", "Failing")
+    assert [it[:2] for it in operator.kube.events][-1] == ("Warning", "Failing")
 
 
 async def test_a_channel_that_is_gone_has_nothing_to_be_done(operator):

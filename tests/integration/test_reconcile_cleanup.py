@@ -10,10 +10,11 @@ from datetime import timedelta
 import pytest
 
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
+from notifychannel_operator.kube_error import Unreachable
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.databases import Ref
-from notifychannel_operator.passes.reconcile import recall
-from tests.operating import EVENTS, ORDERS, operating, resource
+from notifychannel_operator.passes.recall import recall
+from tests.operating import CONSUMER, EVENTS, ORDERS, resource
 from tests.premises import build
 
 BILLING = Ref("shop", "billing")
@@ -26,13 +27,6 @@ async def site(database):
     await made.admin.execute(f'GRANT CREATE, CONNECT ON DATABASE "{database.name}" TO "{made.installer}"')
     await made.admin.execute(f'GRANT USAGE ON SCHEMA public TO "{made.installer}"')
     await made.app.execute(f'GRANT TRIGGER ON orders, events, events_1, events_2 TO "{made.installer}"')
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
     return made
 
 
@@ -122,6 +116,9 @@ async def test_behind_a_lock_cleanup_is_tried_again_and_says_who_holds_it(site, 
     assert f"pid {holder.get_server_pid()}" in message
     assert operator.says("Ready") == ("False", "LockedOut")
     assert operator.config() is None
+    operator.time += timedelta(seconds=2)
+    assert (await operator.run()).next_in_s == 3.0, "early, by some event: that is no try"
+    operator.time += timedelta(seconds=3)
     assert (await operator.run()).next_in_s == 10.0
     await holder.execute("COMMIT")
     await operator.run()
@@ -141,8 +138,11 @@ async def test_past_its_timeout_an_event_says_the_sql_and_the_channel_goes(site,
     assert (outcome.is_gone, outcome.next_in_s) == (False, 2.0)
     assert there(operator)
     operator.time += timedelta(seconds=2)
+    assert (await operator.run()).next_in_s == 10.0
+    operator.time += timedelta(seconds=10)
     assert (await operator.run()).is_gone
     assert not there(operator)
+    assert operator.edges.memory.cleanups == {}
     ((_, _, note),) = [it for it in operator.kube.events if it[:2] == ("Warning", "CleanupIncomplete")]
     sql = note.partition("run:\n")[2].partition("\nBecause")[0]
     site.psql(sql, role=site.installer)
@@ -182,9 +182,125 @@ async def test_an_operator_that_may_not_see_the_namespace_waits_for_the_timeout(
     operator.kube.remove(CHANNELS, "orders")
     await operator.run()
     assert there(operator)
-    operator.time += timedelta(seconds=300)
-    await operator.run()
+    for seconds in (300, 5, 10):
+        operator.time += timedelta(seconds=seconds)
+        assert there(operator)
+        await operator.run()
     assert not there(operator)
+
+
+async def test_a_timeout_that_passed_while_no_operator_ran_is_no_reason_to_give_up_at_the_first_try(site, operator):
+    """The database was away for the one moment that the new process looked. Mutant: LEAST_TRIES = 1."""
+    operator.apply(resource(cleanupTimeout="2m"))
+    await operator.run()
+    good = site.database.dsn(site.installer)
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.kube.remove(CHANNELS, "orders")
+    operator.time += timedelta(hours=1)
+    operator.restart()
+    await recall(operator.edges)
+    assert (await operator.run()).next_in_s == 5.0
+    for _ in range(5):  # events of its pods, which say nothing new
+        assert (await operator.run()).next_in_s == 5.0
+    operator.time += timedelta(seconds=5)
+    assert (await operator.run()).next_in_s == 10.0
+    assert there(operator)
+    operator.secret(good)
+    operator.time += timedelta(seconds=10)
+    assert (await operator.run()).is_gone
+    assert await ours(site) == 0
+    assert operator.edges.memory.cleanups == {}
+    assert "CleanupIncomplete" not in {it[1] for it in operator.kube.events}
+
+
+async def test_who_gave_up_and_could_not_let_the_channel_go_does_not_begin_anew(operator):
+    """The API server was away for that moment. Mutant: `cleanups.pop` in `clean_up`: 15 s more for each."""
+    operator.apply(resource(cleanupTimeout="1s"))
+    await operator.run()
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.kube.remove(CHANNELS, "orders")
+    for seconds in (0, 1):
+        operator.time += timedelta(seconds=seconds)
+        assert not (await operator.run()).is_gone
+    operator.time += timedelta(seconds=10)
+    patch = operator.kube.patch
+
+    async def away(*_args, **_options):
+        raise Unreachable(status=0, reason="Unreachable", message="no answer")
+
+    operator.kube.patch = away
+    with pytest.raises(Unreachable):
+        await operator.run()
+    operator.kube.patch = patch
+    assert (await operator.run()).is_gone
+    assert not there(operator)
+    assert operator.edges.memory.cleanups == {}
+
+
+async def test_who_wants_no_patience_gets_one_try(operator):
+    """Mutant: `wish.timeout_s == 0` left out."""
+    operator.apply(resource(cleanupTimeout="0s"))
+    await operator.run()
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.kube.remove(CHANNELS, "orders")
+    assert (await operator.run()).is_gone
+    assert not there(operator)
+
+
+@pytest.mark.parametrize("way", ["retain", "no finalizer", "another channel", "gone", "gone at the release's end"])
+async def test_what_was_counted_is_forgotten_on_every_way_out(operator, way):
+    """Mutant: `cleanups.pop` left out of `drop_finalizer`, of `reconcile` (twice), of `release`: each has its way."""
+    operator.apply(resource())
+    await operator.run()
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert set(operator.edges.memory.cleanups) == {ORDERS}
+    body = operator.kube.find(CHANNELS, "orders")
+    if way == "retain":
+        body["spec"]["reclaimPolicy"] = "Retain"
+    elif way == "no finalizer":
+        body["metadata"]["finalizers"] = ["example.org/mine"]
+    elif way == "another channel":
+        del body["metadata"]["deletionTimestamp"]
+    else:
+        body["metadata"]["finalizers"] = []
+        operator.kube.remove(CHANNELS, "orders")
+    if way == "gone at the release's end":
+        await cleanup.release(operator.edges, ORDERS, since=operator.time)
+    else:
+        await operator.run()
+    assert operator.edges.memory.cleanups == {}
+
+
+async def test_a_group_that_can_not_be_written_holds_no_other_up_and_is_tried_again(operator, caplog):
+    """And who waited for the channel's end is told in the end. Mutant: `_take_out` raises its error: the groups behind
+    it keep a channel that has gone; `leave` without `owed`.
+    """
+    consumers = [{**CONSUMER, "group": group} for group in ("a", "b", "c")]
+    operator.apply(resource(consumers=consumers, channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    await operator.run()
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("False", "Conflict")
+    operator.kube.remove(CHANNELS, "orders")
+    delete, is_away = operator.kube.delete, True
+
+    async def deleting(kind, name, **options):
+        if is_away and name in ("notifychannel-a", "notifychannel-b"):
+            raise Unreachable(status=0, reason="Unreachable", message=f"no answer about {name}")
+        await delete(kind, name, **options)
+
+    operator.kube.delete = deleting
+    with pytest.raises(Unreachable):
+        await operator.run()
+    assert [operator.told(group) for group in "abc"] == [["orders"], ["orders"], []]
+    assert "no answer about notifychannel-a" in caplog.text
+    assert "no answer about notifychannel-b" in caplog.text
+    is_away = False
+    outcome = await operator.run()
+    assert (outcome.is_gone, outcome.wake) == (True, {BILLING})
+    assert operator.edges.memory.owed == {}
+    assert [operator.config(group) for group in "abc"] == [None, None, None]
 
 
 async def test_a_channel_that_became_unreadable_is_cleaned_up_all_the_same(site, operator):

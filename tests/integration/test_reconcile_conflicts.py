@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.kube_error import Unreachable
 from notifychannel_operator.passes.databases import Ref
-from notifychannel_operator.passes.reconcile import recall
-from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, operating, resource
-from tests.premises import build, channel, source
+from notifychannel_operator.passes.recall import recall
+from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, resource
 
 BILLING = Ref("shop", "billing")
 ELSEWHERE = Ref("bank", "orders")
@@ -23,18 +23,10 @@ OTHER_GROUP = {**CONSUMER, "group": "other"}
 
 
 @pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source(), source("events")))
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
-    made.secret(site.database.dsn(site.installer), namespace="bank")
-    return made
+def operator(operator, site):
+    """The namespace `bank` has a Secret of the same database too."""
+    operator.secret(site.database.dsn(site.installer), namespace="bank")
+    return operator
 
 
 @pytest.fixture
@@ -173,6 +165,182 @@ async def test_a_restart_changes_no_verdict_even_with_the_winners_database_unkno
     assert await second[1].fetchval("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == 0
 
 
+def of_one_second(operator, uids):
+    """As `kubectl apply -f` of a folder makes them: `orders` gets the greater uid."""
+    for ref, uid in zip((BILLING, ORDERS), uids, strict=True):
+        metadata = operator.kube.find(CHANNELS, ref.name)["metadata"]
+        metadata |= {"uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"}
+
+
+async def both(operator, *refs):
+    for ref in refs:
+        await operator.run(ref)
+    return operator.says("Accepted", ORDERS)[1], operator.says("Accepted", BILLING)[1]
+
+
+async def test_of_two_made_in_one_second_the_one_that_is_installed_wins_and_a_restart_changes_nothing(site, operator):
+    """Mutant: `age` without the standing: the second one takes over from one that runs."""
+    operator.apply(resource(channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    of_one_second(operator, ("a", "b"))
+    await operator.run(ORDERS)
+    assert await both(operator, BILLING) == ("Accepted", "Conflict")
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
+    for order in ((BILLING, ORDERS), (ORDERS, BILLING)):
+        operator.restart()
+        await recall(operator.edges)
+        assert await both(operator, *order) == ("Accepted", "Conflict")
+    assert {table for table, _ in await site.triggers()} == {"orders"}
+
+
+async def test_who_was_being_installed_when_the_operator_died_is_installed_for_others_of_its_second(site, operator):
+    """Nothing is in its status yet. Mutant: `_finalize` without `stands`, or `standing` without the finalizer."""
+    operator.apply(resource(channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    of_one_second(operator, ("a", "b"))
+    patch = operator.kube.patch
+
+    async def dying(*args, subresource=None, **options):
+        if subresource == "status":
+            raise RuntimeError("the operator dies here")
+        return await patch(*args, subresource=subresource, **options)
+
+    for is_another in (False, True):
+        operator.kube.patch = dying
+        with pytest.raises(RuntimeError):
+            await operator.run(ORDERS)
+        operator.kube.patch = patch
+        if is_another:
+            operator.restart()
+            await recall(operator.edges)
+        await operator.run(BILLING)
+        assert operator.says("Accepted", BILLING) == ("False", "Conflict")
+    assert {table for table, _ in await site.triggers()} == {"orders"}
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_who_is_edited_into_the_way_of_another_of_its_second_loses(operator, is_new):
+    """Both are installed; only one of them by the spec as it is. Mutant: `standing` without `is_accepted`; `_tell`
+    without `stands`, where the other one has seen one pass only (`is_new`).
+    """
+    operator.apply(resource(channel="one"), resource("billing", channel="two", sources=[EVENTS]))
+    of_one_second(operator, ("a", "b"))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Accepted")
+    if not is_new:
+        await both(operator, ORDERS, BILLING)
+    operator.apply(resource("billing", channel="one", sources=[EVENTS]))
+    assert await both(operator, BILLING) == ("Accepted", "Conflict")
+    operator.restart()
+    await recall(operator.edges)
+    assert await both(operator, BILLING, ORDERS) == ("Accepted", "Conflict")
+
+
+async def test_of_two_of_one_second_that_are_passed_over_at_once_one_is_installed(site, operator):
+    """The other comes while the first is about to. Mutant: `_finalize` without `claim` before the patch."""
+    operator.apply(resource(channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    of_one_second(operator, ("a", "b"))
+    patch, began, goes_on = operator.kube.patch, asyncio.Event(), asyncio.Event()
+
+    async def late(kind, name, *args, subresource=None, **options):
+        if (name, subresource) == ("orders", None):
+            began.set()
+            await goes_on.wait()
+        return await patch(kind, name, *args, subresource=subresource, **options)
+
+    operator.kube.patch = late
+    first = asyncio.create_task(operator.run(ORDERS))
+    await began.wait()
+    await operator.run(BILLING)
+    goes_on.set()
+    await first
+    assert await both(operator, BILLING, ORDERS) == ("Accepted", "Conflict")
+    assert {table for table, _ in await site.triggers()} == {"orders"}
+
+
+INVALID = {"sources": [{**SOURCE, "rules": []}]}
+
+
+async def test_a_restart_does_not_give_the_group_of_an_unreadable_channel_to_a_younger_one(operator, second):
+    """Its sidecars would be told another database, and go deaf. Mutant: `recall` without `hold`."""
+    operator.secret(second[0], name="second")
+    operator.apply(resource(), resource("billing", database={"secretRef": {"name": "second"}}))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
+    before = operator.config()
+    operator.apply(resource(**INVALID))
+    assert await both(operator, ORDERS, BILLING) == ("Invalid", "Conflict")
+    operator.restart()
+    await recall(operator.edges)
+    assert await both(operator, BILLING, ORDERS, BILLING) == ("Invalid", "Conflict")
+    assert operator.config() == before
+    assert await second[1].fetchval("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == 0
+    operator.apply(resource())
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
+    assert operator.config() == before
+
+
+@pytest.mark.parametrize("edit", [{"consumers": [CONSUMER, OTHER_GROUP]}, INVALID], ids=["good", "unreadable"])
+async def test_an_edit_of_the_one_in_force_does_not_hand_its_place_to_one_that_came_into_its_way(operator, edit):
+    """Both have triggers, both were made in one second, and the other has the lesser uid. Mutant: no STEPPED_BACK."""
+    operator.apply(resource(channel="same"), resource("billing", channel="mine", sources=[EVENTS]))
+    of_one_second(operator, ("a", "b"))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Accepted")
+    operator.apply(resource("billing", channel="same", sources=[EVENTS]))
+    assert await both(operator, BILLING, ORDERS) == ("Accepted", "Conflict")
+    operator.apply(resource(channel="same", **edit))
+    first = await both(operator, ORDERS, BILLING)
+    assert first == ("Invalid" if edit is INVALID else "Accepted", "Conflict")
+    operator.restart()
+    await recall(operator.edges)
+    assert await both(operator, BILLING, ORDERS, BILLING) == first
+
+
+def away(operator, is_cut):
+    """The cluster's API answers no such write any more; gives back what ends that."""
+    patch = operator.kube.patch
+
+    async def patching(kind, name, body, **options):
+        if is_cut(body):
+            raise Unreachable(status=0, reason="Unreachable", message="no answer")
+        return await patch(kind, name, body, **options)
+
+    operator.kube.patch = patching
+    return lambda: setattr(operator.kube, "patch", patch)
+
+
+@pytest.mark.parametrize("way", ["says something else", "goes"])
+async def test_the_loser_is_woken_though_the_winners_pass_broke_and_is_tried_again(operator, way):
+    """The claim has changed by the first pass already. Mutant: `owed` of the pass, not of the memory."""
+    operator.apply(resource(channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
+    if way == "goes":
+        operator.kube.remove(CHANNELS, "orders")
+        is_back = away(operator, lambda body: "finalizers" in body.get("metadata", {}))
+    else:
+        operator.apply(resource(channel="mine"))
+        is_back = away(operator, lambda body: "status" in body)
+    with pytest.raises(Unreachable):
+        await operator.run(ORDERS)
+    is_back()
+    assert (await operator.run(ORDERS)).wake == {BILLING}
+    assert operator.edges.memory.owed == {}
+
+
+async def test_a_restart_does_not_give_the_postgresql_channel_of_an_unreadable_channel_to_a_younger_one(site, operator):
+    """Mutant: `hold` of a claim with `has_sources=False`."""
+    operator.apply(resource(channel="same"), resource("billing", channel="same", sources=[EVENTS]))
+    assert await both(operator, ORDERS, BILLING) == ("Accepted", "Conflict")
+    operator.apply(resource(channel="same", **INVALID))
+    await operator.run(ORDERS)
+    operator.restart()
+    await recall(operator.edges)
+    assert await both(operator, BILLING, ORDERS, BILLING) == ("Invalid", "Conflict")
+    assert {table for table, _ in await site.triggers()} == {"orders"}
+    operator.kube.remove(CHANNELS, "orders")
+    outcome = await operator.run(ORDERS)
+    assert (outcome.is_gone, outcome.wake) == (True, {BILLING})
+    await operator.run(BILLING)
+    assert operator.says("Accepted", BILLING) == ("True", "Accepted")
+    assert {table for table, _ in await site.triggers()} == {"events"}
+
+
 async def test_passes_of_one_group_at_once_lose_nothing_of_each_other(operator):
     """A write that was computed early and arrives late. Mutant: `write` without the group's turn."""
     names = [f"c{number}" for number in range(5)]
@@ -214,7 +382,7 @@ async def test_a_channel_that_drops_a_group_leaves_it_and_the_last_one_takes_the
 
 
 async def test_a_group_that_was_dropped_while_the_operator_was_away_is_tidied_up(operator):
-    """Mutant: `recall` without `_recall_groups`."""
+    """Mutant: `recall` without `_note_strays`."""
     operator.apply(resource())
     await operator.run()
     operator.restart()

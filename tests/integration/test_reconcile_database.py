@@ -14,28 +14,13 @@ from notifychannel_operator import names
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, SECRETS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.connect import connected
-from notifychannel_operator.passes.reconcile import recall
+from notifychannel_operator.passes.recall import recall
 from tests.certificates import authority
 from tests.operating import CONSUMER, EVENTS, SOURCE, operating, owner, resource
-from tests.premises import build, channel, source
 from tests.standby import standby
 from tests.wire import Wire
 
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-async def site(database):
-    made = await build(database)
-    await made.grant(channel(source(), source("events")))
-    return made
-
-
-@pytest.fixture
-def operator(site):
-    made = operating()
-    made.secret(site.database.dsn(site.installer))
-    return made
 
 
 def secretless(operator):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from notifychannel_operator import release_cleanup
+from notifychannel_operator.passes.away import LAST_S
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "notifychannel"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+HELM_S = 300
+"""helm.sh/docs/helm/helm_uninstall: `--timeout`, by default 5m0s."""
+START_S = 10
+"""For the Job's pod, of an image that every node with an operator has, until the program runs."""
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "charts" / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate)
@@ -86,6 +94,30 @@ def test_no_object_of_the_schema_takes_names_that_nobody_reads():
                 check(rule(inner), f"{path}.{name}")
 
     check(SCHEMA, "")
+
+
+def test_the_cleanups_job_outlasts_its_own_patience_and_helm_outlasts_the_job():
+    """Kubernetes deletes the pods of a Job that is over time, log and all; helm waits five minutes for a hook.
+
+    Each of these is a limit around its part in `clean`; START_S is the pod's, until then.
+    Mutants: `PATIENCE_S = 110`; `LAST_TRY_S = 30`; `timeoutSeconds: 300` in values.yaml.
+    """
+    timeout_s = yaml.safe_load((CHART / "values.yaml").read_text())["cleanup"]["timeoutSeconds"]
+    least_s = SCHEMA["properties"]["cleanup"]["properties"]["timeoutSeconds"]["minimum"]
+    ours = release_cleanup
+    ours_s = ours.STOP_S + ours.PATIENCE_S + ours.LAST_ROUND_S + ours.OWN_S + 2 * ours.GIVE_BACK_S
+    assert ours_s + START_S <= least_s <= timeout_s < HELM_S
+    assert LAST_S + ours.LAST_TRY_S + 2 * ours.RETRY_S < ours.LAST_ROUND_S, "a last try comes to its own end"
+
+
+def test_the_page_sets_no_value_that_the_chart_does_not_know():
+    """And tells the Job's time as it is. Mutant: `watchNamespace` in a command of the page."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    page = (ROOT / "docs" / "install.md").read_text()
+    told = set(re.findall(r"--set '?([a-zA-Z.]+)=", page)) | set(re.findall(r"`([a-z][a-zA-Z.]+)=[a-zA-Z]+`", page))
+    assert told - leaves(values) == set()
+    assert {"watchNamespaces", "install", "secrets.names", "webhook.create"} <= told
+    assert f"The Job has {['four', 'five'][values['cleanup']['timeoutSeconds'] // 60 - 4]} minutes" in page
 
 
 def test_the_images_are_those_that_make_images_builds():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifychannel_operator.passes.databases import Databases, Identity, Ref
+from notifychannel_operator.passes.databases import Databases, Identity, Ref, Standing
 from notifychannel_operator.spec import Consumer, Endpoint, Payload, PayloadFormat
 from tests.premises import channel, source
 
@@ -24,9 +24,9 @@ def claim(name, *, namespace="shop", groups=("app",), pg_channel=None, sources=T
     return channel(*([source()] if sources else []), **options, consumers=consumers)
 
 
-def put(databases, made, *, age, database=None, uid=None):
+def put(databases, made, *, age, uid=None, **options):
     created = f"2026-01-01T00:00:{age:02d}Z"
-    return databases.put(made, uid=uid or made.name, created=created, installation="test", database=database)
+    return databases.put(made, uid=uid or made.name, created=created, installation="test", **options)
 
 
 def losers(databases):
@@ -46,6 +46,24 @@ def test_of_one_second_the_lesser_uid_is_the_older():
     databases = Databases()
     put(databases, claim("a", pg_channel="same"), age=1, uid="2", database=ONE)
     put(databases, claim("b", pg_channel="same"), age=1, uid="1", database=ONE)
+    assert losers(databases) == {"a"}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(Standing)))
+def test_of_one_second_who_is_installed_is_the_older_whatever_the_uids_say(order):
+    """And whoever is met first. Mutant: `age` without the standing."""
+    databases = Databases()
+    for standing in order:
+        made = claim(f"c{standing.value}", pg_channel="same")
+        put(databases, made, age=1, uid=str(9 - standing.value), database=ONE, standing=standing)
+    assert losers(databases) == {f"c{standing.value}" for standing in Standing} - {"c0"}
+
+
+def test_who_is_installed_is_younger_all_the_same_than_what_was_made_a_second_before():
+    """Mutant: the standing before the time."""
+    databases = Databases()
+    put(databases, claim("a", pg_channel="same"), age=2, database=ONE, standing=Standing.IN_FORCE)
+    put(databases, claim("b", pg_channel="same"), age=1, database=ONE)
     assert losers(databases) == {"a"}
 
 

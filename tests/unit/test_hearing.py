@@ -14,14 +14,18 @@ from notifychannel_sidecar.listener.target import Target
 
 PREFIX = Config(installation="test", namespace="shop", group="app").session_prefix
 GOOD = Sidecar(is_listening=True, deliveries={"orders": (True, "the application answers 200")})
+BAD = Sidecar(is_listening=True, deliveries={"orders": (False, "connection refused on 127.0.0.1:8080")})
 
 
 def waits(why):
     return Sidecar(is_listening=False, why=why)
 
 
-def judge(*statuses, sessions=(), matched=None, unconfigured=()):
-    seats = [Seat(group="app", pod=f"app-{number}", address="10.0.0.7", port=1) for number in range(len(statuses))]
+def judge(*statuses, sessions=(), matched=None, unconfigured=(), starting=()):
+    seats = [
+        Seat(group="app", pod=f"app-{number}", address="10.0.0.7", port=1, is_starting=number in starting)
+        for number in range(len(statuses))
+    ]
     return hearing.judge(
         channel="orders",
         namespace="shop",
@@ -66,6 +70,15 @@ def test_where_status_is_out_of_reach_the_sessions_count_and_delivering_is_unkno
     assert listening(None, sessions=()) == (Status.FALSE, Reason.UNKNOWN)
 
 
+def test_how_many_can_not_be_asked_is_said_with_what_may_be_the_cause():
+    """Mutant: `_delivering` without `unread` in its last line."""
+    assert "of 2 of 2 pods /status can't be reached: a NetworkPolicy" in judge(None, None).conditions[1].message
+    found = judge(GOOD, None, None, sessions=(1, 2)).conditions[1]
+    assert (found.status, found.reason) == (Status.TRUE, Reason.DELIVERING)
+    assert found.message.startswith("1 of 3 pods say so\nof 2 of 3 pods /status can't be reached: a NetworkPolicy")
+    assert "NetworkPolicy" in judge(None, sessions=()).conditions[0].message
+
+
 def test_where_neither_can_be_asked_nothing_is_known():
     assert listening(None, sessions=None) == (Status.UNKNOWN, Reason.UNKNOWN)
 
@@ -107,3 +120,24 @@ def test_an_application_that_does_not_take_its_hints_is_said_with_its_answer():
 
 def test_a_channel_that_the_sidecars_do_not_know_yet_is_pending():
     assert delivering(Sidecar(is_listening=True)) == (Status.UNKNOWN, Reason.PENDING)
+
+
+def test_that_a_pod_which_is_starting_does_not_listen_yet_is_no_event_unless_it_says_why():
+    """Each rollout would be a Warning. Mutants: `_why` without is_starting; `_listening` without its {PENDING}."""
+    connecting = Sidecar(is_listening=False)
+    assert listening(GOOD, connecting) == (Status.FALSE, Reason.PENDING)
+    assert listening(GOOD, None, starting=(1,)) == (Status.FALSE, Reason.PENDING)
+    assert listening(GOOD, None) == (Status.FALSE, Reason.PARTLY)
+    assert listening(GOOD, waits(Reason.NO_SECRET), starting=(1,)) == (Status.FALSE, Reason.PARTLY)
+    assert listening(connecting, waits(Reason.NO_SECRET), GOOD) == (Status.FALSE, Reason.PARTLY)
+
+
+def test_that_a_pod_which_is_starting_does_not_deliver_yet_is_no_failure():
+    """The sidecar runs before its application. Mutant: `_delivering` without `not it.seat.is_starting`."""
+    found = judge(BAD, starting=(0,))
+    assert (found.conditions[1].status, found.conditions[1].reason) == (Status.UNKNOWN, Reason.PENDING)
+    assert "1 of 1 pods is starting\n1: connection refused on 127.0.0.1:8080" in found.conditions[1].message
+    assert found.delivering == 0
+    assert delivering(GOOD, BAD, starting=(1,)) == (Status.TRUE, Reason.DELIVERING)
+    assert delivering(GOOD, BAD, starting=(0,)) == (Status.FALSE, Reason.FAILING)
+    assert delivering(BAD, BAD, starting=(1,)) == (Status.FALSE, Reason.FAILING)

@@ -80,6 +80,16 @@ def test_an_outbox_is_told_with_its_database_and_no_more_when_it_is_gone():
     assert not [name for name in told(made) if name[0].startswith("outbox")]
 
 
+def test_of_a_certificate_that_is_not_the_operators_it_tells_no_end():
+    """An alert on it would never be still, or never be heard. Mutant: a gauge that says 0."""
+    made = Metrics(version="1.2.3")
+    made.ask(
+        waiting=lambda: 3, running=lambda: 2, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 1.5,
+        certificate_expires_s=None, outboxes=dict,
+    )  # fmt: skip
+    assert ("certificate_expiry_timestamp_seconds",) not in told(made)
+
+
 def test_prometheus_can_read_it(metrics):
     from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -26,7 +28,7 @@ def test_settings_have_defaults_for_all_but_the_place():
     settings = Settings.from_env(LEAST)
     assert (settings.watch_namespaces, settings.webhook, settings.certificate) == ((), "", CertificateSource.OWN)
     assert (settings.pass_interval_s, settings.concurrency, settings.http_port) == (60, 10, 8080)
-    assert (settings.log_format, settings.http_host) == ("json", "0.0.0.0")
+    assert (settings.log_format, settings.http_host) == ("json", None)
     assert (settings.place.host, settings.place.kubeconfig) == ("10.96.0.1", None)
 
 
@@ -70,6 +72,21 @@ def test_the_page_names_every_variable():
     )
     told = set(re.findall(r"^\| `([A-Z_]+)`", PAGE.read_text(), re.MULTILINE))
     assert {name for name in used if name.startswith(("NOTIFYCHANNEL_", "KUBE"))} <= told
+
+
+async def test_where_the_node_has_switched_ipv6_off_it_is_served_over_ipv4(monkeypatch):
+    """Mutant: `_everywhere` that raises every OSError: operator and injector end with exit code 1."""
+    create = socket.create_server
+
+    def refusing(address, **options):
+        if options.get("family") is socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", refusing)
+    serving = health.serve(host=None, port=0, illness=lambda: None, unready=lambda: None, metrics=bytes)
+    async with serving as port, aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/livez") as it:
+        assert it.status == 200
 
 
 async def test_illness_and_unreadiness_are_told_in_words():

@@ -45,14 +45,17 @@ def test_another_state_of_affairs_begins_anew_and_a_settled_one_ends_it():
     ("said", "seats", "is_settled"),
     [
         ((LISTENING, DELIVERING), 1, True),
+        ((LISTENING, DELIVERING), 2, False),
         ((LISTENING, UNASKED), 1, False),
         ((CONNECTING, DELIVERING), 1, False),
         ((CONNECTING, UNASKED), 0, True),
     ],
 )
 def test_only_pods_that_run_are_waited_for(said, seats, is_settled):
-    """Mutant: without `not seats`, a channel that has no pods is passed over again and again."""
-    assert (found(*said, seats=seats) is None) is is_settled
+    """Mutants: without `not seats`, a channel that has no pods is passed over again and again; without
+    `pods.delivering >= seats`, one pod that has just begun is counted a minute later.
+    """
+    assert (found(*said, seats=seats, delivering=1) is None) is is_settled
 
 
 def test_a_changed_resource_begins_anew():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from notifychannel_operator.passes import restart, workload
@@ -14,6 +16,7 @@ PLACE = Place(
     groups=frozenset({"app"}),
     settings=SETTINGS,
     injector="kubectl -n notifychannel get deployment notifychannel-injector",
+    now=datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC),
 )
 OUTDATED = {"notifychannel.io/sidecar": "00000000"}
 
@@ -119,3 +122,32 @@ def test_a_pods_address_is_asked_at_its_status_port(address):
     made["metadata"]["annotations"]["notifychannel.io/status-port"] = "9999"
     (seat,) = look(made).seats
     assert (seat.address, seat.port, seat.group, seat.pod) == (address, 9999, "app", "app-1")
+
+
+def ready(status, since):
+    return [{"type": "Ready", "status": status}, {"type": "ContainersReady", "status": status, **since}]
+
+
+@pytest.mark.parametrize(
+    ("started", "status", "since", "is_starting"),
+    [
+        ("11:59:58", None, None, True),
+        ("11:59:30", "False", "11:59:30", True),
+        ("11:59:30", "True", "11:59:45", True),
+        ("11:59:00", "True", "11:59:15", False),
+        ("11:55:01", "False", "11:55:01", True),
+        ("11:54:59", "False", "11:54:59", False),
+        ("11:54:59", "False", "11:59:59", False),
+        ("11:54:59", "True", "11:59:59", False),
+    ],
+)
+def test_a_pod_is_starting_until_it_has_been_ready_for_a_while_or_takes_too_long(started, status, since, is_starting):
+    """Mutants: `_is_starting` without STARTING_S (what never gets ready is never said), or without READY_S."""
+    said = [] if status is None else ready(status, {"lastTransitionTime": f"2026-01-01T{since}Z"})
+    (seat,) = look(pod(startTime=f"2026-01-01T{started}Z", conditions=said)).seats
+    assert seat.is_starting is is_starting
+
+
+@pytest.mark.parametrize("status", [{}, {"startTime": None}, {"startTime": "soon"}, {"startTime": 7}])
+def test_a_pod_that_does_not_say_when_it_began_is_not_starting(status):
+    assert not look(pod(**status)).seats[0].is_starting

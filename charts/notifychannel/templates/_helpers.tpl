@@ -62,9 +62,14 @@ annotations:
 {{- if eq .Values.certificates.mode "Existing" }}{{ .Values.certificates.secretName }}{{ else }}{{ include "notifychannel.fullname" . }}-injector-tls{{ end }}
 {{- end }}
 
-{{/* Whose caBundle the operator keeps: only with its own certificate. */}}
+{{/* Whose caBundle the operator keeps: only the release's own, and with its own certificate. */}}
 {{- define "notifychannel.keptWebhook" -}}
-{{- if eq .Values.certificates.mode "Own" }}{{ include "notifychannel.fullname" . }}{{ end }}
+{{- if and .Values.webhook.create (eq .Values.certificates.mode "Own") }}{{ include "notifychannel.fullname" . }}{{ end }}
+{{- end }}
+
+{{/* `200m` or `0.2` → 200 */}}
+{{- define "notifychannel.milliCores" -}}
+{{- if hasSuffix "m" . }}{{ trimSuffix "m" . }}{{ else }}{{ mulf (float64 .) 1000 }}{{ end }}
 {{- end }}
 
 {{- define "notifychannel.testNamespace" -}}

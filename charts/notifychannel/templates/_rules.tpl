@@ -80,12 +80,6 @@
   resources: [secrets]
   resourceNames: [{{ $name }}-ca, {{ $name }}-injector-tls]
   verbs: [get, patch]
-{{- else }}
-# When the injector's certificate ends, for a metric.
-- apiGroups: [""]
-  resources: [secrets]
-  resourceNames: [{{ $name }}-injector-tls]
-  verbs: [get]
 {{- end }}
 {{- end }}
 
@@ -141,10 +135,11 @@
   resourceNames: [{{ $name }}.installation]
   verbs: [get, delete]
 {{- if eq .Values.certificates.mode "Own" }}
+# get: whose they are, for what is somebody else's stays.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ $name }}-ca, {{ $name }}-injector-tls]
-  verbs: [delete]
+  verbs: [get, delete]
 {{- end }}
 {{- end }}
 

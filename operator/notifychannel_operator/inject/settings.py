@@ -36,13 +36,25 @@ class Settings:
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
         """Raises SettingsError with a sentence for the first variable that can't be used."""
-        return cls(
+        found = cls(
             image=env.required(environment, "NOTIFYCHANNEL_SIDECAR_IMAGE", "which image the sidecars run"),
             pull_policy=env.choice(environment, "NOTIFYCHANNEL_SIDECAR_PULL_POLICY", PULL_POLICIES),
             memory=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_MEMORY", "128Mi", least=quantity.LEAST_MEMORY),
             cpu_request=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_CPU_REQUEST", "25m", least=quantity.LEAST_CPU),
             cpu_limit=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_CPU_LIMIT", "200m", least=quantity.LEAST_CPU),
             log_format=env.choice(environment, "NOTIFYCHANNEL_SIDECAR_LOG", env.LOG_FORMATS),
+        )
+        _check_cpu(found)
+        return found
+
+
+def _check_cpu(settings: Settings) -> None:
+    """The API server refuses a container that requests more than its limit, and with it the whole pod."""
+    request, limit = quantity.parse(settings.cpu_request), quantity.parse(settings.cpu_limit)
+    if request is not None and limit is not None and request > limit:
+        raise SettingsError(
+            f"NOTIFYCHANNEL_SIDECAR_CPU_REQUEST is {settings.cpu_request!r}: write at most "
+            f"NOTIFYCHANNEL_SIDECAR_CPU_LIMIT, which is {settings.cpu_limit!r}"
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from notifychannel_operator import port as ports
 from notifychannel_operator.injector import review as reviews
 from notifychannel_operator.injector.review import NoReviewError
 
@@ -57,9 +58,12 @@ def handler(
 
 @asynccontextmanager
 async def serve(
-    admit: Callable[[web.Request], Awaitable[web.Response]], *, host: str, port: int, context: ssl.SSLContext
+    admit: Callable[[web.Request], Awaitable[web.Response]], *, host: str | None, port: int, context: ssl.SSLContext
 ) -> AsyncIterator[int]:
-    """Serve until the block is left; gives the port. Raises OSError when it is taken."""
+    """Serve until the block is left; gives the port. Without a `host`: on every address, IPv4 and IPv6.
+
+    Raises OSError when the port is taken.
+    """
     application = web.Application(client_max_size=MAX_BODY_BYTES)
     application.router.add_post("/inject", admit)
     runner = web.AppRunner(
@@ -67,7 +71,7 @@ async def serve(
     )  # fmt: skip
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, ssl_context=context).start()
+        await ports.site(runner, host=host, port=port, context=context).start()
         taken: int = runner.addresses[0][1]
         yield taken
     finally:

@@ -12,7 +12,7 @@ from notifychannel_operator import inject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOST, PORT, HTTP_PORT = "0.0.0.0", 8443, 8080
+PORT, HTTP_PORT = 8443, 8080
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,8 @@ class Settings:
     """NOTIFYCHANNEL_TLS_DIR: the folder with tls.crt and tls.key; read again when they change."""
     sidecar: inject.Settings
     """NOTIFYCHANNEL_SIDECAR_*: what is added."""
-    host: str = HOST
-    """NOTIFYCHANNEL_HOST: where both ports listen; `::` where the cluster has IPv6 only."""
+    host: str | None = None
+    """NOTIFYCHANNEL_HOST: where both ports listen; None: on every address, IPv4 and IPv6."""
     port: int = PORT
     """NOTIFYCHANNEL_PORT: /inject over TLS; 0 takes a free one and logs it."""
     http_port: int = HTTP_PORT
@@ -38,7 +38,7 @@ class Settings:
         return cls(
             tls_dir=Path(env.required(environment, "NOTIFYCHANNEL_TLS_DIR", "the folder with tls.crt and tls.key")),
             sidecar=inject.Settings.from_env(environment),
-            host=environment.get("NOTIFYCHANNEL_HOST") or HOST,
+            host=environment.get("NOTIFYCHANNEL_HOST") or None,
             port=env.number(environment, "NOTIFYCHANNEL_PORT", PORT, least=0, most=env.MAX_PORT),
             http_port=env.number(environment, "NOTIFYCHANNEL_HTTP_PORT", HTTP_PORT, least=0, most=env.MAX_PORT),
             log_format=env.choice(environment, "NOTIFYCHANNEL_LOG", env.LOG_FORMATS),

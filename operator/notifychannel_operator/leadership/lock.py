@@ -1,7 +1,8 @@
 """The Lease as the client library's election wants it, with what that leaves out: time limits, and giving back.
 
 `LeaseLock` of kubernetes 37.0.2 creates with `pretty=True`, which its own validation refuses; lets everything but
-ApiException through to the election, which ends of it; and waits for an answer for five minutes.
+ApiException through to the election, which ends of it; waits for an answer for five minutes; and writes this machine's
+local time as if it were UTC.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -62,6 +64,18 @@ class Lock(LeaseLock):
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         """As the base class: the resourceVersion that `get` saw makes a race's loser lose."""
         return await self._written(super().update(name, namespace, updated_record))
+
+    def update_lease(
+        self, leader_election_record: LeaderElectionRecord, current_spec: V1LeaseSpec | None = None
+    ) -> V1LeaseSpec:
+        """As the base class, with times that say UTC and mean it: `kubectl` and `helm test` read them."""
+        now = datetime.now(UTC)
+        now = now.replace(microsecond=now.microsecond or 1)  # six digits, or the API's MicroTime can't be read
+        is_mine = current_spec is not None and current_spec.holder_identity == leader_election_record.holder_identity
+        acquired = current_spec.acquire_time if current_spec is not None and is_mine else None
+        spec: V1LeaseSpec = super().update_lease(leader_election_record, current_spec)
+        spec.renew_time, spec.acquire_time = now, acquired or now
+        return spec
 
     async def release(self) -> None:
         """Give it back if it is ours, so that the next one need not wait for its end."""

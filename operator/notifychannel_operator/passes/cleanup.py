@@ -1,27 +1,33 @@
 """Takes a channel's objects out of its database when the channel goes: bounded in time, never in the way for good.
 
-Tried again until `cleanupTimeout` after the deletion; then a Warning Event says the SQL to run, and the finalizer goes.
+Tried again until `cleanupTimeout` after the deletion, and by this process three times at least (it may have been away
+meanwhile); then a Warning Event says the SQL to run, and the finalizer goes.
 At once when the namespace is going and its Secret has gone. Refuses to drop anything that is not this channel's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import database, manifest, marker, sqlfile
+from notifychannel_operator import database, marker, sqlfile
 from notifychannel_operator import plan as plans
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES
-from notifychannel_operator.kube_error import Forbidden, NotFound
+from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
 from notifychannel_operator.names import Owner
 from notifychannel_operator.passes import groups, secret, status
 from notifychannel_operator.passes.conditions import Reason, Type, unknown
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.events import announce
+from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify
+from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
+from notifychannel_operator.passes.wish import Wish
 from notifychannel_operator.quote import literal
 from notifychannel_operator.spec import ReclaimPolicy
 
@@ -31,38 +37,15 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.step import Plan
 
-FINALIZER = "notifychannel.io/cleanup"
-DEFAULT_TIMEOUT_S = 300.0
+log = logging.getLogger(__name__)
+
 UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
+LEAST_TRIES = 3
+"""By one process before it gives up, though the time may have passed while no operator ran."""
+LAST_TURN_S = 2.0
+"""For the turn at a database in the last try: then it goes on without, and the server's own locks keep order."""
 SAID_CHARACTERS = 200
 """Of a problem, beside the SQL, in an Event: 1,024 bytes hold both."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the resource says about its end; read also where the rest of it can't be."""
-
-    secret: str
-    policy: ReclaimPolicy = ReclaimPolicy.DELETE
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    groups: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, body: dict[str, Any]) -> Wish:
-        """From the object; with defaults for what can't be read."""
-        try:
-            channel = manifest.from_object(body)
-        except manifest.SpecError:
-            spec = body.get("spec") or {}
-            name = ((spec.get("database") or {}).get("secretRef") or {}).get("name")
-            keep = spec.get("reclaimPolicy") == ReclaimPolicy.RETAIN.value
-            return cls(secret=str(name or ""), policy=ReclaimPolicy.RETAIN if keep else ReclaimPolicy.DELETE)
-        return cls(
-            secret=channel.secret,
-            policy=channel.reclaim_policy,
-            timeout_s=channel.cleanup_timeout,
-            groups=frozenset(consumer.group for consumer in channel.consumers),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,69 +58,102 @@ class Cleaned:
     next_in_s: float | None = None
 
 
-async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> frozenset[Ref]:
-    """The channel takes part in nothing any more: no claim, in no ConfigMap. The channels to judge again.
+async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> None:
+    """The channel takes part in nothing any more: no claim, in no ConfigMap.
 
-    `named`: groups that its resource names. Raises KubeError; may be called again.
+    `named`: groups that its resource names. Raises KubeError when every group has had its try; may be called again.
     """
     memory = edges.memory
     claim = memory.databases.claims.get(ref)
     known = memory.strays.setdefault(ref, set())
     known |= named | (claim.groups if claim else frozenset())
-    wake = memory.databases.remove(ref)
+    memory.owe(ref, memory.databases.remove(ref))
     memory.patience.forget(ref)
     memory.in_force.pop(ref, None)
     memory.unreadable.discard(ref)
-    for group in sorted(known):
-        await groups.write(edges, ref.namespace, group)
+    failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
+    if failures:
+        raise failures[0]
     memory.strays.pop(ref, None)
-    return wake
 
 
-async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime) -> Cleaned:
+async def _take_out(edges: Edges, ref: Ref, group: str) -> KubeError | None:
+    """Of one group's ConfigMap; what fails is said, and is no reason not to try the next group."""
+    try:
+        sentence = await groups.write(edges, ref.namespace, group)
+    except KubeError as error:
+        log.warning("%s: the ConfigMap of the group %s: %s; trying again", ref, group, error)
+        return error
+    edges.memory.strays[ref].discard(group)
+    if sentence is not None:
+        log.warning("%s: it may stay in the ConfigMap of the group %s: %s", ref, group, sentence)
+    return None
+
+
+async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_last: bool = False) -> Cleaned:
     """One try at taking what the channel has installed out of its database; past the channel's `cleanupTimeout` since
-    `since` it says the SQL in an Event and lets the channel go. Raises KubeError.
+    `since`, and where it `is_last`, it says the SQL in an Event and lets the channel go. Raises KubeError.
     """
-    wish, ref = Wish.of(body), _ref(body)
+    wish = Wish.of(body)
+    problem = await _obstacle(edges, body, wish, is_last=is_last)
+    if problem is not None and not (is_last or wish.timeout_s == 0):
+        left_s = wish.timeout_s - (edges.now() - since).total_seconds()
+        next_in_s = _next_in_s(edges, _ref(body), left_s)
+        if next_in_s is not None:
+            return replace(problem, next_in_s=next_in_s)
+    if problem is not None:
+        await _say_sql(edges, body, problem.problem or "")
+    return Cleaned()
+
+
+async def _obstacle(edges: Edges, body: dict[str, Any], wish: Wish, *, is_last: bool) -> Cleaned | None:
+    """What is in the way of the channel's end, which a later try may not meet; None when it may go."""
     if FINALIZER not in finalizers(body):
-        return Cleaned()
+        return None
     if wish.policy is ReclaimPolicy.RETAIN:
         await announce(
             edges.kube, body, "Normal", "Retained", "the triggers stay in the database, as reclaimPolicy says"
         )
-        return Cleaned()
+        return None
     try:
-        problem, reason = await _remove(edges, body, wish.secret)
+        problem, reason = await _remove(edges, body, wish.secret, is_last=is_last)
     except Unresolved as error:
-        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, ref.namespace):
+        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, _ref(body).namespace):
             await _say_sql(edges, body, "the namespace goes and its Secret has gone")
-            return Cleaned()
-        problem, reason = str(error), error.reason
+            return None
+        return Cleaned(problem=str(error), reason=error.reason)
     except Failed as error:
-        problem, reason = str(error), error.reason
-    if problem is None:
-        edges.memory.cleanups.pop(ref, None)
-        return Cleaned()
-    left = timedelta(seconds=wish.timeout_s) - (edges.now() - since)
-    if left <= timedelta():
-        edges.memory.cleanups.pop(ref, None)
-        await _say_sql(edges, body, problem)
-        return Cleaned()
-    attempt = edges.memory.cleanups[ref] = edges.memory.cleanups.get(ref, 0) + 1
-    return Cleaned(problem=problem, reason=reason, next_in_s=min(plans.next_try(attempt), left.total_seconds()))
+        return Cleaned(problem=str(error), reason=error.reason)
+    return None if problem is None else Cleaned(problem=problem, reason=reason)
 
 
-async def release(edges: Edges, ref: Ref, *, since: datetime) -> Cleaned:
+def _next_in_s(edges: Edges, ref: Ref, left_s: float) -> float | None:
+    """Count a vain try, with `left_s` of its time left; None: it was the last. One that comes early, by an event of
+    something else, is none: three within a second would be as good as one.
+    """
+    tries, due = edges.memory.cleanups.get(ref, (0, edges.now()))
+    if edges.now() < due:
+        return (due - edges.now()).total_seconds()
+    tries += 1
+    if left_s <= 0 and tries >= LEAST_TRIES:
+        return None
+    next_in_s = min(plans.next_try(tries), left_s) if left_s > 0 else plans.next_try(tries)
+    edges.memory.cleanups[ref] = tries, edges.now() + timedelta(seconds=next_in_s)
+    return next_in_s
+
+
+async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = False) -> Cleaned:
     """As if the channel were deleted at `since`, though it stays: for the end of a release. Raises KubeError.
 
-    To be called again after `next_in_s` while there is a problem.
+    To be called again after `next_in_s` while there is a problem; the one that `is_last` has none.
     """
     try:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
+        edges.memory.cleanups.pop(ref, None)
         return Cleaned()
     await leave(edges, ref, Wish.of(body).groups)
-    cleaned = await clean_up(edges, body, since=since)
+    cleaned = await clean_up(edges, body, since=since, is_last=is_last)
     if cleaned.problem is None:
         await drop_finalizer(edges, body)
         await _say_uninstalled(edges, body)
@@ -145,16 +161,17 @@ async def release(edges: Edges, ref: Ref, *, since: datetime) -> Cleaned:
 
 
 async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
-    """Ours, and nobody else's; raises KubeError (Conflict: read it again)."""
-    if FINALIZER not in finalizers(body):
-        return
+    """Ours, and nobody else's; raises KubeError (Conflict: read it again).
+
+    Only then the tries are forgotten: who gave up and could not let go does not begin anew.
+    """
     metadata, ref = body["metadata"], _ref(body)
-    kept = [it for it in finalizers(body) if it != FINALIZER]
-    patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
-    try:
-        await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
-    except NotFound:
-        return
+    if FINALIZER in finalizers(body):
+        kept = [it for it in finalizers(body) if it != FINALIZER]
+        patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
+        with suppress(NotFound):
+            await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
+    edges.memory.cleanups.pop(ref, None)
 
 
 async def _say_uninstalled(edges: Edges, body: dict[str, Any]) -> None:
@@ -168,27 +185,28 @@ async def _say_uninstalled(edges: Edges, body: dict[str, Any]) -> None:
         return
 
 
-def finalizers(body: dict[str, Any]) -> list[str]:
-    """Of an object."""
-    return list(body["metadata"].get("finalizers") or [])
-
-
 def by_hand(owner: Owner) -> str:
     """SQL for a person and `psql` that drops everything of this owner, whatever else is there; under 800 bytes."""
     begin, _, _ = marker.text(owner, "", "", "").partition('"source"')
     return sqlfile.fill("plan/remove_by_hand.sql", marker=literal(begin))
 
 
-async def _remove(edges: Edges, body: dict[str, Any], name: str) -> tuple[str | None, Reason]:
+async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: bool) -> tuple[str | None, Reason]:
     ref = _ref(body)
     owner = _owner(edges, ref)
     credentials = await secret.read(edges.kube, namespace=ref.namespace, name=name)
     async with edges.connect(credentials) as connection:
         identity = await identify(connection)
-        made = await database.observe_removal(connection, [owner])
-        if made.problems:
-            return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
-        async with edges.memory.turns.of(identity):
+    limit_s = LAST_TURN_S if is_last else TURN_S
+    async with edges.memory.turns.within(identity, limit_s=limit_s) as is_ours:
+        if not is_ours and not is_last:
+            return "others change the database first", Reason.PENDING
+        async with edges.connect(credentials) as connection:
+            if await identify(connection) != identity:  # what is said below is said of the other one
+                return "the Secret leads to another database since a moment ago", Reason.PENDING
+            made = await database.observe_removal(connection, [owner])
+            if made.problems:
+                return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
             result = await database.apply(connection, made)
     if (problem := _left(made, result)) is not None:
         return problem, Reason.LOCKED_OUT if result.gave_up else Reason.REFUSED

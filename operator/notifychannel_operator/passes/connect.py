@@ -125,9 +125,13 @@ async def opened(credentials: Credentials, *, ends_s: float) -> Connection:
     return connection
 
 
-async def settle(connection: Connection) -> None:
-    """Our settings; also how one finds out that the server is still there. Raises FAILURES."""
-    await connection.fetch(sqlfile.read("observe/our_settings.sql"), list(SETTINGS), list(SETTINGS.values()))
+async def settle(connection: Connection) -> bool:
+    """Our settings; also how one finds out that the server is still there, and whether it is a standby (the answer).
+
+    Raises FAILURES.
+    """
+    rows = await connection.fetch(sqlfile.read("observe/our_settings.sql"), list(SETTINGS), list(SETTINGS.values()))
+    return any(row["is_standby"] for row in rows)
 
 
 async def closed(connection: Connection) -> None:

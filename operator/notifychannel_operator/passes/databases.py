@@ -1,4 +1,5 @@
-"""Which channel is in which database, and which of them stand in each other's way: the older one wins.
+"""Which channel is in which database, and which of them stand in each other's way: the older one wins, and of two that
+were made in one second the one that is installed.
 
 A channel's claim is what it said when it was last good, and the database that answered last. Filled from
 `status.database` of all channels before the first pass, so that a restart changes no verdict. Asks nobody anything.
@@ -7,7 +8,8 @@ A channel's claim is what it said when it was last good, and the database that a
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from notifychannel_operator import configmap
@@ -38,6 +40,19 @@ class Identity(NamedTuple):
         return f"{self.dbname} of server {self.system_identifier}"
 
 
+class Standing(IntEnum):
+    """What a channel has already; of those made in one second (creationTimestamp has no more) the lesser is older."""
+
+    IN_FORCE = 0
+    """Objects in a database, by the spec as it is."""
+    INSTALLED = 1
+    """Objects in a database, by an earlier spec or a pass that did not come to its end."""
+    STEPPED_BACK = 2
+    """Objects in a database, and since its last pass in the way of an older one."""
+    ACCEPTED = 3
+    NEW = 4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What one channel takes for itself."""
@@ -46,38 +61,39 @@ class Claim:
     uid: str
     created: str
     """metadata.creationTimestamp: RFC 3339 in UTC, so it sorts as text."""
-    channel: Channel
+    channel: Channel | None
+    """None: it can't be read, and the rest is what it has in force."""
+    secret: str
+    groups: frozenset[str]
+    """Of pods in its namespace that it serves."""
+    has_sources: bool
     pg_channel: str
     database: Identity | None = None
     """None: nobody has reached it yet."""
+    standing: Standing = Standing.NEW
     looked: int = 0
     """Grows with every look at a database: of two answers through one Secret the later one counts."""
 
     @property
-    def age(self) -> tuple[str, str]:
+    def age(self) -> tuple[str, Standing, str]:
         """The lesser one is the older channel."""
-        return self.created, self.uid
-
-    @property
-    def groups(self) -> frozenset[str]:
-        """The groups of pods in its namespace that it serves."""
-        return frozenset(consumer.group for consumer in self.channel.consumers)
+        return self.created, self.standing, self.uid
 
     def elsewhere(self, other: Claim) -> bool:
         """Both databases are known, and are two. One Secret leads to one database: a look may only be older."""
-        same_secret = (self.ref.namespace, self.channel.secret) == (other.ref.namespace, other.channel.secret)
+        same_secret = (self.ref.namespace, self.secret) == (other.ref.namespace, other.secret)
         return not same_secret and None not in (self.database, other.database) and self.database != other.database
 
     def together(self, other: Claim) -> bool:
         """Both databases are known, and are one."""
-        same_secret = (self.ref.namespace, self.channel.secret) == (other.ref.namespace, other.channel.secret)
+        same_secret = (self.ref.namespace, self.secret) == (other.ref.namespace, other.secret)
         return same_secret or (self.database is not None and self.database == other.database)
 
     def places(self) -> Iterator[Hashable]:
         """Where others may stand in its way."""
         for group in self.groups:
             yield "group", self.ref.namespace, group
-        if self.channel.sources:
+        if self.has_sources:
             yield "channel", self.pg_channel
 
 
@@ -92,7 +108,14 @@ class Databases:
     _looks: int = 0
 
     def put(
-        self, channel: Channel, *, uid: str, created: str, installation: str, database: Identity | None = None
+        self,
+        channel: Channel,
+        *,
+        uid: str,
+        created: str,
+        installation: str,
+        database: Identity | None = None,
+        standing: Standing = Standing.NEW,
     ) -> frozenset[Ref]:
         """What a channel says now; a `database` of None leaves the one that is known. The others whose verdict changed.
 
@@ -102,20 +125,28 @@ class Databases:
         known = self.claims.get(ref)
         if known is not None and known.uid != uid:
             known = None
-        looked = known.looked if known else 0
-        if database is not None:
-            self._looks += 1
-            looked = self._looks
         claim = Claim(
             ref=ref,
             uid=uid,
             created=created,
             channel=channel,
+            secret=channel.secret,
+            groups=frozenset(consumer.group for consumer in channel.consumers),
+            has_sources=bool(channel.sources),
             pg_channel=configmap.pg_channel(channel, installation=installation),
             database=database or (known.database if known else None),
-            looked=looked,
+            standing=standing,
+            looked=known.looked if known and database is None else self._look(database),
         )
         return self._change(ref, claim)
+
+    def hold(self, claim: Claim) -> frozenset[Ref]:
+        """What a channel that can't be read has in force; as `put`, until it says something again."""
+        return self._change(claim.ref, replace(claim, looked=self._look(claim.database)))
+
+    def _look(self, database: Identity | None) -> int:
+        self._looks += database is not None
+        return self._looks if database is not None else 0
 
     def remove(self, ref: Ref) -> frozenset[Ref]:
         """The channel is gone; the others whose verdict changed."""
@@ -206,7 +237,7 @@ class Databases:
 
 def _between(claim: Claim, older: Claim) -> str | None:
     """What is wrong between two channels."""
-    same_channel = claim.channel.sources and older.channel.sources and claim.pg_channel == older.pg_channel
+    same_channel = claim.has_sources and older.has_sources and claim.pg_channel == older.pg_channel
     if same_channel and claim.together(older):
         return (
             f"the older channel {older.ref} has sources on the PostgreSQL channel {claim.pg_channel} of the same "

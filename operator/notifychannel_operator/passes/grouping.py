@@ -72,7 +72,7 @@ def _claimed(
 ) -> Iterator[ChannelConfig]:
     for claim in claims:
         kept = now.get(claim.ref.name)
-        if databases.conflict(claim.ref) is not None:
+        if claim.channel is None or databases.conflict(claim.ref) is not None:
             if kept is not None and not moved:
                 yield kept
             continue

@@ -50,7 +50,7 @@ async def _write(edges: Edges, namespace: str, group: str) -> str | None:
     memory = edges.memory
     wanted = grouping.config(
         memory.databases,
-        _read(present),
+        read(present),
         installation=edges.installation,
         namespace=namespace,
         group=group,
@@ -93,7 +93,8 @@ def _owners(config_map: dict[str, Any]) -> list[dict[str, Any]]:
     return [it for it in found if it.get("kind") == CHANNELS.kind]
 
 
-def _read(present: dict[str, Any] | None) -> Config | None:
+def read(present: dict[str, Any] | None) -> Config | None:
+    """What a ConfigMap tells the sidecars; None where it can't be used."""
     try:
         return configs.parse(((present or {}).get("data") or {}).get(KEY, ""))
     except ConfigError:

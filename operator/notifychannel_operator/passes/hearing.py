@@ -1,14 +1,14 @@
 """Listening and Delivering: from names of sessions in the database and from what the sidecars say of themselves. Pure.
 
 What a sidecar says counts before its session, which may be one that it has lost. Where none can be asked (a network
-policy), the sessions count, and Delivering is Unknown.
+policy), the sessions count, and Delivering is Unknown. That a pod which is starting does not deliver is no failure yet.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from notifychannel_operator.passes import conditions
 from notifychannel_operator.passes.conditions import Reason, Type
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 63
 """PostgreSQL cuts application_name there; the sidecar keeps the tail of its pod's name."""
+UNREAD = "/status can't be reached: a NetworkPolicy may keep the operator from that port"
 REMEDIES = {
     Reason.NOT_CONFIGURED: "the configuration has not reached them: a new one takes up to 90 s; see"
     " kubectl -n {namespace} get configmap notifychannel-{group}",
@@ -43,6 +44,14 @@ REMEDIES = {
     " transaction for longest",
 }
 """The operator's words for the sidecar's reasons."""
+
+
+class Answer(NamedTuple):
+    """What a pod's sidecar says of its deliveries on the channel."""
+
+    seat: Seat
+    is_good: bool
+    said: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +78,12 @@ def judge(
 
     `unconfigured`: why a ConfigMap could not be written.
     """
-    heard = [seat for seat in seats if _listens(seat, statuses.get(seat.pod), sessions, prefixes)]
-    deaf = [seat for seat in seats if seat not in heard]
-    asked = {seat.pod: it for seat in seats if (it := statuses.get(seat.pod)) is not None}
-    answers = [it.deliveries[channel] for it in asked.values() if channel in it.deliveries]
+    deaf = [seat for seat in seats if not _listens(seat, statuses.get(seat.pod), sessions, prefixes)]
+    asked = [(seat, it) for seat in seats if (it := statuses.get(seat.pod)) is not None]
+    answers = [Answer(seat, *it.deliveries[channel]) for seat, it in asked if channel in it.deliveries]
     return Hearing(
-        listening=len(heard),
-        delivering=sum(good for good, _ in answers),
+        listening=len(seats) - len(deaf),
+        delivering=sum(it.is_good for it in answers),
         conditions=(
             _not_configured(unconfigured)
             or _listening(namespace, seats, deaf, matched, statuses, asked_database=sessions is not None),
@@ -113,12 +121,12 @@ def _listening(
     told = f"{len(seats) - len(deaf)} of {len(seats)} pods listen"
     if not deaf:
         return conditions.true(Type.LISTENING, Reason.LISTENING, told)
-    whys = Counter((_why(statuses.get(seat.pod)), seat.group) for seat in deaf)
+    whys = Counter((_why(seat, statuses.get(seat.pod)), seat.group) for seat in deaf)
     said = [told, *(_because(why, group, count, namespace) for (why, group), count in sorted(whys.items(), key=_first))]
     reasons = {why for why, _ in whys}
     if not asked_database and reasons == {Reason.UNKNOWN}:
         return conditions.unknown(Type.LISTENING, Reason.UNKNOWN, *said, "the database could not be asked either")
-    if len(deaf) < len(seats):
+    if len(deaf) < len(seats) and reasons != {Reason.PENDING}:
         return conditions.false(Type.LISTENING, Reason.PARTLY, *said)
     return conditions.false(Type.LISTENING, min(whys.items(), key=_first)[0][0], *said)
 
@@ -129,9 +137,9 @@ def _first(counted: tuple[tuple[Reason, str], int]) -> tuple[int, str, str]:
     return -count, why.value, group
 
 
-def _why(status: Sidecar | None) -> Reason:
+def _why(seat: Seat, status: Sidecar | None) -> Reason:
     if status is None:
-        return Reason.UNKNOWN
+        return Reason.PENDING if seat.is_starting else Reason.UNKNOWN
     return status.why or Reason.PENDING
 
 
@@ -139,27 +147,38 @@ def _because(why: Reason, group: str, count: int, namespace: str) -> str:
     pods = f"{count} of the group {group}"
     match why:
         case Reason.UNKNOWN:
-            return f"{pods}: no session of theirs in the database, and /status can't be read (a network policy?)"
+            return f"{pods}: no session of theirs in the database, and {UNREAD}"
         case Reason.PENDING:
             return f"{pods}: connecting"
         case _:
             return f"{pods}: {why.value}: {REMEDIES[why].format(namespace=namespace, group=group)}"
 
 
-def _delivering(seats: Sequence[Seat], matched: int, asked: int, answers: Sequence[tuple[bool, str]]) -> Condition:
+def _delivering(seats: Sequence[Seat], matched: int, asked: int, answers: Sequence[Answer]) -> Condition:
     if not seats:
         return conditions.unknown(Type.DELIVERING, Reason.NO_PODS, _nobody(matched))
-    bad = Counter(said for good, said in answers if not good)
+    bad = Counter(it.said for it in answers if not it.is_good and not it.seat.is_starting)
     if bad:
         told = f"{sum(bad.values())} of {len(seats)} pods do not get their hints acknowledged"
         return conditions.false(Type.DELIVERING, Reason.FAILING, told, *_counted(bad))
+    unread = f"of {len(seats) - asked} of {len(seats)} pods {UNREAD}" if asked < len(seats) else ""
     if not asked:
-        said = f"/status of {len(seats)} pods can't be read: a network policy has to let the operator in on their port"
-        return conditions.unknown(Type.DELIVERING, Reason.UNKNOWN, said)
+        return conditions.unknown(Type.DELIVERING, Reason.UNKNOWN, unread)
     if not answers:
         said = "the channel has not reached the sidecars yet: a new configuration takes up to 90 s"
-        return conditions.unknown(Type.DELIVERING, Reason.PENDING, said)
-    return conditions.true(Type.DELIVERING, Reason.DELIVERING, f"{len(answers)} of {len(seats)} pods say so")
+        return conditions.unknown(Type.DELIVERING, Reason.PENDING, said, unread)
+    good = sum(it.is_good for it in answers)
+    starting = _starting(answers, len(seats))
+    if not good:
+        return conditions.unknown(Type.DELIVERING, Reason.PENDING, *starting, unread)
+    told = f"{good} of {len(seats)} pods say so"
+    return conditions.true(Type.DELIVERING, Reason.DELIVERING, told, *starting, unread)
+
+
+def _starting(answers: Sequence[Answer], seats: int) -> list[str]:
+    """Of those whose application does not take hints yet."""
+    found = Counter(it.said for it in answers if not it.is_good)
+    return [f"the application of {found.total()} of {seats} pods is starting", *_counted(found)] if found else []
 
 
 def _counted(sentences: Counter[str]) -> Iterable[str]:

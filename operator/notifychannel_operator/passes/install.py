@@ -1,6 +1,7 @@
-"""The database's part of a pass: which one it is, observe → plan → apply, and who listens there; one connection.
+"""What a pass changes in a database: observe → plan → apply.
 
-What gives up behind a lock is tried again when its patience says so, what is stale at once, a few times.
+A pass waits for its turn without a connection, and not for long: waiting is neither work nor a hang. What gives up
+behind a lock is tried again when its patience says so, what is stale at once, a few times.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from notifychannel_operator import database, plan
 from notifychannel_operator.passes import installed
+from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.installed import Left
+from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.patience import BEHIND_A_PASS_S, key
 from notifychannel_operator.step import Kind
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Ref
+    from notifychannel_operator.passes.databases import Identity, Ref
+    from notifychannel_operator.passes.memory import Turns
     from notifychannel_operator.passes.patience import Patience
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.step import Plan, Step
@@ -50,38 +54,54 @@ class Installed:
 class Installer:
     """One channel's pass over its database."""
 
-    connection: Connection
+    connect: Callable[[], AbstractAsyncContextManager[Connection]]
+    """To the same database; for each look and change of its own."""
     channel: Channel
     owner: Owner
     ref: Ref
+    identity: Identity
     patience: Patience
+    turns: Turns
+    """Of databases: passes of one process don't give up on each other."""
     now_s: float
     """Monotonic."""
-    turn: asyncio.Lock
-    """Of the database: passes of one process don't give up on each other."""
     before_first_step: Callable[[], Awaitable[None]]
     """The finalizer: nothing is installed that nobody would remove."""
 
-    async def run(self) -> Installed:
-        """Do what is missing. Raises what `database.observe` and `apply` do, and what `before_first_step` does."""
-        facts, refused = await self._look(), []
+    async def look(self, connection: Connection) -> Facts:
+        """What there is. Raises what `database.observe` does."""
+        return await database.observe(connection, self.channel, self.owner)
+
+    async def run(self, facts: Facts) -> Installed:
+        """Do what is missing by these facts. Raises what `database.observe` and `apply`, `connect` and
+        `before_first_step` do.
+        """
+        refused: tuple[str, ...] = ()
+        if self._due(plan.of(self.channel, facts)):
+            await self.before_first_step()
+            async with self.turns.within(self.identity, limit_s=TURN_S) as is_ours:
+                if is_ours:
+                    async with self.connect() as connection:
+                        facts, refused = await self._change(connection, facts)
+        return self._say(facts, refused)
+
+    async def _change(self, connection: Connection, facts: Facts) -> tuple[Facts, tuple[str, ...]]:
+        """What there is afterwards, and what PostgreSQL refused."""
+        refused: tuple[str, ...] = ()
+        if await identify(connection) != self.identity:  # the name leads elsewhere since: the next pass looks there
+            return facts, refused
         for _ in range(ROUNDS):
             made = plan.of(self.channel, facts)
             steps = self._due(made)
             if not steps:
                 break
-            await self.before_first_step()
-            async with self.turn:
-                result = await database.apply(self.connection, replace(made, steps=steps))
+            result = await database.apply(connection, replace(made, steps=steps))
             self._note(result)
-            refused = list(result.failed)
-            facts = await self._look()
+            refused = result.failed
+            facts = await self.look(connection)
             if not result.stale:
                 break
-        return self._say(facts, tuple(refused))
-
-    async def _look(self) -> Facts:
-        return await database.observe(self.connection, self.channel, self.owner)
+        return facts, refused
 
     def _due(self, made: Plan) -> tuple[Step, ...]:
         held = self.patience.held(self.ref, made.steps, self.now_s)

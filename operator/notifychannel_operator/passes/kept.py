@@ -2,7 +2,8 @@
 
 A fresh session of PostgreSQL knows no catalog: its first look costs it several times the second. Kept by everything
 that is in the Secret (a rotated one leads to a new connection), never by two passes at once. One that fails is cut,
-with whatever it had begun. Refuses to hide a server that has gone: what was kept is asked before it is lent.
+with whatever it had begun. Refuses to hide a server that has gone, or is a standby while the Secret's name may lead to
+the primary by now: what was kept is asked before it is lent.
 """
 
 from __future__ import annotations
@@ -78,21 +79,23 @@ class Kept:
         self._keep(credentials.fingerprint(), session)
 
     async def _taken(self, credentials: Credentials) -> _Session | None:
-        """The one used last, if it still answers."""
+        """The one used last, if it still answers, and not from a standby."""
         fingerprint = credentials.fingerprint()
         while idle := self._idle.get(fingerprint):
             session = idle[-1]
             self._forget(fingerprint, session)
             try:
                 async with asyncio.timeout(WAKE_S):
-                    await settle(session.connection)
+                    is_standby = await settle(session.connection)
             except FAILURES:
                 session.connection.terminate()
             except BaseException:
                 session.connection.terminate()
                 raise
             else:
-                return session
+                if not is_standby:
+                    return session
+                session.connection.terminate()
         return None
 
     def _keep(self, fingerprint: str, session: _Session) -> None:

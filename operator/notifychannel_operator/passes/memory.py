@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -12,11 +13,16 @@ from notifychannel_operator.passes.patience import Patience
 from notifychannel_operator.passes.settling import Settling
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import AsyncIterator, Collection, Hashable
+    from datetime import datetime
 
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.outbox import Outbox
     from notifychannel_operator.spec import Channel
+
+
+TURN_S = 30.0
+"""For the passes in front of one: then it comes back later, well before it would be taken for one that hangs."""
 
 
 @dataclass(slots=True)
@@ -28,6 +34,24 @@ class Turns:
     def of(self, thing: Hashable) -> asyncio.Lock:
         """Its lock; forgotten when nobody holds or awaits it."""
         return self._locks.setdefault(thing, asyncio.Lock())
+
+    @asynccontextmanager
+    async def within(self, thing: Hashable, *, limit_s: float) -> AsyncIterator[bool]:
+        """The block runs when the turn has come (True) or did not come in time (False).
+
+        To be waited for without a connection: its time is for work, and others may need the place.
+        """
+        lock, is_ours = self.of(thing), True
+        try:
+            async with asyncio.timeout(limit_s):
+                await lock.acquire()
+        except TimeoutError:
+            is_ours = False
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                lock.release()
 
 
 @dataclass(slots=True)
@@ -50,8 +74,15 @@ class Memory:
     """Of the spec that was passed over last: another one is tried at once, whatever the last was waiting for."""
     strays: dict[Ref, set[str]] = field(default_factory=dict)
     """Groups whose ConfigMap names the channel as an owner though it names them no more: its next pass tidies up."""
-    cleanups: dict[Ref, int] = field(default_factory=dict)
-    """How often a deleted channel's cleanup has been tried."""
+    owed: dict[Ref, set[Ref]] = field(default_factory=dict)
+    """Channels whose verdict this one has changed, and whom no pass of it that came to its end has named."""
+    cleanups: dict[Ref, tuple[int, datetime]] = field(default_factory=dict)
+    """How often a deleted channel's cleanup has been tried, and when it is to be tried next."""
+
+    def owe(self, ref: Ref, changed: Collection[Ref]) -> None:
+        """These are to be judged again, because of what this channel says or that it goes."""
+        if changed:
+            self.owed.setdefault(ref, set()).update(changed)
 
     def known_outboxes(self) -> dict[Identity, Outbox]:
         """Those of databases that a channel is in."""

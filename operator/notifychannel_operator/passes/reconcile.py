@@ -9,94 +9,57 @@ Triggers come before the ConfigMap: see `grouping.py` and docs/conditions.md. A 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import manifest
-from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.kube_error import NotFound
-from notifychannel_operator.passes import cleanup, conditions, groups, status
+from notifychannel_operator.passes import cleanup, conditions, status
 from notifychannel_operator.passes.conditions import Type
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
 from notifychannel_operator.passes.walk import Walk
+from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:
+    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
 
 
 async def reconcile(edges: Edges, ref: Ref) -> Outcome:
     """One pass. Raises KubeError when the cluster can't be asked or told; everything else ends in a condition.
 
-    Never runs twice at once for one channel: the work queue sees to that.
+    Never runs twice at once for one channel: the work queue sees to that. Whom a pass that broke had to wake, the next
+    one wakes.
     """
+    outcome = await _pass(edges, ref)
+    return replace(outcome, wake=frozenset(edges.memory.owed.pop(ref, ())))
+
+
+async def _pass(edges: Edges, ref: Ref) -> Outcome:
     try:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
         edges.memory.generations.pop(ref, None)
         edges.memory.moved.pop(ref, None)
+        edges.memory.cleanups.pop(ref, None)
         edges.memory.settling.forget(ref)
-        return Outcome(is_gone=True, wake=await cleanup.leave(edges, ref))
+        await cleanup.leave(edges, ref)
+        return Outcome(is_gone=True)
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)
+    edges.memory.cleanups.pop(ref, None)  # of another channel of that name
     return await Walk(edges=edges, ref=ref, body=body).run()
 
 
-async def recall(edges: Edges) -> tuple[Ref, ...]:
-    """Before the first pass: learn all channels and their databases from the cluster. The channels to pass over.
-
-    Raises KubeError.
-    """
-    refs = [ref for namespace in edges.namespaces or (None,) for ref in await _recall_channels(edges, namespace)]
-    for namespace in edges.namespaces or (None,):
-        await _recall_groups(edges, namespace)
-    return tuple(refs)
-
-
-async def _recall_channels(edges: Edges, namespace: str | None) -> list[Ref]:
-    refs = []
-    for item in await edges.kube.list(CHANNELS, namespace=namespace):
-        body = {"apiVersion": CHANNELS.api_version, "kind": CHANNELS.kind, **item}  # items of a list carry neither
-        metadata = body["metadata"]
-        ref = Ref(metadata["namespace"], metadata["name"])
-        refs.append(ref)
-        if metadata.get("deletionTimestamp"):
-            continue
-        try:
-            channel = manifest.from_object(body)
-        except manifest.SpecError:
-            edges.memory.unreadable.add(ref)
-            continue
-        edges.memory.databases.put(
-            channel,
-            uid=metadata["uid"],
-            created=metadata["creationTimestamp"],
-            installation=edges.installation,
-            database=status.database(body.get("status") or {}),
-        )
-    return refs
-
-
-async def _recall_groups(edges: Edges, namespace: str | None) -> None:
-    """Groups that a channel stopped naming while nobody was there to take it out of the ConfigMap."""
-    claims = edges.memory.databases.claims
-    for found in await edges.kube.list(CONFIGMAPS, namespace=namespace, labels=f"{groups.MANAGED_BY}={groups.OURS}"):
-        metadata = found["metadata"]
-        group = metadata["name"].removeprefix(groups.name(""))
-        uids = groups.owner_uids(found)
-        for ref, claim in claims.items():
-            if ref.namespace == metadata["namespace"] and claim.uid in uids and group not in claim.groups:
-                edges.memory.strays.setdefault(ref, set()).add(group)
-
-
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
-    wake = await cleanup.leave(edges, ref, cleanup.Wish.of(body).groups)
+    await cleanup.leave(edges, ref, Wish.of(body).groups)
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:
         await cleanup.drop_finalizer(edges, body)
-        return Outcome(is_gone=True, wake=wake)
+        return Outcome(is_gone=True)
     said = conditions.false(
         Type.TRIGGERS_INSTALLED, cleaned.reason, "being deleted, and not cleaned up yet", cleaned.problem
     )
@@ -105,4 +68,4 @@ async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
     if made != before:
         await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
         await announce_changes(edges.kube, body, conditions.changed(before.get("conditions") or [], [said]))
-    return Outcome(next_in_s=cleaned.next_in_s, wake=wake)
+    return Outcome(next_in_s=cleaned.next_in_s)

@@ -47,8 +47,8 @@ class Settling:
 
 
 def unsettled(said: Iterable[Condition], pods: Pods, *, seats: int, generation: int) -> Hashable | None:
-    """What is so while pods run (`seats`) and one of WANTED is not True; None where there is nothing to wait for."""
+    """What is so while pods run (`seats`) and one of WANTED is not True, or not of all; None: nothing to wait for."""
     found = tuple((it.type, it.status, it.reason) for it in said if it.type in WANTED)
-    if not seats or all(status is Status.TRUE for _, status, _ in found):
+    if not seats or (all(status is Status.TRUE for _, status, _ in found) and pods.delivering >= seats):
         return None
     return generation, seats, pods, found

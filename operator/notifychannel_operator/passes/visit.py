@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -17,12 +18,19 @@ from notifychannel_operator.names import Owner
 from notifychannel_operator.passes import cleanup, conditions, outbox, status
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.databases import Standing
 from notifychannel_operator.passes.events import announce
+from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify, sessions
 from notifychannel_operator.passes.install import Installer
+from notifychannel_operator.passes.standing import standing
 from notifychannel_sidecar.config import Config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.edges import Edges
@@ -46,8 +54,6 @@ class Visit:
     ref: Ref
     body: dict[str, Any]
     channel: Channel
-    wake: frozenset[Ref] = frozenset()
-    """Other channels whose verdict has changed."""
     identity: Identity | None = None
     """None: the database has not answered."""
     names: frozenset[str] | None = None
@@ -58,43 +64,61 @@ class Visit:
 
     async def run(self, credentials: Credentials) -> Condition:
         """TriggersInstalled. Raises KubeError."""
+        connect = partial(self.edges.connect, credentials)
         try:
-            async with self.edges.connect(credentials) as connection:
-                identity = await identify(connection)
-                await self._mind_a_move(identity)
-                self.claim(identity)
-                self.identity = identity
-                found = await self._install(connection)
-                await self._look_after_outbox(connection, identity)
+            async with connect() as connection:
+                self.identity = await self._arrive(connection)
                 self.names = await sessions(connection, prefixes(self.edges, self.channel).values())
+                if self._memory.databases.conflict(self.ref) is not None:
+                    return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
+                installer = self._installer(connect, self.identity)
+                facts = await installer.look(connection)
+                await self._look_after_outbox(connection, self.identity)
+            return await self._install(installer, facts)
         except Failed as error:
             return conditions.false(Type.TRIGGERS_INSTALLED, error.reason, str(error))
-        return found
 
-    def claim(self, database: Identity | None) -> None:
-        """What the channel says now; None: the database that is known."""
+    async def _arrive(self, connection: Connection) -> Identity:
+        identity = await identify(connection)
+        await self._mind_a_move(identity)
+        self.claim(identity)
+        return identity
+
+    def claim(self, database: Identity | None, *, stands: Standing | None = None) -> None:
+        """What the channel says now; None: the database that is known, the standing that its object says."""
         metadata = self.body["metadata"]
-        self.wake |= self._memory.databases.put(
+        changed = self._memory.databases.put(
             self.channel,
             uid=metadata["uid"],
             created=metadata["creationTimestamp"],
             installation=self.edges.installation,
             database=database,
+            standing=standing(self.body) if stands is None else stands,
         )
+        self._memory.owe(self.ref, changed)
 
-    async def _install(self, connection: Connection) -> Condition:
-        if self._memory.databases.conflict(self.ref) is not None:
-            return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
-        self.installed = await Installer(
-            connection=connection,
+    def stands(self, body: dict[str, Any]) -> None:
+        """What the object says after a write of ours; no other channel of the same second comes before it now."""
+        self.body = body
+        self.claim(None)
+
+    def _installer(self, connect: Callable[[], AbstractAsyncContextManager[Connection]], there: Identity) -> Installer:
+        return Installer(
+            connect=connect,
             channel=self.channel,
             owner=self._owner,
             ref=self.ref,
+            identity=there,
             patience=self._memory.patience,
+            turns=self._memory.turns,
             now_s=asyncio.get_running_loop().time(),
-            turn=self._memory.turns.of(self.identity),
             before_first_step=self._finalize,
-        ).run()
+        )
+
+    async def _install(self, installer: Installer, facts: Facts) -> Condition:
+        if self._memory.databases.conflict(self.ref) is not None:  # since: nobody has waited from here to `_finalize`
+            return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
+        self.installed = await installer.run(facts)
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
         return self._with_the_old(self.installed.condition)
@@ -129,7 +153,7 @@ class Visit:
         before = status.database(self.body.get("status") or {})
         if self._memory.moved.get(self.ref) == identity:
             del self._memory.moved[self.ref]
-        elif before is not None and before != identity and cleanup.FINALIZER in cleanup.finalizers(self.body):
+        elif before is not None and before != identity and FINALIZER in finalizers(self.body):
             self._memory.moved[self.ref] = before
             note = f"the Secret led to {before} and leads to {identity} now. If the old one lives on, run there:\n"
             await announce(
@@ -148,12 +172,13 @@ class Visit:
 
     async def _finalize(self) -> None:
         """Our finalizer, before anything is installed; raises Conflict when the resource has changed meanwhile."""
-        present = cleanup.finalizers(self.body)
-        if cleanup.FINALIZER in present:
+        present = finalizers(self.body)
+        if FINALIZER in present:
             return
+        self.claim(None, stands=Standing.INSTALLED)  # before others of its second have seen the finalizer
         version = self.body["metadata"]["resourceVersion"]
-        patch = {"metadata": {"finalizers": [*present, cleanup.FINALIZER], "resourceVersion": version}}
-        self.body = await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace)
+        patch = {"metadata": {"finalizers": [*present, FINALIZER], "resourceVersion": version}}
+        self.stands(await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace))
 
     @property
     def _memory(self) -> Memory:

@@ -13,6 +13,7 @@ from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
 from notifychannel_operator.passes.outbox import COME_BACK_S
+from notifychannel_operator.passes.probe import ask
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.passes.settling import unsettled
 from notifychannel_operator.passes.status import Pods, Said
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.memory import Memory
-    from notifychannel_operator.passes.sidecar import Sidecar
-    from notifychannel_operator.passes.workload import Seat
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
 UNRESOLVED = "waits for the Secret: what was installed before stays as it is"
@@ -58,7 +57,7 @@ class Walk:
         unconfigured = await self._configure(channel)
         pods = await self._look_at_pods(channel, sessions=visit.names, unconfigured=unconfigured)
         await self._tell(pods, is_suspended=channel.suspend, visit=visit)
-        return Outcome(next_in_s=self._next_in_s(visit, pods), wake=visit.wake - {self.ref})
+        return Outcome(next_in_s=self._next_in_s(visit, pods))
 
     def _next_in_s(self, visit: Visit, pods: Pods) -> float | None:
         """Sooner than the interval: behind a lock, or while pods run and do not listen or deliver yet."""
@@ -82,7 +81,7 @@ class Walk:
             conditions.unknown(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED),
         ]
         claim = self._memory.databases.claims.get(self.ref)
-        if claim is not None:
+        if claim is not None and claim.channel is not None:
             pods = await self._look_at_pods(claim.channel, sessions=None, unconfigured=[])
         else:
             pods = Pods()
@@ -141,6 +140,7 @@ class Walk:
             groups=frozenset(consumer.group for consumer in channel.consumers),
             settings=self.edges.injection,
             injector=f"kubectl -n {self.edges.namespace} get deployment {self.edges.fullname}-injector",
+            now=self.edges.now(),
         )
         pods = await self.edges.kube.list(PODS, namespace=self.ref.namespace, labels=workload.selector(place.groups))
         found = workload.look(pods, place)
@@ -150,7 +150,7 @@ class Walk:
             namespace=self.ref.namespace,
             seats=found.seats,
             matched=found.matched,
-            statuses=await self._ask(found.seats),
+            statuses=await ask(self.edges.probe, found.seats),
             sessions=sessions,
             prefixes=prefixes(self.edges, channel),
             unconfigured=unconfigured,
@@ -163,11 +163,6 @@ class Walk:
             listening=heard.listening,
             delivering=heard.delivering,
         )
-
-    async def _ask(self, seats: tuple[Seat, ...]) -> dict[str, Sidecar | None]:
-        asked = [(seat.pod, self.edges.probe(seat.address, seat.port)) for seat in seats if seat.address is not None]
-        answers = await asyncio.gather(*(answer for _, answer in asked))
-        return dict(zip((pod for pod, _ in asked), answers, strict=True))
 
     async def _tell(self, pods: Pods, *, is_suspended: bool, visit: Visit | None) -> None:
         """Write the status where it differs, and an Event for each condition that has changed."""
@@ -184,5 +179,9 @@ class Walk:
         if made == before:
             return
         patch = {"status": made}
-        await self.edges.kube.patch(CHANNELS, self.ref.name, patch, namespace=self.ref.namespace, subresource="status")
+        written = await self.edges.kube.patch(
+            CHANNELS, self.ref.name, patch, namespace=self.ref.namespace, subresource="status"
+        )
+        if visit is not None:
+            visit.stands(written)
         await announce_changes(self.edges.kube, self.body, conditions.changed(before.get("conditions") or [], said))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import inject
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 Pod = dict[str, Any]
 LABEL = inject.GROUP_LABEL
 FINISHED = frozenset({"Succeeded", "Failed"})
+STARTING_S = 300.0
+"""What a pod may take for its start, at most: whoever is not Ready for longer is in trouble."""
+READY_S = 30.0
+"""A sidecar tries a refused connection again each 5 s (deliverer/breaker.py): so soon after Ready it may not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,8 @@ class Seat:
     address: str | None
     """None: not to be asked."""
     port: int
+    is_starting: bool = False
+    """The sidecar runs before its application does: that nobody takes its hints yet is no failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,8 @@ class Place:
     settings: inject.Settings
     injector: str
     """How kubectl shows whether the injector runs."""
+    now: datetime
+    """UTC."""
 
 
 def look(pods: Sequence[Pod], place: Place) -> Workload:
@@ -66,7 +75,7 @@ def look(pods: Sequence[Pod], place: Place) -> Workload:
         matched=len(here),
         injected=len(injected),
         outdated=len(outdated),
-        seats=tuple(_seat(pod) for pod in injected if (pod.get("status") or {}).get("phase") == "Running"),
+        seats=tuple(_seat(pod, place.now) for pod in injected if (pod.get("status") or {}).get("phase") == "Running"),
         condition=_condition(here, missing, outdated, place),
     )
 
@@ -129,14 +138,33 @@ def _restarts(pods: Iterable[Pod], namespace: str) -> Iterator[str]:
     yield from dict.fromkeys(restart.command(pod, namespace=namespace) for pod in pods)
 
 
-def _seat(pod: Pod) -> Seat:
+def _seat(pod: Pod, now: datetime) -> Seat:
     metadata = pod["metadata"]
     return Seat(
         group=metadata["labels"][LABEL],
         pod=metadata["name"],
         address=_address((pod.get("status") or {}).get("podIP")),
         port=inject.status_port(pod),
+        is_starting=_is_starting(pod.get("status") or {}, now),
     )
+
+
+def _is_starting(status: dict[str, Any], now: datetime) -> bool:
+    """It has begun not long ago, and its containers are not ready, or have been for moments only."""
+    if _age_s(status.get("startTime"), now) > STARTING_S:
+        return False
+    said: list[dict[str, Any]] = status.get("conditions") or []
+    found = next((it for it in said if it.get("type") == "ContainersReady"), {})
+    return found.get("status") != "True" or _age_s(found.get("lastTransitionTime"), now) < READY_S
+
+
+def _age_s(since: object, now: datetime) -> float:
+    """Seconds; infinite where it is no time."""
+    try:
+        began = datetime.fromisoformat(str(since))
+    except ValueError:
+        return float("inf")
+    return (now - (began if began.tzinfo else began.replace(tzinfo=UTC))).total_seconds()
 
 
 def _address(text: object) -> str | None:

@@ -1,0 +1,109 @@
+"""What passes have to know of each other before the first of them: from objects in the cluster, as others left them.
+
+So that a restart changes no verdict. A channel that can't be read any more claims what it has in force: the database in
+its status, and what the ConfigMaps tell its sidecars. Asks no database.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_operator import manifest
+from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
+from notifychannel_operator.passes import groups, status
+from notifychannel_operator.passes.databases import Claim, Ref
+from notifychannel_operator.passes.standing import standing
+from notifychannel_operator.passes.wish import Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notifychannel_operator.passes.edges import Edges
+    from notifychannel_sidecar.config import ChannelConfig
+
+    Entries = Mapping[str, ChannelConfig]
+    """Of one channel, by group."""
+
+
+async def recall(edges: Edges) -> tuple[Ref, ...]:
+    """Learn all channels and their databases. The channels to pass over. Raises KubeError."""
+    bodies = [body for namespace in edges.namespaces or (None,) for body in await _channels(edges, namespace)]
+    unreadable = {}
+    for body in bodies:
+        if not body["metadata"].get("deletionTimestamp") and not _claim(edges, body):
+            unreadable[body["metadata"]["uid"]] = body
+    entries: dict[str, dict[str, ChannelConfig]] = defaultdict(dict)
+    for namespace in edges.namespaces or (None,):
+        for found in await edges.kube.list(
+            CONFIGMAPS, namespace=namespace, labels=f"{groups.MANAGED_BY}={groups.OURS}"
+        ):
+            _note_strays(edges, found)
+            for uid in groups.owner_uids(found) & unreadable.keys():
+                entries[uid] |= _entry(found, unreadable[uid]["metadata"]["name"])
+    for uid, body in unreadable.items():
+        if entries[uid]:
+            edges.memory.databases.hold(_in_force(body, entries[uid]))
+    return tuple(_ref(body) for body in bodies)
+
+
+async def _channels(edges: Edges, namespace: str | None) -> list[dict[str, Any]]:
+    kind = {"apiVersion": CHANNELS.api_version, "kind": CHANNELS.kind}  # items of a list carry neither
+    return [{**kind, **item} for item in await edges.kube.list(CHANNELS, namespace=namespace)]
+
+
+def _claim(edges: Edges, body: dict[str, Any]) -> bool:
+    """Whether it can be read."""
+    metadata = body["metadata"]
+    try:
+        channel = manifest.from_object(body)
+    except manifest.SpecError:
+        edges.memory.unreadable.add(_ref(body))
+        return False
+    edges.memory.databases.put(
+        channel,
+        uid=metadata["uid"],
+        created=metadata["creationTimestamp"],
+        installation=edges.installation,
+        database=status.database(body.get("status") or {}),
+        standing=standing(body),
+    )
+    return True
+
+
+def _note_strays(edges: Edges, config_map: dict[str, Any]) -> None:
+    """A group that a channel stopped naming while nobody was there to take it out of the ConfigMap."""
+    metadata = config_map["metadata"]
+    group, uids = _group(config_map), groups.owner_uids(config_map)
+    for ref, claim in edges.memory.databases.claims.items():
+        if ref.namespace == metadata["namespace"] and claim.uid in uids and group not in claim.groups:
+            edges.memory.strays.setdefault(ref, set()).add(group)
+
+
+def _entry(config_map: dict[str, Any], name: str) -> Entries:
+    config = groups.read(config_map)
+    return {_group(config_map): it for it in (config.channels if config else ()) if it.name == name}
+
+
+def _in_force(body: dict[str, Any], entries: Entries) -> Claim:
+    metadata, spoken = body["metadata"], next(iter(entries.values()))
+    return Claim(
+        ref=_ref(body),
+        uid=metadata["uid"],
+        created=metadata["creationTimestamp"],
+        channel=None,
+        secret=Wish.of(body).secret,
+        groups=frozenset(entries),
+        has_sources=spoken.sources,
+        pg_channel=spoken.pg_channel,
+        database=status.database(body.get("status") or {}),
+        standing=standing(body),
+    )
+
+
+def _group(config_map: dict[str, Any]) -> str:
+    return str(config_map["metadata"]["name"]).removeprefix(groups.name(""))
+
+
+def _ref(body: dict[str, Any]) -> Ref:
+    return Ref(body["metadata"]["namespace"], body["metadata"]["name"])
