@@ -117,7 +117,7 @@ async def test_where_the_webhook_is_not_there_nothing_breaks_and_it_is_counted(a
 
 @pytest.mark.parametrize("name", ["nc-ca", "nc-injector-tls"])
 async def test_a_secret_of_somebody_else_with_our_name_stays_as_it_is(api, namespace, webhook, name):
-    """Mutant: `== OURS` → `!= ""` in `own_secret._is_ours`."""
+    """Mutant: `== OURS` → `!= ""` in `managed_by.is_ours`."""
     data = {"ca.crt": base64.b64encode(b"theirs").decode(), "tls.crt": base64.b64encode(b"theirs").decode()}
     before = await api.create(SECRETS, {"metadata": {"name": name, "namespace": namespace}, "data": data})
     some = keeper(api, namespace, webhook)

@@ -37,7 +37,7 @@ def put(api: KubeMemory, name: str, *, labels: dict[str, str], **values: bytes) 
 @pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/managed-by": "Helm"}], ids=["no label", "Helm's"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_secret_of_somebody_else_with_our_name_is_left_as_it_is_and_said_once(caplog, name, labels):
-    """Mutant: `== OURS` → `!= ""` in `own_secret._is_ours`. The other is not written either: it would not fit."""
+    """Mutant: `== OURS` → `!= ""` in `managed_by.is_ours`. The other is not written either: it would not fit."""
     api = KubeMemory()
     before = put(api, name, labels=labels, ca_crt=b"theirs", tls_crt=b"theirs", tls_key=b"hush-hush")
     some = keeper(api)
