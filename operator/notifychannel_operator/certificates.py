@@ -117,6 +117,11 @@ def expires_at(pem: bytes) -> datetime:
     return parse(pem)[0].not_valid_after_utc
 
 
+def starts_at(pem: bytes) -> datetime:
+    """From when on it is valid (UTC); raises CertificateError."""
+    return parse(pem)[0].not_valid_before_utc
+
+
 def needs_renewal(certificate: x509.Certificate, now: datetime) -> bool:
     """Whether two thirds of its life are over, or it is not valid yet (a clock was wrong)."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc

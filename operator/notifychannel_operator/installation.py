@@ -14,6 +14,7 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from notifychannel_operator import managed_by
 from notifychannel_operator.kinds import CONFIGMAPS
 from notifychannel_operator.kube_error import Conflict, KubeError, NotFound
 from notifychannel_operator.passes.finalizer import held
@@ -110,8 +111,7 @@ async def _look(kube: Kube, *, namespace: str, fullname: str, identity: str) -> 
 
 
 def _body(namespace: str, name: str, value: str) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/managed-by": "notifychannel"}
-    return {"metadata": {"namespace": namespace, "name": name, "labels": labels}, "data": {KEY: value}}
+    return {"metadata": {"namespace": namespace, "name": name, "labels": managed_by.labels()}, "data": {KEY: value}}
 
 
 def _checked(body: dict[str, Any], place: str) -> str:

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_operator import managed_by
 from notifychannel_operator.kinds import SECRETS
 from notifychannel_operator.kube_error import NotFound
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from notifychannel_operator.kube import Kube
 
 log = logging.getLogger(__name__)
-
-MANAGED_BY, OURS = "app.kubernetes.io/managed-by", "notifychannel"
-"""On each of them since the first release that made any: by this an upgraded operator knows them again."""
 
 
 class ForeignSecretError(Exception):
@@ -45,23 +43,28 @@ class OwnSecret:
             found = await self.kube.get(SECRETS, self.name, namespace=self.namespace)
         except NotFound:
             return None
-        if not _is_ours(found):
+        if not managed_by.is_ours(found):
             raise ForeignSecretError(
-                f"the Secret {self.namespace}/{self.name} is not the operator's (it has no label {MANAGED_BY}={OURS}) "
-                "and is left as it is. Where nobody needs it: "
+                f"the Secret {self.namespace}/{self.name} is not the operator's (it has no label "
+                f"{managed_by.SELECTOR}) and is left as it is. Where nobody needs it: "
                 f"kubectl -n {self.namespace} delete secret {self.name}. Otherwise give the release another "
                 "fullnameOverride"
             )
         return values(found)
 
     async def write(self, content: Mapping[str, bytes], *, is_there: bool) -> None:
-        """By force over what `read` has just given; a Secret that somebody makes at this moment is a Conflict."""
+        """Over what `read` has just given. Where that was none it is made, and one that somebody else makes at this
+        moment is a Conflict and is left whole: an apply would mix our keys with theirs.
+        """
         body = {
-            "metadata": {"name": self.name, "namespace": self.namespace, "labels": {MANAGED_BY: OURS}},
+            "metadata": {"name": self.name, "namespace": self.namespace, "labels": managed_by.labels()},
             "type": self.kind,
             "data": {key: base64.b64encode(value).decode() for key, value in content.items()},
         }
-        await self.kube.apply(SECRETS, body, force=is_there)
+        if is_there:
+            await self.kube.apply(SECRETS, body)
+        else:
+            await self.kube.create(SECRETS, body)
 
     async def remove(self) -> None:
         """Before the release goes; only its labels are looked at."""
@@ -69,7 +72,7 @@ class OwnSecret:
             found = await self.kube.metadata(SECRETS, self.name, namespace=self.namespace)
         except NotFound:
             return
-        if _is_ours(found):
+        if managed_by.is_ours(found):
             await self.kube.delete(SECRETS, self.name, namespace=self.namespace)
         else:
             log.warning("the Secret %s/%s is not the operator's: it stays", self.namespace, self.name)
@@ -89,7 +92,3 @@ def decoded(data: Mapping[str, str | None]) -> dict[str, bytes]:
         except binascii.Error:
             continue
     return {key: value for key, value in found.items() if value}
-
-
-def _is_ours(secret: Mapping[str, Any]) -> bool:
-    return (secret["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS

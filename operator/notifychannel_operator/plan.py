@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import comparison, grants, names, refusals, removal, statements
+from notifychannel_operator import comparison, grants, refusals, removal, statements
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.spec import Capture
@@ -73,7 +73,8 @@ def plan(
 ) -> Plan:
     """The steps from these facts to the wanted functions of the facts' owner, and no further.
 
-    What is there for a `refused` table (schema, name) is left as it is. `by_outbox`: the functions append to one.
+    What is there for a `refused` table (schema, name) is left as it is, and with one of them nothing is dropped: a name
+    that was mistyped must not take the triggers from the table that was meant. `by_outbox`: the functions append to one.
     """
     made = Plan(installer=facts.installer)
     if wanted:
@@ -83,7 +84,9 @@ def plan(
             made = _function(made, one, facts)
     if facts.schema and facts.schema.is_changing and not any(step.then for step in made.steps):
         made = made.with_more(steps=[_settle()])
-    kept = {one.name for one in wanted} | {names.function(facts.owner, *table) for table in refused}
+    if refused:
+        return made
+    kept = {one.name for one in wanted}
     return made.with_more(steps=[removal.drop(it) for it in ours(facts) if it.name not in kept])
 
 

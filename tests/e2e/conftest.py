@@ -42,6 +42,8 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items):
+    gone = [name for name in LONGEST_FIRST if not (ROOT / "tests" / "e2e" / f"{name}.py").is_file()]
+    assert not gone, f"renamed or gone: {gone} of LONGEST_FIRST"
     order = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

@@ -97,7 +97,7 @@ async def test_a_new_leaf_is_written_only_after_the_bundle_that_vouches_for_it(a
     class Watched:
         def __getattr__(self, name):
             async def call(kind, *args, **kwargs):
-                if name in ("apply", "patch"):
+                if name in ("create", "apply", "patch"):
                     written.append(args[0] if isinstance(args[0], str) else args[0]["metadata"]["name"])
                 return await getattr(api, name)(kind, *args, **kwargs)
 
@@ -117,7 +117,7 @@ async def test_where_the_webhook_is_not_there_nothing_breaks_and_it_is_counted(a
 
 @pytest.mark.parametrize("name", ["nc-ca", "nc-injector-tls"])
 async def test_a_secret_of_somebody_else_with_our_name_stays_as_it_is(api, namespace, webhook, name):
-    """Mutant: `== OURS` → `!= ""` in `own_secret._is_ours`."""
+    """Mutant: `== OURS` → `!= ""` in `managed_by.is_ours`."""
     data = {"ca.crt": base64.b64encode(b"theirs").decode(), "tls.crt": base64.b64encode(b"theirs").decode()}
     before = await api.create(SECRETS, {"metadata": {"name": name, "namespace": namespace}, "data": data})
     some = keeper(api, namespace, webhook)
@@ -131,18 +131,25 @@ async def test_a_secret_of_somebody_else_with_our_name_stays_as_it_is(api, names
 
 
 async def test_a_secret_that_somebody_makes_at_the_same_moment_is_not_overwritten(api, namespace, webhook):
-    """Mutant: `force=True` in `OwnSecret.write`."""
-    data = {"ca.crt": base64.b64encode(b"theirs").decode()}
+    """Nor mixed with ours. Mutant: `apply` for what is not there in `OwnSecret.write`, forced or not."""
+    data = {"theirs": base64.b64encode(b"theirs").decode()}
 
     class Late:
         def __getattr__(self, name):
             return getattr(api, name)
 
+        async def create(self, kind, body):
+            await self._theirs(body)
+            return await api.create(kind, body)
+
         async def apply(self, kind, body, **options):
+            await self._theirs(body)
+            return await api.apply(kind, body, **options)
+
+        async def _theirs(self, body):
             if body["metadata"]["name"] == "nc-ca":
                 await api.create(SECRETS, {"metadata": {"name": "nc-ca", "namespace": namespace}, "data": data})
-            return await api.apply(kind, body, **options)
 
     some = keeper(Late(), namespace, webhook)
     assert not await some.look()
-    assert await values(api, namespace, "nc-ca") == {"ca.crt": b"theirs"}
+    assert await values(api, namespace, "nc-ca") == {"theirs": b"theirs"}

@@ -37,6 +37,8 @@ SENTENCES = {
     ("monitoring.podMonitor.create=true", "monitoring.serviceMonitor.create=true"): "count everything twice",
     ("sidecar.memory=lots",): "at '/sidecar/memory': 'lots' does not match",
     ("sidecar.cpuRequest=0.3",): "sidecar.cpuRequest is 0.3 and sidecar.cpuLimit 200m: the API server would refuse",
+    ("sidecar.cpuRequest=3",): "sidecar.cpuRequest is 3 and sidecar.cpuLimit 200m: the API server would refuse",
+    ("sidecar.cpuLimit=0",): "at '/sidecar/cpuLimit': exclusiveMinimum: got 0, want 0",
     ("sidecar.cpuLimit=24m",): "sidecar.cpuRequest is 25m and sidecar.cpuLimit 24m",
     ("image.digest=sha256:1",): "at '/image/digest'",
 }
@@ -190,6 +192,26 @@ def test_the_operator_may_read_the_secret_that_the_injector_serves_by_name_only_
         rights = [line for line in chart.rights(objects) if "core/secrets" in line and name in line.split()]
         is_own = not any("certificates.mode" in value for value in values)
         assert any("-operator | " in line for line in rights) == bool(rights) == is_own, (values, rights)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--set", "sidecar.cpuLimit=2"), {"CPU_LIMIT": "2"}),
+        (("--set", "sidecar.memory=134217728"), {"MEMORY": "134217728"}),
+        (
+            ("--set-json", 'sidecar={"memory": 134217728, "cpuRequest": 0.5, "cpuLimit": 2}'),
+            {"MEMORY": "134217728", "CPU_REQUEST": "0.5", "CPU_LIMIT": "2"},
+        ),
+        (("--set-string", "sidecar.cpuLimit=2"), {"CPU_LIMIT": "2"}),
+    ],
+)
+def test_a_quantity_may_be_written_as_a_number(helm, given, said):
+    """As the API server takes it. Mutants: the schema's `quantity` only a string; `.memory | quote` in _pods.tpl."""
+    objects = helm.rendered(chart.RELEASE, chart.CHART, "--kube-version", chart.KUBE_VERSION, *given)
+    for program in ("operator", "injector"):
+        found = environment(objects, program)
+        assert said.items() <= {name.removeprefix("NOTIFYCHANNEL_SIDECAR_"): found[name] for name in found}.items()
 
 
 def test_the_operator_keeps_the_ca_bundle_of_no_webhook_that_the_release_does_not_make(helm):

@@ -102,7 +102,10 @@ def seen_generation(generation, body):
 async def test_an_id_that_was_deleted_by_hand_is_put_back_by_the_operator_that_runs(
     kubeconfig, api, shop, record_property
 ):
-    """By its own rights, and the same id. Mutant: no task `installation id` in `Operator._work`."""
+    """The same id. It logs in by a kubeconfig here: what its account may in the cluster is in golden/rbac.txt.
+
+    Mutant: no task `installation id` in `Operator._work`.
+    """
     name = f"{FULLNAME}.installation"
     async with operator(kubeconfig=kubeconfig, namespace=shop) as running:
         await running.line("channels to look after")

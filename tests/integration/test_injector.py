@@ -159,6 +159,18 @@ async def test_an_expired_certificate_makes_it_not_ready_and_the_metrics_say_whe
         assert "notifychannel_injector_ready 1.0" in (await running.get("/metrics"))[1]
 
 
+async def test_a_certificate_that_is_not_valid_yet_makes_it_not_ready(tmp_path):
+    """Mutant: `problem` without `_starts_at` → ready, and every admission fails."""
+    ca, leaf = issue(now=datetime.now(UTC) + timedelta(days=1))
+    put(tmp_path / "tls", leaf)
+    async with injector(tmp_path / "tls") as running:
+        said = await running.until("/readyz", 503, "not valid")
+        starts_at = leaf.certificate.not_valid_before_utc.isoformat(timespec="seconds")
+        assert said == f"the certificate is not valid before {starts_at}\n"
+        put(tmp_path / "tls", certificates.make_leaf(ca, [NAME], datetime.now(UTC)))
+        await running.until("/readyz", 200)
+
+
 @pytest.mark.parametrize("kind", ["garbage", "other key", "half"])
 async def test_a_certificate_that_cannot_be_used_is_said_and_the_last_one_stays_in_force(tmp_path, authority, kind):
     """Mutant: `fresh = self._in_force or _context()` in `_take` → with another key no handshake succeeds any more."""

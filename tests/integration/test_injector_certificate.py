@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvloop
 from aiohttp import web
 
+from notifychannel_operator import certificates
 from notifychannel_operator.injector import server
 from notifychannel_operator.injector.certificate import ServedCertificate
 from tests.injector import HOST, NAME, POD, injector, issue, issue_rsa, put, review, trusting
@@ -80,6 +82,27 @@ async def test_the_process_serves_whichever_kind_of_key_its_folder_holds(tmp_pat
             found = await met(running.port, authority, name=NAME, version=ssl.TLSVersion.TLSv1_3)
             assert found[0] == leaf.certificate.serial_number, kind
             assert (await running.ask(review(POD), context=trusting(authority)))[0] == 200
+
+
+async def test_a_certificate_that_is_not_valid_yet_takes_the_place_of_a_good_one_when_it_is(tmp_path, authority):
+    """A node's clock may be behind. Mutants: `_take` without `_due_at`, or `look` without `_is_due`."""
+    reloads = []
+    served = ServedCertificate(folder=tmp_path / "tls", on_reload=reloads.append)
+    put(tmp_path / "tls", issue(authority)[1])
+    served.look()
+    before = served.expires_at
+    early = certificates.make_leaf(authority, [NAME], datetime.now(UTC) + certificates.SKEW + timedelta(seconds=8))
+    put(tmp_path / "tls", early)
+    for _ in range(3):
+        served.look()
+    assert (served.expires_at, served.problem(), reloads) == (before, None, [True, False])
+    async with asyncio.timeout(60):
+        while served.expires_at == before:
+            await asyncio.sleep(0.1)
+            served.look()
+    assert datetime.now(UTC) >= early.certificate.not_valid_before_utc
+    assert (served.expires_at, served.problem()) == (early.certificate.not_valid_after_utc, None)
+    assert reloads == [True, False, True]
 
 
 async def test_before_there_is_a_certificate_a_handshake_fails_and_after_it_one_succeeds(tmp_path, authority):

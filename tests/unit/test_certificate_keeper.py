@@ -37,7 +37,7 @@ def put(api: KubeMemory, name: str, *, labels: dict[str, str], **values: bytes) 
 @pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/managed-by": "Helm"}], ids=["no label", "Helm's"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_secret_of_somebody_else_with_our_name_is_left_as_it_is_and_said_once(caplog, name, labels):
-    """Mutant: `== OURS` → `!= ""` in `own_secret._is_ours`. The other is not written either: it would not fit."""
+    """Mutant: `== OURS` → `!= ""` in `managed_by.is_ours`. The other is not written either: it would not fit."""
     api = KubeMemory()
     before = put(api, name, labels=labels, ca_crt=b"theirs", tls_crt=b"theirs", tls_key=b"hush-hush")
     some = keeper(api)
@@ -76,20 +76,34 @@ async def test_what_an_earlier_release_made_is_kept_and_what_is_broken_in_it_rep
     assert [write[2] for write in api.writes] == list(NAMES)
 
 
-async def test_the_first_write_yields_to_a_secret_made_at_the_same_moment_and_a_repair_does_not():
-    """Mutant: `force=True` in `OwnSecret.write`."""
-    forced = []
+async def test_a_secret_that_somebody_makes_at_the_same_moment_stays_whole_and_what_is_ours_is_repaired(caplog):
+    """Mutants: `apply` for what is not there in `OwnSecret.write`, which mixes keys; `create` always."""
 
-    class Watched(KubeMemory):
+    class Late(KubeMemory):
+        async def create(self, kind, body):
+            self.theirs(body)
+            return await super().create(kind, body)
+
         async def apply(self, kind, body, *, subresource=None, force=True):
-            forced.append((body["metadata"]["name"], force))
+            self.theirs(body)
             return await super().apply(kind, body, subresource=subresource, force=force)
 
-    api = Watched()
-    assert await keeper(api).look()
+        def theirs(self, body):
+            if not self.writes and body["metadata"]["name"] == "nc-ca":
+                put(self, "nc-ca", labels={}, theirs=b"theirs")
+
+    api = Late()
+    some = keeper(api)
+    assert [await some.look(), await some.look()] == [False, False]
+    assert api.find(SECRETS, "nc-ca", "nch")["data"] == {"theirs": base64.b64encode(b"theirs").decode()}
+    assert api.writes == [("create", "secrets", "nc-ca")]
+    assert "the Secret nch/nc-ca is not the operator's" in caplog.text
+    api.remove(SECRETS, "nc-ca", namespace="nch")
+    assert await some.look()
     put(api, "nc-ca", labels=OURS, ca_crt=b"garbage")
-    assert await keeper(api).look()
-    assert forced == [("nc-ca", False), ("nc-injector-tls", False), ("nc-ca", True), ("nc-injector-tls", True)]
+    assert await some.look()
+    made = [("create", "secrets", name) for name in NAMES]
+    assert api.writes[1:] == [*made, *(("apply", "secrets", name) for name in NAMES)]
 
 
 async def test_at_the_end_of_the_release_only_the_operators_own_secrets_go(caplog):

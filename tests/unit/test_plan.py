@@ -154,6 +154,15 @@ def test_a_source_with_a_typo_keeps_what_it_has_and_leaves_the_others_to_be_repa
     assert made.problems[0].startswith(said)
 
 
+def test_a_mistyped_table_takes_no_trigger_from_the_one_that_was_meant():
+    """Mutant in plan.plan: drop what is not wanted although a source is refused."""
+    there = installed()
+    made = plan.of(channel(replace(source(), table="ordres")), there)
+    assert made.steps == ()
+    assert "public.ordres" in made.problems[0]
+    assert [step.function for step in plan.of(channel(), there).steps] == [names.function(OWNER, "public", "orders")]
+
+
 def test_a_channel_without_sources_asks_nothing_of_server_and_schema():
     assert plan.of(channel(), facts(server=replace(SERVER, login_is_superuser=True))).problems == ()
 

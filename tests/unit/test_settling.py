@@ -60,3 +60,14 @@ def test_only_pods_that_run_are_waited_for(said, seats, is_settled):
 
 def test_a_changed_resource_begins_anew():
     assert found(CONNECTING, generation=1) != found(CONNECTING, generation=2)
+
+
+def test_a_database_that_is_away_is_asked_again_soon_and_then_ever_more_seldom():
+    """A Service of a moment ago refuses for a second. Mutant: only WANTED is looked at."""
+    away = conditions.false(Type.TRIGGERS_INSTALLED, Reason.UNREACHABLE)
+    settling, now_s, pauses = Settling(), 0.0, []
+    for listening in range(6):  # whatever its pods do meanwhile
+        pauses.append(settling.next_in_s(REF, found(away, UNASKED, seats=0, listening=listening), now_s))
+        now_s += pauses[-1]
+    assert pauses == [2, 2, 4, 8, 16, 32]
+    assert found(conditions.false(Type.TRIGGERS_INSTALLED, Reason.MISSING_TABLE), seats=0) is None

@@ -67,9 +67,15 @@ annotations:
 {{- if and .Values.webhook.create (eq .Values.certificates.mode "Own") }}{{ include "notifychannel.fullname" . }}{{ end }}
 {{- end }}
 
+{{/* A quantity as a text: whole numbers of a values file are floats to helm, which writes 134217728 as 1.34217728e+08 */}}
+{{- define "notifychannel.quantity" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else if eq (float64 .) (floor .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
 {{/* `200m` or `0.2` → 200 */}}
 {{- define "notifychannel.milliCores" -}}
-{{- if hasSuffix "m" . }}{{ trimSuffix "m" . }}{{ else }}{{ mulf (float64 .) 1000 }}{{ end }}
+{{- $text := include "notifychannel.quantity" . -}}
+{{- if hasSuffix "m" $text }}{{ trimSuffix "m" $text }}{{ else }}{{ mulf (float64 $text) 1000 }}{{ end }}
 {{- end }}
 
 {{- define "notifychannel.testNamespace" -}}

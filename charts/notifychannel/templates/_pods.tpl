@@ -3,9 +3,9 @@
 {{- with .Values.sidecar -}}
 - {name: NOTIFYCHANNEL_SIDECAR_IMAGE, value: {{ include "notifychannel.image" (dict "root" $ "image" .image) | quote }}}
 - {name: NOTIFYCHANNEL_SIDECAR_PULL_POLICY, value: {{ .image.pullPolicy | quote }}}
-- {name: NOTIFYCHANNEL_SIDECAR_MEMORY, value: {{ .memory | quote }}}
-- {name: NOTIFYCHANNEL_SIDECAR_CPU_REQUEST, value: {{ .cpuRequest | quote }}}
-- {name: NOTIFYCHANNEL_SIDECAR_CPU_LIMIT, value: {{ .cpuLimit | quote }}}
+- {name: NOTIFYCHANNEL_SIDECAR_MEMORY, value: {{ include "notifychannel.quantity" .memory | quote }}}
+- {name: NOTIFYCHANNEL_SIDECAR_CPU_REQUEST, value: {{ include "notifychannel.quantity" .cpuRequest | quote }}}
+- {name: NOTIFYCHANNEL_SIDECAR_CPU_LIMIT, value: {{ include "notifychannel.quantity" .cpuLimit | quote }}}
 - {name: NOTIFYCHANNEL_SIDECAR_LOG, value: {{ .log | quote }}}
 {{- end }}
 {{- end }}

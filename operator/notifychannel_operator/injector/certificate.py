@@ -45,6 +45,9 @@ class ServedCertificate:
     """It listens and holds no certificate."""
     expires_at: datetime | None = None
     """Of the one in force; None before there is one."""
+    _starts_at: datetime | None = None
+    _due_at: datetime | None = None
+    """When one that was refused for being early is to be taken."""
     _in_force: ssl.SSLContext | None = None
     _seen: str | None = None
 
@@ -68,7 +71,7 @@ class ServedCertificate:
             self._refuse("", f"{self.folder}: tls.crt or tls.key can't be read ({error.strerror})")
             return
         found = hashlib.sha256(content).hexdigest()
-        if found == self._seen:
+        if found == self._seen and not self._is_due():
             return
         try:
             self._take(*paths)
@@ -83,9 +86,15 @@ class ServedCertificate:
         """Why nobody should come to this server now, or None."""
         if self.expires_at is None:
             return "there is no certificate yet"
-        if datetime.now(UTC) >= self.expires_at:
+        now = datetime.now(UTC)
+        if self._starts_at is not None and now < self._starts_at:
+            return _early(self._starts_at)
+        if now >= self.expires_at:
             return "the certificate has expired"
         return None
+
+    def _is_due(self) -> bool:
+        return self._due_at is not None and datetime.now(UTC) >= self._due_at
 
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _listening: ssl.SSLContext) -> None:
         """Called at each handshake, also of a client that names no server; without a certificate the handshake fails.
@@ -96,10 +105,15 @@ class ServedCertificate:
             connection.context = self._in_force
 
     def _take(self, certificate: Path, key: Path) -> None:
-        expires_at = certificates.expires_at(certificate.read_bytes())
+        self._due_at = None
+        pem = certificate.read_bytes()
+        starts_at, expires_at = certificates.starts_at(pem), certificates.expires_at(pem)
         fresh = _context()
         fresh.load_cert_chain(certificate, key)
-        self._in_force, self.expires_at = fresh, expires_at
+        if self.problem() is None and datetime.now(UTC) < starts_at:  # a clock that is a little behind stops nothing
+            self._due_at = starts_at
+            raise CertificateError(_early(starts_at))
+        self._in_force, self._starts_at, self.expires_at = fresh, starts_at, expires_at
         log.info("serving a certificate that is good until %s", expires_at.isoformat(timespec="seconds"))
 
     def _refuse(self, found: str, sentence: str) -> None:
@@ -109,3 +123,7 @@ class ServedCertificate:
         self.on_reload(False)
         next_ = "not ready" if self.expires_at is None else "the last one stays in force"
         log.warning("%s; %s, looking again every %.0f s", sentence, next_, LOOK_EVERY_S)
+
+
+def _early(starts_at: datetime) -> str:
+    return f"the certificate is not valid before {starts_at.isoformat(timespec='seconds')}"

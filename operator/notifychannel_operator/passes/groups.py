@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_operator import managed_by
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.kube_error import Forbidden, NotFound
 from notifychannel_operator.passes import grouping
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.config import Config
 
 KEY = "config.json"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-OURS = "notifychannel"
 
 
 def name(group: str) -> str:
@@ -42,7 +41,7 @@ async def write(edges: Edges, namespace: str, group: str) -> str | None:
 
 async def _write(edges: Edges, namespace: str, group: str) -> str | None:
     present = await _get(edges, namespace, group)
-    if present is not None and not is_ours(present):
+    if present is not None and not managed_by.is_ours(present):
         return (
             f"there is a ConfigMap {name(group)} that NotifyChannel has not made, so it is left alone; if nobody needs "
             f"it: kubectl -n {namespace} delete configmap {name(group)}"
@@ -78,11 +77,6 @@ async def _get(edges: Edges, namespace: str, group: str) -> dict[str, Any] | Non
         return None
 
 
-def is_ours(config_map: dict[str, Any]) -> bool:
-    """It carries our label."""
-    return (config_map["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS
-
-
 def owner_uids(config_map: dict[str, Any]) -> frozenset[str]:
     """Of the channels that it names as its owners."""
     return frozenset(it["uid"] for it in _owners(config_map))
@@ -110,7 +104,7 @@ def _body(
         "metadata": {
             "name": name(wanted.group),
             "namespace": wanted.namespace,
-            "labels": {MANAGED_BY: OURS},
+            "labels": managed_by.labels(),
             "ownerReferences": sorted(owners.values(), key=lambda it: it["uid"]),
         },
         "data": {KEY: configs.dump(wanted)},

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import manifest
+from notifychannel_operator import managed_by, manifest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.passes import groups, status
 from notifychannel_operator.passes.databases import Claim, Ref
@@ -35,9 +35,7 @@ async def recall(edges: Edges) -> tuple[Ref, ...]:
             unreadable[body["metadata"]["uid"]] = body
     entries: dict[str, dict[str, ChannelConfig]] = defaultdict(dict)
     for namespace in edges.namespaces or (None,):
-        for found in await edges.kube.list(
-            CONFIGMAPS, namespace=namespace, labels=f"{groups.MANAGED_BY}={groups.OURS}"
-        ):
+        for found in await edges.kube.list(CONFIGMAPS, namespace=namespace, labels=managed_by.SELECTOR):
             _note_strays(edges, found)
             for uid in groups.owner_uids(found) & unreadable.keys():
                 entries[uid] |= _entry(found, unreadable[uid]["metadata"]["name"])

@@ -1,8 +1,8 @@
-"""How soon to look again at pods that run and do not listen or deliver yet. Pure: told the time.
+"""How soon to look again at pods that run and do not listen or deliver yet, and at a database. Pure: told the time.
 
-Nothing tells of a sidecar that has just got through: no pod changes. So a channel is looked at again after as long as
-it has been as it is, at least two seconds: soon after a roll-out or a repair, and by the minute (the work queue's
-interval, which bounds this) where it stays so.
+Nothing tells of a sidecar that has just got through, or of a server that is there again: no object changes. So a
+channel is looked at again after as long as it has been as it is, at least two seconds: soon after a roll-out, a repair
+or a restart, and by the minute (the work queue's interval, which bounds this) where it stays so.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notifychannel_operator.passes.conditions import Status, Type
+from notifychannel_operator.passes.conditions import Reason, Status, Type
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -47,7 +47,12 @@ class Settling:
 
 
 def unsettled(said: Iterable[Condition], pods: Pods, *, seats: int, generation: int) -> Hashable | None:
-    """What is so while pods run (`seats`) and one of WANTED is not True, or not of all; None: nothing to wait for."""
+    """What is so while the database can't be reached, or pods run (`seats`) and one of WANTED is not True, or not of
+    all; None: nothing to wait for.
+    """
+    said = tuple(said)
+    if any(it.reason is Reason.UNREACHABLE for it in said if it.type is Type.TRIGGERS_INSTALLED):
+        return generation, Reason.UNREACHABLE
     found = tuple((it.type, it.status, it.reason) for it in said if it.type in WANTED)
     if not seats or (all(status is Status.TRUE for _, status, _ in found) and pods.delivering >= seats):
         return None

@@ -11,6 +11,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_operator import managed_by
 from notifychannel_operator.kinds import CONFIGMAPS
 from notifychannel_operator.kube_error import KubeError
 
@@ -72,8 +73,7 @@ class Canary:
     def _body(self, value: str) -> dict[str, Any]:
         return {
             "metadata": {
-                "name": self._name, "namespace": self._namespace,
-                "labels": {"app.kubernetes.io/managed-by": "notifychannel"},
+                "name": self._name, "namespace": self._namespace, "labels": managed_by.labels(),
             },
             "data": {KEY: value},
         }  # fmt: skip
