@@ -74,7 +74,7 @@ def plan(
     """The steps from these facts to the wanted functions of the facts' owner, and no further.
 
     What is there for a `refused` table (schema, name) is left as it is, and with one of them nothing is dropped: a name
-    that was mistyped must not take the triggers from the table that was meant. `by_outbox`: the functions append to one.
+    that was mistyped must not take the triggers from the table that was meant. `by_outbox`: the functions append.
     """
     made = Plan(installer=facts.installer)
     if wanted:
