@@ -217,3 +217,22 @@ async def test_nobody_drains_beside_the_relay(outbox, database):
         for call in ("drain('0', '{}', 10)", "collapse(0, '0', 10)"):
             with pytest.raises(asyncpg.ObjectInUseError, match="another session is the relay"):
                 await outbox.admin.fetch(f"SELECT * FROM notifychannel.{call}")
+
+
+async def test_a_backlog_past_the_cap_becomes_one_resync_for_each_channel(outbox, database):
+    """Mutant: `_shed` never called."""
+    await outbox.admin.execute(
+        "INSERT INTO notifychannel.outbox (channel, payload) SELECT 'orders', '1ababababI0000000000000001' || E'\\n['"
+        " || i || ']' FROM generate_series(1, 30000) AS i"
+    )
+    payloads = []
+    ears = await database.connect()
+    await ears.add_listener("orders", lambda *heard: payloads.append(heard[3]))
+    async with StandingBy(database=database, pace=Pace(behind_s=0.0, cap_bytes=100_000)) as one:
+        await one.becomes(ASLEEP)
+    assert await outbox.waiting() == 0
+    await outbox.append(7)
+    async with StandingBy(database=database, pace=Pace(behind_s=0.0, cap_bytes=100_000)):
+        await outbox.hears(7)
+    assert "1ababababT0000000000000001" in payloads
+    assert len(outbox.heard) < 30_000

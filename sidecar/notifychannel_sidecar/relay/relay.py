@@ -12,6 +12,7 @@ Asleep it drains every two seconds all the same: that is its beat, by which othe
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from notifychannel_sidecar.relay.position import Drained
     from notifychannel_sidecar.relay.session import Session
+
+log = logging.getLogger(__name__)
 
 
 class Wakefulness(Enum):
@@ -49,6 +52,10 @@ class Pace:
     asleep_s: float = 2.0
     held_s: float = 0.5
     """While the NOTIFY queue is more than half full."""
+    behind_s: float = 5.0
+    """Without an end in sight: then it asks whether more waits than may."""
+    cap_bytes: int = 1 << 30
+    """Of rows in one table."""
 
 
 class Relay:
@@ -75,7 +82,7 @@ class Relay:
 
     async def _be_awake(self) -> None:
         self.wakefulness = Wakefulness.AWAKE
-        empty = 0
+        empty, level_s = 0, time.monotonic()
         while empty < self._pace.empty_drains:
             self._rung.clear()  # who rang has committed: this drain finds it
             drained, _ = await self._drain(awake=True)
@@ -83,8 +90,18 @@ class Relay:
             if drained.held:
                 await asyncio.sleep(self._pace.held_s)
             elif not drained.more:
+                level_s = time.monotonic()
                 await asyncio.sleep(self._pace.awake_s)
+            if time.monotonic() - level_s > self._pace.behind_s:
+                await self._shed()
+                level_s = time.monotonic()
         await self._session.lower_flag()
+
+    async def _shed(self) -> None:
+        """Writers are faster than we, or the NOTIFY queue is stuck: what waits must not fill the disk."""
+        shed = await self._session.shed(self._pace.cap_bytes)
+        if shed:
+            log.warning("more than %d bytes waited in the outbox: %d rows became resyncs", self._pace.cap_bytes, shed)
 
     async def _doze(self) -> bool:
         """Until all have ended who may not have rung; True when there is reason to be awake again."""

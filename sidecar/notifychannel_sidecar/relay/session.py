@@ -25,6 +25,8 @@ DOORBELL = "notifychannel_relay"
 STATEMENT_TIMEOUT_S = 8.0
 """More than the server allows a statement, so that it is the server who ends a slow one."""
 BATCH_ROWS = 5000
+SHED_ROWS = 50_000
+"""In one statement, which only deletes."""
 
 
 class Session:
@@ -62,6 +64,17 @@ class Session:
         row = rows[0]
         self._flag = self._flag or bool(row["raised"])
         return Drained.of(row)
+
+    async def shed(self, cap_bytes: int) -> int:
+        """Where more than that waits: one resync per PostgreSQL channel instead of its rows. How many rows."""
+        cap, low, taken = cap_bytes, 0, 0
+        while True:
+            async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+                [row] = await self._connection.fetch(statements.COLLAPSE, cap, low, SHED_ROWS)
+            taken += row["taken"]
+            if not row["more"]:
+                return int(taken)
+            cap, low = 0, row["last"]
 
     async def lower_flag(self) -> None:
         """Writers ring again."""

@@ -14,6 +14,7 @@ def _read(name: str) -> str:
 SETTLE_IN = _read("settle_in")
 TAKE_ROLE = _read("take_role")
 DRAIN = _read("drain")
+COLLAPSE = _read("collapse")
 LOWER_FLAG = _read("lower_flag")
 FENCE = _read("fence")
 WAITING = _read("waiting")
