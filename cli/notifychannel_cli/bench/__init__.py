@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from notifychannel_cli.bench import admission, bulk, latency, memory, receive, writers
+from notifychannel_cli.bench import admission, bulk, latency, memory, outbox, receive, writers
 from notifychannel_cli.bench.figure import Figure, as_table
 from notifychannel_cli.bench.rig import rig
 from notifychannel_cli.console import console
@@ -27,6 +27,7 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
     "receive": receive.measure,
     "bulk": bulk.measure,
     "writers": writers.measure,
+    "outbox": outbox.measure,
     "memory": memory.measure,
     "admission": admission.measure,
 }

@@ -37,7 +37,7 @@ async def measure(rig: Rig) -> list[Figure]:
     await rig.table("latency_bare")
     await rig.admin.execute(NAIVE)
     async with AsyncExitStack() as stack:
-        arrivals, port = await _application(stack)
+        arrivals, port = await application(stack)
         sidecar = await stack.enter_async_context(
             SidecarProcess(config=rig.config(channel, port=port), uri=rig.dsn("bench_listener"))
         )
@@ -53,7 +53,8 @@ async def measure(rig: Rig) -> list[Figure]:
     return _figures(measured["latency_hinted"], measured["latency_bare"])
 
 
-async def _application(stack: AsyncExitStack) -> tuple[asyncio.Queue[float], int]:
+async def application(stack: AsyncExitStack) -> tuple[asyncio.Queue[float], int]:
+    """One that acknowledges everything: when each POST came (perf_counter), and its port."""
     arrivals: asyncio.Queue[float] = asyncio.Queue()
 
     async def hints(request: web.Request) -> web.Response:
@@ -61,9 +62,9 @@ async def _application(stack: AsyncExitStack) -> tuple[asyncio.Queue[float], int
         arrivals.put_nowait(time.perf_counter())
         return web.Response(status=204)
 
-    application = web.Application()
-    application.router.add_post(PATH, hints)
-    runner = web.AppRunner(application, access_log=None)
+    answering = web.Application()
+    answering.router.add_post(PATH, hints)
+    runner = web.AppRunner(answering, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "127.0.0.1", 0).start()

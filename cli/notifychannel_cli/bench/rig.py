@@ -49,10 +49,12 @@ class Rig:
             " tenant_id integer NOT NULL, status text NOT NULL, note text, changed_at timestamptz DEFAULT now())"
         )
 
-    async def hinted(self, name: str, *, max_keys: int = 1000) -> spec.Channel:
+    async def hinted(
+        self, name: str, *, max_keys: int = 1000, capture: spec.Capture = spec.Capture.NOTIFY
+    ) -> spec.Channel:
         """A table with our triggers for Insert; its channel has window 0 and no polls."""
         await self.table(name)
-        channel = _channel(name, max_keys)
+        channel = _channel(name, max_keys, capture)
         await grant((channel,), dsn=self.dsn(), installer=INSTALLER, listener=LISTENER)
         await install((channel,), dsn=self.dsn(INSTALLER), installation=INSTALLATION)
         return channel
@@ -87,7 +89,7 @@ async def rig(version: int) -> AsyncIterator[Rig]:
         yield Rig(server=server, admin=admin, stack=stack)
 
 
-def _channel(table: str, max_keys: int) -> spec.Channel:
+def _channel(table: str, max_keys: int, capture: spec.Capture) -> spec.Channel:
     rule = spec.Rule(name="created", events=(spec.Event.INSERT,))
     source = spec.Source(
         schema="public", table=table, key=(spec.KeyPart(name="id", column="id"),), max_keys=max_keys, rules=(rule,)
@@ -96,7 +98,12 @@ def _channel(table: str, max_keys: int) -> spec.Channel:
         group=GROUP, endpoint=spec.Endpoint(port=1, path=PATH), debounce=spec.Debounce(window=0.0), poll_interval=0.0
     )
     return spec.Channel(
-        namespace="bench", name=table.replace("_", "-"), secret=GROUP, sources=(source,), consumers=(consumer,)
+        namespace="bench",
+        name=table.replace("_", "-"),
+        secret=GROUP,
+        sources=(source,),
+        consumers=(consumer,),
+        capture=capture,
     )
 
 
