@@ -386,3 +386,16 @@ async def test_the_end_of_a_release_says_of_retained_triggers_that_they_stay(sit
     assert len(await site.triggers()) == 3
     site.psql(message.splitlines()[-1], role=site.installer)
     assert await site.triggers() == []
+
+
+async def test_the_end_of_a_release_names_the_database_in_which_the_channel_was_before(site, operator):
+    """Mutant: `_mind_the_old` answers None: what is left there is said in an Event alone."""
+    operator.apply(resource())
+    await operator.run()
+    operator.kube.find(CHANNELS, "orders")["status"]["database"]["dbname"] = "before"
+    await cleanup.release(operator.edges, ORDERS, since=operator.time)
+    message = operator.condition("TriggersInstalled")[2]
+    assert "nothing of it is left in the database that its Secret leads to" in message
+    assert "it was in before of server" in message
+    assert message.splitlines()[-1].startswith("DO $")
+    assert operator.status()["summary"] == {"triggers": "0/3"}
