@@ -69,7 +69,7 @@ cluster: ## A Kubernetes cluster for this clone, or the healthy one it has (cold
 	@tests/cluster/up --keep
 
 .PHONY: cluster-images
-cluster-images: ## Give it the images that the commands of the README want (a minute; three where nothing is cached)
+cluster-images: ## Give it the images that the commands of the README want (a minute; about five where nothing is cached)
 	@tests/cluster/example-images
 
 .PHONY: cluster-down
