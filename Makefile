@@ -10,12 +10,12 @@ TAG ?= $(VERSION)
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "NotifyChannel needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Making $(VENV) and installing the packages of constraints.txt (about a minute, once) ..."
+	@echo "Making $(VENV) and installing the packages of constraints.txt (once, a minute or more) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -24,7 +24,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 install: $(VENV)/ready ## Make .venv with everything for development
 
 .PHONY: demo
-demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar, application; under 60 s
+demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar, application; half a minute
 	@$(BIN)/notifychannel demo
 
 .PHONY: test
@@ -63,13 +63,18 @@ images: ## Build both container images: BASE=<image with python3 and venv> TAG=<
 	  docker build --quiet --file Dockerfile.$$program --tag notifychannel/$$program:$(TAG) \
 	    $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(LABEL),--label $(LABEL)) --build-arg VERSION=$(VERSION) \
 	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . >/dev/null \
-	  && docker image inspect --format "notifychannel/$$program:$(TAG) {{.Size}}" notifychannel/$$program:$(TAG) \
+	    || { $(if $(BASE),,echo 'If python:3.13-slim could not be pulled, name another: make images BASE=$$(tests/cluster/base-image) makes one, of Debian packages (as root)';) exit 1; }; \
+	   docker image inspect --format "notifychannel/$$program:$(TAG) {{.Size}}" notifychannel/$$program:$(TAG) \
 	    | awk '{printf "%s: %.0f MB\n", $$1, $$2 / 1e6}' || exit 1; \
 	done
 
 .PHONY: cluster
 cluster: ## A Kubernetes cluster for this clone, or the healthy one it has (cold about 10 minutes, then 30 s)
 	@tests/cluster/up --keep
+
+.PHONY: cluster-images
+cluster-images: ## Give it the images that the commands of the README want (a minute; about five where nothing is cached)
+	@tests/cluster/example-images
 
 .PHONY: cluster-down
 cluster-down: ## Delete this clone's cluster; what was built for it stays in the cache

@@ -129,7 +129,8 @@ class KubeMemory:
             != found["metadata"]["resourceVersion"]
         ):
             raise Conflict(status=409, reason="Conflict")
-        assert set(patch) <= {"metadata"} if subresource is None else set(patch) == {"status"}
+        assert set(patch) <= {"metadata"} if subresource is None else set(patch) - {"metadata"} == {"status"}
+        assert subresource is None or set(metadata) <= {"resourceVersion"}
         made = _merge(found, patch)
         made["metadata"]["resourceVersion"] = str(next(self._versions))
         self.objects[key] = made

@@ -34,6 +34,10 @@ LOCAL = "/run/postgresql,/var/run/postgresql,/tmp,localhost"
 MAX_FILE_BYTES = 1 << 20
 """Of a whole Secret in Kubernetes."""
 
+MISSING = (
+    "on Kubernetes the pod's Secret does not exist yet (annotation notifychannel.io/secret, by default"
+    " notifychannel-<group>); elsewhere mount it there, or write one file per key"
+)
 
 _SALT = secrets.token_bytes(16)
 """So that a fingerprint that gets out of this process is of no use for guessing passwords."""
@@ -88,7 +92,7 @@ def read(directory: Path) -> Credentials:
     swapped = directory / "..data"
     folder = (swapped if swapped.exists() else directory).resolve()
     if not folder.is_dir():
-        raise CredentialsError(f"{directory}: no such folder; mount the Secret there, or write one file per key")
+        raise CredentialsError(f"{directory}: no such folder; {MISSING}")
     return from_mapping({key: value for key in KEYS if (value := _file(folder / key)) is not None})
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
+MISSING = (
+    "on Kubernetes no NotifyChannel in this namespace names this pod's group, or it is not told yet (up to 90 s);"
+    " elsewhere write it with `notifychannel config`"
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +83,9 @@ class Files:
     def _look_at_config(self) -> bool:
         try:
             content = self.config_path.read_bytes()
+        except FileNotFoundError:
+            self._refuse_config(None, f"{self.config_path}: no such file; {MISSING}")
+            return False
         except OSError as error:
             self._refuse_config(None, f"the file can't be read: {error.strerror}")
             return False

@@ -182,6 +182,10 @@ async def test_a_release_that_goes_takes_all_along_but_the_channels(shop, kubect
     channels = shop.kubectl.get("notifychannels")["items"]
     assert [each["metadata"]["name"] for each in channels] == ["one", "two"]
     assert not any(each["metadata"].get("finalizers") for each in channels)
+    summaries = [each["status"]["summary"] for each in channels]
+    assert all(list(it) == ["triggers"] and it["triggers"].startswith("0/") for it in summaries), summaries
+    said = [it for each in channels for it in each["status"]["conditions"] if it["type"] == "TriggersInstalled"]
+    assert all("nothing of it is left" in it["message"] for it in said), said
     assert kubectl.get("crd", "notifychannels.notifychannel.io")
     assert shop.kubectl.get("pod", pod)["metadata"]["uid"] == uid, "applications are left alone"
     channels_s = await asyncio.to_thread(ended, shop.kubectl, "notifychannel/one")

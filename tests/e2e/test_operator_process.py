@@ -215,7 +215,11 @@ async def test_the_cleanup_gives_a_database_up_that_is_away_and_says_the_sql(kub
         event["note"] for event in await api.list(EVENTS, namespace=shop) if event["reason"] == "CleanupIncomplete"
     ]
     assert len(notes) == 1
-    site.psql(notes[0].partition("run:\n")[2].partition("\nBecause")[0], role=site.installer)
+    (channel,) = await api.list(CHANNELS, namespace=shop)
+    kept = next(it["message"] for it in channel["status"]["conditions"] if it["type"] == "TriggersInstalled")
+    assert "triggers may be left" in kept
+    assert (await site.triggers()) != []
+    site.psql(kept.splitlines()[-1], role=site.installer)
     assert await site.triggers() == []
     await nothing_left(api, shop)
 

@@ -1,23 +1,20 @@
 """The README's way onto a cluster, by its own text: five commands to the first hint, three to be rid of it again.
 
-It installs for the whole cluster, so it wants to be alone there, and says so where it is not. With the public images
-exchanged for those that the cluster can have (NEIGHBOURS), nothing else.
+It installs for the whole cluster, so it wants to be alone there, and says so where it is not. The images come there as
+they come to the reader's: by `make cluster-images`.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
-from tests.e2e.chart import CHART
 from tests.e2e.cluster import ROOT
 from tests.e2e.release import CRD
 
@@ -30,8 +27,6 @@ pytestmark = pytest.mark.alone
 SECTION = re.search(r"^## On a cluster\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[1]
 *FIVE, AWAY = re.findall(r"^```sh\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 (SHOWN,) = re.findall(r"^```text\n\$ (.*?)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
-PUBLIC = {"postgres:18": "postgres", "python:3.13-slim": "application"}
-"""Images of examples/cluster, and which of the tests' neighbours stands in."""
 THE_CRD = {f"/CustomResourceDefinition/{CRD}", "/APIService/v1alpha1.notifychannel.io"}
 """Kubernetes makes the second of the first."""
 NAMESPACES = ("shop", "notifychannel")
@@ -41,16 +36,16 @@ GONE_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """A person in a clone, with the cluster's kubeconfig."""
+    """A person in this clone, who has typed the line that `make cluster-images` ended with."""
 
     kubectl: Kubectl
-    clone: Path
+    typed: str
 
     def run(self, block: str) -> str:
         """What bash prints for a block; it has to print the block's `# …` lines, where … stands for anything."""
         commands, shown = re.fullmatch(r"(.*?)((?:# .*\n)*)", block, re.DOTALL).groups()
         done = subprocess.run(
-            ["bash", "-euc", commands], cwd=self.clone, env=self.kubectl.environment(), text=True, check=False,
+            ["bash", "-euc", f"{self.typed}\n{commands}"], cwd=ROOT, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_S,
         )  # fmt: skip
         assert done.returncode == 0, f"{commands}\nended with {done.returncode}:\n{done.stdout}"
@@ -76,8 +71,8 @@ def as_shown(text: str) -> str:
 
 
 @pytest.fixture
-def walk(cluster, images, tmp_path) -> Iterator[Walk]:
-    """A cluster that has never heard of us, and a clone whose manifests name images that it has."""
+def walk(cluster) -> Iterator[Walk]:
+    """A cluster that has never heard of us, and has the images that the commands want."""
     kubectl = cluster.kubectl
     going = kubectl.run("get", "namespaces", "--field-selector=status.phase=Terminating", "-o", "name").split()
     for each in going:  # of the tests before, with their channels
@@ -85,26 +80,20 @@ def walk(cluster, images, tmp_path) -> Iterator[Walk]:
     assert not (found := others(kubectl)), f"the README installs for the whole cluster; here are already: {found}"
     kubectl.run("delete", "crd", CRD, "--ignore-not-found")
     kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", timeout_s=180)
-    released = [f"notifychannel/{name}:{VERSION}" for name in ("operator", "sidecar")]
-    for name, tag in zip(("operator", "sidecar"), released, strict=True):
-        subprocess.run(["docker", "tag", images[name], tag], check=True)
-    cluster.load(*released)
-    for folder in ("examples/cluster", "charts/notifychannel"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    for manifest in (tmp_path / "examples" / "cluster").glob("*.yaml"):
-        text = manifest.read_text()
-        for public, name in PUBLIC.items():
-            text = text.replace(f"image: {public}\n", f"image: {images[name]}\n")
-        manifest.write_text(text)
-    yield Walk(kubectl=kubectl, clone=tmp_path)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "cluster-images"],
+        cwd=ROOT, env=os.environ | {"NOTIFYCHANNEL_KUBECONFIG": str(cluster.kubeconfig)}, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    typed = done.stdout.splitlines()[-1]
+    assert typed.startswith(f"export KUBECONFIG={cluster.kubeconfig} PATH="), typed
+    yield Walk(kubectl=kubectl, typed=typed)
     if "notifychannel" in cluster.helm.run("list", "--namespace", "notifychannel", "--all", "--short").split():
         cluster.helm.run("uninstall", "notifychannel", "--namespace", "notifychannel", timeout_s=400)
     # the next test makes it anew, which fails while it is going
     kubectl.run("delete", "crd", CRD, "--ignore-not-found", "--timeout=180s", timeout_s=190)
     kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--wait=false")
-
-
-VERSION = yaml.safe_load((Path(CHART) / "Chart.yaml").read_text())["appVersion"]
 
 
 def others(kubectl: Kubectl) -> list[str]:

@@ -329,10 +329,13 @@ async def test_a_restart_in_the_middle_of_a_deletion_goes_on(site, operator):
 
 
 async def test_the_end_of_a_release_cleans_up_and_leaves_the_resource_which_is_not_ready_any_more(site, operator):
-    """Mutant: no `_say_uninstalled` in passes/cleanup.py: the channel says Installed for ever."""
+    """Mutant: no `_say_uninstalled` in passes/cleanup.py: the channel says Installed for ever; `pods` or `injected`
+    left out of `uninstalled.patch`: what nobody counts any more stays.
+    """
     before = site.dump()
     operator.apply(resource())
     await operator.run()
+    assert operator.status()["summary"] == {"triggers": "3/3", "injected": "0/0", "listening": "0/0"}
     cleaned = await cleanup.release(operator.edges, ORDERS, since=operator.time)
     assert cleaned.problem is None
     assert there(operator)
@@ -344,3 +347,55 @@ async def test_the_end_of_a_release_cleans_up_and_leaves_the_resource_which_is_n
         ("Unknown", "Uninstalled"),
         ("False", "Uninstalled"),
     ]
+    message = conditions["TriggersInstalled"]["message"]
+    assert "nothing of it is left" in message
+    assert "DO $" not in message
+    assert operator.status()["summary"] == {"triggers": "0/3"}
+    assert "pods" not in operator.status()
+    assert operator.status()["database"]["dbname"] == site.database.name
+
+
+async def test_the_end_of_a_release_whose_database_is_away_leaves_the_sql_in_the_condition(site, operator):
+    """The Event expires. Mutant: `_unfinished` answers `Cleaned()`; `is_said` answers False: who comes again, without
+    a finalizer, says that nothing is left.
+    """
+    operator.apply(resource())
+    await operator.run()
+    operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
+    for _ in range(2):
+        assert (await cleanup.release(operator.edges, ORDERS, since=operator.time, is_last=True)).problem is None
+        assert operator.kube.find(CHANNELS, "orders")["metadata"]["finalizers"] == []
+        status, reason, message = operator.condition("TriggersInstalled")
+        assert (status, reason) == ("Unknown", "Uninstalled")
+        assert "triggers may be left in the database, because: " in message
+        assert operator.status()["summary"] == {}, "nobody knows"
+        assert message in operator.condition("Ready")[2]
+    assert len(await site.triggers()) == 3
+    site.psql(message.splitlines()[-1], role=site.installer)
+    assert await site.triggers() == []
+
+
+async def test_the_end_of_a_release_says_of_retained_triggers_that_they_stay(site, operator):
+    """Mutant: `Cleaned()` for Retain in `_attempt`."""
+    operator.apply(resource(reclaimPolicy="Retain"))
+    await operator.run()
+    await cleanup.release(operator.edges, ORDERS, since=operator.time)
+    message = operator.condition("TriggersInstalled")[2]
+    assert "its triggers stay in the database, as reclaimPolicy says" in message
+    assert operator.status()["summary"] == {"triggers": "3/3"}
+    assert len(await site.triggers()) == 3
+    site.psql(message.splitlines()[-1], role=site.installer)
+    assert await site.triggers() == []
+
+
+async def test_the_end_of_a_release_names_the_database_in_which_the_channel_was_before(site, operator):
+    """Mutant: `_mind_the_old` answers None: what is left there is said in an Event alone."""
+    operator.apply(resource())
+    await operator.run()
+    operator.kube.find(CHANNELS, "orders")["status"]["database"]["dbname"] = "before"
+    await cleanup.release(operator.edges, ORDERS, since=operator.time)
+    message = operator.condition("TriggersInstalled")[2]
+    assert "nothing of it is left in the database that its Secret leads to" in message
+    assert "it was in before of server" in message
+    assert message.splitlines()[-1].startswith("DO $")
+    assert operator.status()["summary"] == {"triggers": "0/3"}

@@ -95,7 +95,7 @@ async def test_files_may_come_later_and_nothing_in_them_ends_it(database, applic
         for content in ("", "{", "[]", "\udcff", '{"version": 9}', "[" * 100_000):
             (sidecar.folder / "config.json").write_bytes(content.encode(errors="surrogateescape"))
             await sidecar.says(
-                lambda status: status["config"]["error"] and "No such file" not in status["config"]["error"]
+                lambda status: status["config"]["error"] and "no such file" not in status["config"]["error"]
             )
         sidecar.configure(config(orders(application)))
         await sidecar.says(lambda status: status["reason"] == "NoSecret")

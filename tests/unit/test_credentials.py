@@ -253,8 +253,12 @@ def test_a_folder_is_read_file_by_file(tmp_path):
 
 
 def test_a_folder_or_file_that_cannot_be_read_says_so(tmp_path):
-    with pytest.raises(CredentialsError, match="no such folder; mount the Secret there"):
+    with pytest.raises(CredentialsError) as missing:
         read(tmp_path / "gone")
+    assert str(missing.value) == (
+        f"{tmp_path / 'gone'}: no such folder; on Kubernetes the pod's Secret does not exist yet (annotation"
+        " notifychannel.io/secret, by default notifychannel-<group>); elsewhere mount it there, or write one file per key"
+    )
     (tmp_path / "uri").mkdir()
     with pytest.raises(CredentialsError, match=r"uri: can't be read \(Is a directory\); check its permissions"):
         read(tmp_path)

@@ -65,6 +65,10 @@ class Release:
     def held(self):
         return [body["metadata"]["name"] for body in self._channels() if body["metadata"]["finalizers"]]
 
+    def said(self):
+        """Of each channel's triggers, for good."""
+        return [body["status"]["conditions"][0]["message"] for body in self._channels()]
+
     def _channels(self):
         return [body for (plural, _, _), body in self.operator.kube.objects.items() if plural == CHANNELS.plural]
 
@@ -87,6 +91,7 @@ async def test_channels_of_a_database_that_is_away_do_not_each_wait_for_it_once_
     assert release.held() == []
     assert took_s() < PATIENCE_S + 2 * CONNECT_S + PATIENCE_S / 5  # a try under way, the longest pause, the last round
     assert len([event for event in release.operator.kube.events if event[1] == "CleanupIncomplete"]) == 200
+    assert all("triggers may be left" in said and "DROP FUNCTION" in said for said in release.said())
 
 
 async def test_the_last_round_ends_though_each_channel_has_a_secret_of_its_own():
@@ -158,6 +163,26 @@ async def test_a_cluster_that_says_no_in_the_last_round_is_asked_three_times(ref
     assert release.held() == ([] if goes else ["c0"])
     assert min(said) >= PATIENCE_S
     assert took_s() < PATIENCE_S + LAST_ROUND_S
+
+
+async def test_what_is_left_is_said_before_the_finalizer_goes_and_again_when_that_fails():
+    """Mutant: `drop_finalizer` before `_say_uninstalled`: the try after a failed one finds no finalizer, and says that
+    nothing is left.
+    """
+    release, refused = Release(channels=1), []
+    patch = release.operator.kube.patch
+
+    async def patching(kind, name, change, *, subresource=None, **options):
+        if subresource == "status" and not refused:
+            refused.append(name)
+            raise Conflict(status=409, reason="Conflict")
+        return await patch(kind, name, change, subresource=subresource, **options)
+
+    release.operator.kube.patch = patching
+    assert await release.goes()
+    assert (refused, release.held()) == (["c0"], [])
+    (said,) = release.said()
+    assert "triggers may be left" in said
 
 
 @asynccontextmanager

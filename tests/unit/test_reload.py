@@ -36,7 +36,12 @@ def watched(tmp_path):
 
 
 def test_without_files_it_says_which_is_missing(watched):
+    """In a pod and elsewhere. Mutant: no `except FileNotFoundError` in `_look_at_config`."""
     assert watched.look() is Why.NOT_CONFIGURED
+    assert watched.files.config_error == (
+        f"{watched.config}: no such file; on Kubernetes no NotifyChannel in this namespace names this pod's group, or"
+        " it is not told yet (up to 90 s); elsewhere write it with `notifychannel config`"
+    )
     watched.config.write_text(configs.dump(config()))
     assert watched.look() is Why.NO_SECRET
     (watched.secret / "uri").write_text("postgresql://u:p@h/d")

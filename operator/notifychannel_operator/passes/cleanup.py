@@ -18,8 +18,8 @@ from notifychannel_operator import plan as plans
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES
 from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
 from notifychannel_operator.names import Owner
-from notifychannel_operator.passes import groups, secret, status
-from notifychannel_operator.passes.conditions import Reason, Type, unknown
+from notifychannel_operator.passes import groups, secret, status, uninstalled
+from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.events import announce
@@ -27,6 +27,7 @@ from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
+from notifychannel_operator.passes.uninstalled import NOTHING, Rest, Triggers
 from notifychannel_operator.passes.wish import Wish
 from notifychannel_operator.quote import literal
 from notifychannel_operator.spec import ReclaimPolicy
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what is said of it is old"
 LEAST_TRIES = 3
 """By one process before it gives up, though the time may have passed while no operator ran."""
 LAST_TURN_S = 2.0
@@ -56,6 +56,8 @@ class Cleaned:
     """What is in the way; None when the channel may go."""
     reason: Reason = Reason.PENDING
     next_in_s: float | None = None
+    rest: Rest = NOTHING
+    """Of one that may go."""
 
 
 async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> None:
@@ -95,36 +97,40 @@ async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_la
     `since`, and where it `is_last`, it says the SQL in an Event and lets the channel go. Raises KubeError.
     """
     wish = Wish.of(body)
-    problem = await _obstacle(edges, body, wish, is_last=is_last)
-    if problem is not None and not (is_last or wish.timeout_s == 0):
+    tried = await _attempt(edges, body, wish, is_last=is_last)
+    if tried.problem is None:
+        return tried
+    if not (is_last or wish.timeout_s == 0):
         left_s = wish.timeout_s - (edges.now() - since).total_seconds()
         next_in_s = _next_in_s(edges, _ref(body), left_s)
         if next_in_s is not None:
-            return replace(problem, next_in_s=next_in_s)
-    if problem is not None:
-        await _say_sql(edges, body, problem.problem or "")
-    return Cleaned()
+            return replace(tried, next_in_s=next_in_s)
+    return await _unfinished(edges, body, tried.problem)
 
 
-async def _obstacle(edges: Edges, body: dict[str, Any], wish: Wish, *, is_last: bool) -> Cleaned | None:
-    """What is in the way of the channel's end, which a later try may not meet; None when it may go."""
+async def _attempt(edges: Edges, body: dict[str, Any], wish: Wish, *, is_last: bool) -> Cleaned:
+    """What is in the way of the channel's end, which a later try may not meet; or what is left when it may go."""
     if FINALIZER not in finalizers(body):
-        return None
+        return Cleaned()
     if wish.policy is ReclaimPolicy.RETAIN:
         await announce(
             edges.kube, body, "Normal", "Retained", "the triggers stay in the database, as reclaimPolicy says"
         )
-        return None
+        return Cleaned(rest=Rest(triggers=Triggers.RETAINED))
     try:
-        problem, reason = await _remove(edges, body, wish.secret, is_last=is_last)
+        return await _remove(edges, body, wish.secret, is_last=is_last)
     except Unresolved as error:
         if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, _ref(body).namespace):
-            await _say_sql(edges, body, "the namespace goes and its Secret has gone")
-            return None
+            return await _unfinished(edges, body, "the namespace goes and its Secret has gone")
         return Cleaned(problem=str(error), reason=error.reason)
     except Failed as error:
         return Cleaned(problem=str(error), reason=error.reason)
-    return None if problem is None else Cleaned(problem=problem, reason=reason)
+
+
+async def _unfinished(edges: Edges, body: dict[str, Any], problem: str) -> Cleaned:
+    """The channel may go all the same."""
+    await _say_sql(edges, body, problem)
+    return Cleaned(rest=Rest(triggers=Triggers.UNKNOWN, problem=problem))
 
 
 def _next_in_s(edges: Edges, ref: Ref, left_s: float) -> float | None:
@@ -155,8 +161,8 @@ async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = Fa
     await leave(edges, ref, Wish.of(body).groups)
     cleaned = await clean_up(edges, body, since=since, is_last=is_last)
     if cleaned.problem is None:
-        await drop_finalizer(edges, body)
-        await _say_uninstalled(edges, body)
+        said = await _say_uninstalled(edges, body, cleaned.rest)
+        await drop_finalizer(edges, said)
     return cleaned
 
 
@@ -174,15 +180,21 @@ async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
     edges.memory.cleanups.pop(ref, None)
 
 
-async def _say_uninstalled(edges: Edges, body: dict[str, Any]) -> None:
-    """The channel stays, and nobody will correct its status: the last word must not be that all is well."""
-    ref, before = _ref(body), body.get("status") or {}
-    said = unknown(Type.TRIGGERS_INSTALLED, Reason.UNINSTALLED, UNINSTALLED)
-    made = status.ending(before, said, generation=body["metadata"]["generation"], now=edges.now())
+async def _say_uninstalled(edges: Edges, body: dict[str, Any], rest: Rest) -> dict[str, Any]:
+    """The channel stays, and nobody will correct its status; the channel as it is then. Raises KubeError (Conflict).
+
+    Before the finalizer goes: who comes again without one could not tell any more what was left. So that one is let be.
+    """
+    ref, metadata, before = _ref(body), body["metadata"], body.get("status") or {}
+    if FINALIZER not in finalizers(body) and uninstalled.is_said(before):
+        return body
+    sql, generation = by_hand(_owner(edges, ref)), metadata["generation"]
+    made = uninstalled.patch(before, rest, sql=sql, generation=generation, now=edges.now())
+    patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": made}
     try:
-        await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
+        return await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace, subresource="status")
     except NotFound:
-        return
+        return body
 
 
 def by_hand(owner: Owner) -> str:
@@ -191,7 +203,7 @@ def by_hand(owner: Owner) -> str:
     return sqlfile.fill("plan/remove_by_hand.sql", marker=literal(begin))
 
 
-async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: bool) -> tuple[str | None, Reason]:
+async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: bool) -> Cleaned:
     ref = _ref(body)
     owner = _owner(edges, ref)
     credentials = await secret.read(edges.kube, namespace=ref.namespace, name=name)
@@ -200,18 +212,17 @@ async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: boo
     limit_s = LAST_TURN_S if is_last else TURN_S
     async with edges.memory.turns.within(identity, limit_s=limit_s) as is_ours:
         if not is_ours and not is_last:
-            return "others change the database first", Reason.PENDING
+            return Cleaned(problem="others change the database first")
         async with edges.connect(credentials) as connection:
             if await identify(connection) != identity:  # what is said below is said of the other one
-                return "the Secret leads to another database since a moment ago", Reason.PENDING
+                return Cleaned(problem="the Secret leads to another database since a moment ago")
             made = await database.observe_removal(connection, [owner])
             if made.problems:
-                return "; ".join(made.problems), Reason.MISSING_PRIVILEGE
+                return Cleaned(problem="; ".join(made.problems), reason=Reason.MISSING_PRIVILEGE)
             result = await database.apply(connection, made)
     if (problem := _left(made, result)) is not None:
-        return problem, Reason.LOCKED_OUT if result.gave_up else Reason.REFUSED
-    await _mind_the_old(edges, body, identity)
-    return None, Reason.PENDING
+        return Cleaned(problem=problem, reason=Reason.LOCKED_OUT if result.gave_up else Reason.REFUSED)
+    return Cleaned(rest=Rest(elsewhere=await _mind_the_old(edges, body, identity)))
 
 
 def _left(made: Plan, result: Result) -> str | None:
@@ -221,11 +232,13 @@ def _left(made: Plan, result: Result) -> str | None:
     return "; ".join(said) or None if made.steps else None
 
 
-async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> None:
-    """The Secret leads elsewhere than it did when the channel was last seen: there we can't clean up."""
+async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> Identity | None:
+    """Where the Secret led when the channel was last seen, if elsewhere: there we can't clean up."""
     before = edges.memory.moved.pop(_ref(body), None) or status.database(body.get("status") or {})
-    if before is not None and before != now:
-        await _say_sql(edges, body, f"the Secret leads to {now} now, the channel was in {before} too")
+    if before is None or before == now:
+        return None
+    await _say_sql(edges, body, f"the Secret leads to {now} now, the channel was in {before} too")
+    return before
 
 
 async def _say_sql(edges: Edges, body: dict[str, Any], problem: str) -> None:
