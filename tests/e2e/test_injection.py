@@ -211,7 +211,7 @@ def test_a_pod_runs_in_a_restricted_namespace_without_configuration_and_the_side
     assert mine.run("exec", "orders", "-c", "notifychannel", "--", "ls", path) == ""
     with pytest.raises(CommandError, match="No such file"):
         mine.run("exec", "orders", "-c", "notifychannel", "--", "cat", f"{path}/token")
-    assert _state(mine, "orders") == "WAITING"
+    assert _state_when_it_serves(mine, "orders") == "WAITING"
 
 
 def test_a_job_with_the_sidecar_completes(kubectl, injected, images):
