@@ -112,7 +112,7 @@ async def test_an_id_that_was_deleted_by_hand_is_put_back_by_the_operator_that_r
         before = (await api.get(CONFIGMAPS, name, namespace=shop))["data"]
         await api.delete(CONFIGMAPS, name, namespace=shop)
         began_s = time.monotonic()
-        body = await until(api, CONFIGMAPS, name, shop, lambda body: body is not None, 120)
+        body = await until(api, CONFIGMAPS, name, shop, lambda body: body is not None, timeout_s=120)
         record_property("figures", f"installation id deleted → put back: {time.monotonic() - began_s:.0f} s")
         assert body["data"] == before
 
