@@ -30,12 +30,6 @@ CREATE TABLE IF NOT EXISTS notifychannel.consumer (
     initial_delay double precision NOT NULL,
     longest_delay double precision NOT NULL,
     escalate_after double precision,
-    -- the rules are being changed; since then everybody writes under the ones above, which a resync tells when all who
-    -- ran before are over (NULL: told)
-    is_changing boolean NOT NULL DEFAULT false,
-    fence xid8,
-    -- its group is gone from the resource while rows of it wait: nothing more is merged
-    left_at timestamptz,
     UNIQUE (installation, namespace, channel, "group")
 );
 CREATE INDEX IF NOT EXISTS consumer_pg_channel ON notifychannel.consumer (pg_channel);
@@ -426,46 +420,3 @@ BEGIN
     RETURN shifted;
 END
 $shift$;
-
--- Whose rules changed gets a resync more when everybody who may have written under the old ones is over, though nobody
--- listened; how many did. A statement that writes counts as running since its snapshot, as in the listeners' round trip:
--- one that has not changed a row yet has no transaction id. For the relay, each second, and a pass. A fence of another
--- cluster's (a dump takes it along) is over.
-CREATE OR REPLACE FUNCTION notifychannel.rules_settled() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $settled$
-DECLARE
-    ours bigint;
-    oldest bigint;
-    whose integer;
-    told integer := 0;
-BEGIN
-    IF NOT EXISTS (SELECT FROM notifychannel.consumer AS c WHERE c.fence IS NOT NULL) THEN
-        RETURN 0;
-    END IF;
-    ours := pg_current_xact_id()::text::bigint;
-    oldest := least(
-        pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-        (
-            SELECT min(ours - (((ours - a.backend_xmin::text::bigint + 2147483648) & 4294967295) - 2147483648)) - 1
-            FROM pg_stat_activity AS a
-            WHERE a.backend_xmin IS NOT NULL AND a.datname = current_database() AND a.pid <> pg_backend_pid()
-                AND a.pid IN (
-                    SELECT l.pid FROM pg_locks AS l
-                    WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
-                )
-        )
-    );
-    FOR whose IN
-        SELECT c.id FROM notifychannel.consumer AS c
-        WHERE c.fence IS NOT NULL AND (c.fence::text::bigint <= oldest OR c.fence::text::bigint > ours)
-        ORDER BY c.id
-        FOR UPDATE SKIP LOCKED
-    LOOP
-        UPDATE notifychannel.consumer SET fence = NULL WHERE id = whose;
-        PERFORM notifychannel.ask_resync(whose, NULL, 'rules');
-        told := told + 1;
-    END LOOP;
-    RETURN told;
-END
-$settled$;
