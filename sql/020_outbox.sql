@@ -117,7 +117,8 @@ CREATE SEQUENCE IF NOT EXISTS notifychannel.relay_rounds AS bigint CYCLE CACHE 1
 ALTER SEQUENCE notifychannel.relay_beats INCREMENT 1 CYCLE CACHE 1;
 ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 1 CYCLE CACHE 1;
 
--- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction.
+-- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction; in
+-- which those of outbox_logged also go into the queue, where there is one (030_queue.sql).
 -- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
 -- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
 -- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
@@ -140,6 +141,7 @@ DECLARE
     batch notifychannel.outbox[]; -- both tables' rows, which look alike
     ordered notifychannel.outbox[];
     logged notifychannel.outbox[];
+    late_logged notifychannel.outbox[];
     line record;
     of_channel text;
     of_head text;
@@ -173,9 +175,10 @@ BEGIN
                 SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid = ANY (late) LIMIT most
             )) RETURNING xid, channel, payload
         )
-        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox)
-        INTO batch
-        FROM (SELECT * FROM gone UNION ALL SELECT * FROM gone_logged) AS g;
+        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+            array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox) FILTER (WHERE g.is_logged)
+        INTO batch, late_logged
+        FROM (SELECT false AS is_logged, * FROM gone UNION ALL SELECT true, * FROM gone_logged) AS g;
         more := coalesce(cardinality(batch), 0) >= most;
     END IF;
 
@@ -200,6 +203,11 @@ BEGIN
     more := more OR last IS NOT NULL;
     batch := batch || ordered || logged;
     taken := coalesce(cardinality(batch), 0);
+
+    logged := late_logged || logged;
+    IF cardinality(logged) > 0 AND to_regprocedure('notifychannel.merge(text[], text[])') IS NOT NULL THEN
+        PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
+    END IF;
 
     -- those without keys mean everything, since the first of them
     FOR line IN
@@ -257,8 +265,9 @@ END
 $drain$;
 
 -- Where more than `cap` bytes of rows wait in one table, or any with 0: deletes up to `most` rows of each, from the
--- transaction `low` on, and sends one resync per PostgreSQL channel that they name. To be called again from `last` on,
--- with 0, while there is `more`. Where even that is too much for the NOTIFY queue the counter tells the listeners.
+-- transaction `low` on, and sends one resync per PostgreSQL channel that they name, and puts one into the queue for each
+-- consumer of those that were logged. To be called again from `last` on, with 0, while there is `more`. Where even that is
+-- too much for the NOTIFY queue the counter tells the listeners.
 CREATE OR REPLACE FUNCTION notifychannel.collapse(
     cap bigint, low xid8, most integer,
     OUT taken integer, OUT payloads integer, OUT last xid8, OUT more boolean
@@ -273,6 +282,7 @@ AS $collapse$
 DECLARE
     line record;
     skips boolean := pg_notification_queue_usage() > 0.5;
+    collapsed text[] := '{}';
     full_unlogged xid8;
     full_logged xid8;
 BEGIN
@@ -315,6 +325,9 @@ BEGIN
         GROUP BY g.is_logged, g.channel, substr(g.payload, 2, 8)
     LOOP
         taken := taken + line.rows;
+        IF line.is_logged THEN
+            collapsed := collapsed || line.channel;
+        END IF;
         IF line.is_full AND line.is_logged THEN
             full_logged := greatest(full_logged, line.last);
         ELSIF line.is_full THEN
@@ -327,6 +340,11 @@ BEGIN
     END LOOP;
     IF skips AND taken > 0 THEN
         PERFORM nextval('notifychannel.skips');
+    END IF;
+    IF cardinality(collapsed) > 0 AND to_regprocedure('notifychannel.resync(integer[], text)') IS NOT NULL THEN
+        PERFORM notifychannel.resync(
+            ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (collapsed)), 'overflow'
+        );
     END IF;
     last := least(full_unlogged, full_logged);
     more := last IS NOT NULL;
@@ -358,13 +376,22 @@ BEGIN
 END
 $look$;
 
--- Whether anything waits for the relay. It may walk what is dead: to be asked only when the relay stands still.
+-- Whether anything waits for the relay: rows, or claims, of which somebody may have died. It may walk what is dead: to be
+-- asked only when the relay stands still.
 CREATE OR REPLACE FUNCTION notifychannel.relay_waiting() RETURNS boolean
-LANGUAGE sql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $waiting$
-    SELECT EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged)
+BEGIN
+    IF EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged) THEN
+        RETURN true;
+    END IF;
+    IF to_regclass('notifychannel.queue') IS NULL THEN
+        RETURN false;
+    END IF;
+    RETURN EXISTS (SELECT FROM notifychannel.queue AS q WHERE q.claimer IS NOT NULL);
+END
 $waiting$;
 
 -- How large both tables are, indexes and dead rows included, and how many rows about wait in them, for metrics.

@@ -1,0 +1,527 @@
+-- The queue as sidecars use it: sessions that claim, what became of what they took, and escalations.
+-- Idempotent:  psql -v ON_ERROR_STOP=1 -f 031_claims.sql    (after 030_queue.sql)
+-- Run by: the installer.
+--
+-- Every function takes the claimer's number and works for nobody but the session that has entered as it, under its role: it
+-- raises object_not_in_prerequisite_state (55000) for a claimer that has been given up. Each call is a sign of life.
+
+-- Functions of another shape, of an older version or somebody's, can't be replaced.
+DO $outdated$
+DECLARE
+    theirs regprocedure;
+    taken CONSTANT text := 'TABLE(id text, key text, version bigint, events text, count bigint, first_us bigint, '
+        'last_us bigint, reason text, attempt integer, alone boolean, waited double precision)';
+BEGIN
+    FOR theirs IN
+        SELECT p.oid
+        FROM (VALUES
+            ('enter(text, text, text, text, text)',
+                'installation text, namespace text, channel text, "group" text, session_name text', 'integer'),
+            ('is_claimer(integer)', 'me integer', 'integer'),
+            ('beat(integer)', 'me integer', 'double precision'),
+            ('claim(integer, integer)', 'me integer, most integer', taken),
+            ('settle(integer, text[], bigint[], text[], text[], double precision[])', 'me integer, keys text[], '
+                'versions bigint[], outcomes text[], errors text[], waits double precision[]', 'integer'),
+            ('turn(integer, text[], bigint[], text[], text[], double precision[], integer)',
+                'me integer, keys text[], versions bigint[], outcomes text[], errors text[], '
+                'waits double precision[], most integer', taken),
+            ('give_back(integer[])', 'gone integer[]', 'integer'),
+            ('leave(integer)', 'me integer', 'integer'),
+            ('want_resync(integer, text)', 'me integer, why text', 'void'),
+            ('consumer_look(integer)', 'me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, '
+                'OUT dead bigint, OUT oldest double precision', 'record'),
+            ('escalations(integer, integer)', 'me integer, most integer', 'TABLE(id text, key text, version bigint, '
+                'events text, count bigint, first_us bigint, last_us bigint, reason text, attempt integer, '
+                'is_dead boolean, waited double precision, error text)'),
+            ('escalated(integer, text[])', 'me integer, keys text[]', 'integer')
+        ) AS f (signature, arguments, result)
+        JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || f.signature)
+        WHERE (f.arguments, f.result)
+            <> (pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid))
+    LOOP
+        EXECUTE 'DROP ROUTINE ' || theirs;
+    END LOOP;
+END $outdated$;
+
+-- A session begins to claim for one consumer: its number, or NULL where there is no such consumer. It is a claimer until
+-- `leave`, until its session ends, or until it stands still for too long.
+CREATE OR REPLACE FUNCTION notifychannel.enter(
+    installation text, namespace text, channel text, "group" text, session_name text
+) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $enter$
+DECLARE
+    me integer;
+BEGIN
+    INSERT INTO notifychannel.claimer AS m (consumer, role, pid, session_name, entered_at)
+    SELECT c.id, session_user, pg_backend_pid(), enter.session_name, clock_timestamp()
+    FROM notifychannel.consumer AS c
+    WHERE c.installation = enter.installation AND c.namespace = enter.namespace AND c.channel = enter.channel
+        AND c."group" = enter."group"
+    RETURNING m.id INTO me;
+    IF me IS NOT NULL THEN
+        PERFORM pg_advisory_lock(1852008557, me);
+    END IF;
+    RETURN me;
+END
+$enter$;
+
+-- The consumer of a claimer, with a sign of life. Raises where it is none (any more): then its claims were given to others,
+-- and nobody must go on with them.
+CREATE OR REPLACE FUNCTION notifychannel.is_claimer(me integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $is$
+DECLARE
+    whose integer;
+BEGIN
+    UPDATE notifychannel.claimer AS m SET beats = m.beats + 1
+    WHERE m.id = me AND m.role = session_user AND m.pid = pg_backend_pid()
+    RETURNING m.consumer INTO whose;
+    IF NOT FOUND THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not that claimer, or not any more';
+    END IF;
+    RETURN whose;
+END
+$is$;
+
+-- A sign of life; the seconds until the next row is due: NULL when none waits, 0 when one is due already.
+CREATE OR REPLACE FUNCTION notifychannel.beat(me integer) RETURNS double precision
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $beat$
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    began CONSTANT timestamptz := clock_timestamp();
+    whose CONSTANT integer := notifychannel.is_claimer(me);
+    start timestamptz;
+    due timestamptz;
+BEGIN
+    IF NOT EXISTS (SELECT FROM notifychannel.consumer AS c WHERE c.id = whose AND NOT c.suspended) THEN
+        RETURN NULL;
+    END IF;
+    SELECT CASE WHEN m.full_look_at BETWEEN at AND at + interval '1 h' THEN m.low ELSE '-infinity' END
+    INTO start FROM notifychannel.claimer AS m WHERE m.id = me;
+    due := (
+        SELECT q.due_at FROM notifychannel.queue AS q
+        WHERE q.consumer = whose AND q.state IN ('pending', 'retrying') AND q.due_at >= start
+        ORDER BY q.due_at LIMIT 1
+    );
+    IF start = '-infinity' AND (due IS NULL OR due > at) THEN -- as a claim that finds nothing
+        UPDATE notifychannel.claimer AS m SET
+            low = at - interval '1 s',
+            full_look_at = at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
+        WHERE m.id = me;
+    END IF;
+    RETURN greatest(0, extract(epoch FROM due - at));
+END
+$beat$;
+
+-- Takes up to `most` due rows for a claimer and returns them, those that are due longest first; what another one is taking
+-- is passed over. `key` is '' for a resync, of which `reason` says why. `attempt` is that of the POST to come; `alone`: not
+-- with others, which were refused with it; `waited`: seconds since its first change has arrived here.
+-- Rows that are dead, but that somebody's old snapshot keeps, lie in front of the index. So it begins at `low`, below which
+-- all was taken by then, but for what is committed late or was locked just then: a look at everything follows each second,
+-- or so often that it takes a twentieth of the time.
+CREATE OR REPLACE FUNCTION notifychannel.claim(me integer, most integer)
+RETURNS TABLE (
+    id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
+    attempt integer, alone boolean, waited double precision
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET jit = off
+AS $claim$
+#variable_conflict use_column
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    began CONSTANT timestamptz := clock_timestamp();
+    mine notifychannel.claimer;
+    c notifychannel.consumer;
+    is_full boolean;
+BEGIN
+    SELECT m.* INTO mine FROM notifychannel.claimer AS m
+    WHERE m.id = me AND m.role = session_user AND m.pid = pg_backend_pid()
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not that claimer, or not any more';
+    END IF;
+    is_full := mine.full_look_at <= at OR mine.full_look_at > at + interval '1 h';
+    SELECT o.* INTO c FROM notifychannel.consumer AS o WHERE o.id = mine.consumer AND NOT o.suspended;
+    IF NOT FOUND OR most <= 0 THEN
+        UPDATE notifychannel.claimer AS m SET beats = m.beats + 1 WHERE m.id = me;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT d.consumer, d.key, d.due_at FROM notifychannel.queue AS d
+            WHERE d.consumer = c.id AND d.state IN ('pending', 'retrying') AND d.due_at <= at
+                AND d.due_at >= CASE WHEN is_full THEN '-infinity' ELSE mine.low END
+            ORDER BY d.due_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE notifychannel.queue AS q SET
+                state = 'claimed', claimer = me,
+                taken_events = q.events, taken_count = q.count, taken_first_us = q.first_us,
+                taken_last_us = q.last_us, taken_version = q.version, taken_reason = q.reason,
+                attempts = CASE WHEN q.taken_version = q.version THEN q.attempts ELSE 0 END,
+                events = '', count = 0, first_us = NULL, last_us = NULL, reason = NULL
+            FROM due
+            WHERE q.consumer = due.consumer AND q.key = due.key
+            RETURNING q.*, due.due_at AS was_due_at
+        ), looked AS ( -- after all that
+            UPDATE notifychannel.claimer AS m SET
+                beats = m.beats + 1,
+                low = CASE
+                    WHEN d.taken < most THEN at - interval '1 s'
+                    WHEN is_full THEN m.low
+                    ELSE greatest(m.low, d.last - interval '1 s') END,
+                full_look_at = CASE
+                    WHEN is_full THEN at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
+                    ELSE m.full_look_at END
+            FROM (SELECT count(*) AS taken, max(due.due_at) AS last FROM due) AS d
+            WHERE m.id = me
+        )
+        SELECT notifychannel.hint_id(c, t.key, t.taken_version), t.key, t.taken_version, t.taken_events,
+            t.taken_count, t.taken_first_us, t.taken_last_us, t.taken_reason, t.attempts + 1, t.alone,
+            extract(epoch FROM at - t.since)::double precision
+        FROM taken AS t ORDER BY t.was_due_at;
+END
+$claim$;
+
+-- What became of rows that a claimer has taken, one outcome for each key and version; how many were still its own.
+--   done   acknowledged: gone, unless it has changed meanwhile
+--   retry  refused, which is an attempt: again after its backoff, or dead
+--   back   the endpoint was in trouble: as if it had not been taken, in `wait` seconds
+--   alone  its batch was refused: at once, by itself, no attempt
+-- An error is a status or one of our words, never a text of the application's.
+CREATE OR REPLACE FUNCTION notifychannel.settle(
+    me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[]
+) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET jit = off
+AS $settle$
+#variable_conflict use_column
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    whose integer;
+    c notifychannel.consumer;
+    mine integer;
+    gone integer;
+BEGIN
+    UPDATE notifychannel.claimer AS m SET
+        beats = m.beats + 1,
+        executions = m.executions + s.executions,
+        failures = m.failures + s.failures,
+        last_execution = CASE WHEN s.executions > 0 THEN clock_timestamp() ELSE m.last_execution END,
+        last_error = coalesce(s.error, m.last_error)
+    FROM (
+        SELECT count(*) FILTER (WHERE u.outcome IN ('done', 'retry')) AS executions,
+            count(*) FILTER (WHERE u.outcome = 'retry') AS failures,
+            min(u.error) FILTER (WHERE u.outcome <> 'done') AS error
+        FROM unnest(outcomes, errors) AS u (outcome, error)
+    ) AS s
+    WHERE m.id = me AND m.role = session_user AND m.pid = pg_backend_pid()
+    RETURNING m.consumer INTO whose;
+    IF NOT FOUND THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not that claimer, or not any more';
+    END IF;
+    IF coalesce(cardinality(keys), 0) = 0 THEN
+        RETURN 0;
+    END IF;
+    SELECT o.* INTO c FROM notifychannel.consumer AS o WHERE o.id = whose;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+
+    PERFORM FROM (SELECT u.key, u.version FROM unnest(keys, versions) AS u (key, version) ORDER BY u.key COLLATE "C") AS s
+    JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer = me
+        AND q.taken_version = s.version
+    ORDER BY q.key
+    FOR UPDATE OF q;
+    GET DIAGNOSTICS mine = ROW_COUNT;
+
+    IF EXISTS (
+        SELECT FROM notifychannel.audited AS a
+        WHERE (a.installation, a.namespace, a.channel) = (c.installation, c.namespace, c.channel)
+    ) THEN
+        PERFORM notifychannel.note(
+            ARRAY[whose], array_agg(q.key),
+            array_agg(CASE s.outcome WHEN 'done' THEN 'delivered'
+                WHEN 'retry' THEN CASE WHEN q.failures + 1 >= c.max_attempts THEN 'dead' ELSE 'refused' END
+                ELSE s.outcome END),
+            array_agg(q.taken_events), array_agg(q.taken_count), array_agg(s.error)
+        )
+        FROM unnest(keys, versions, outcomes, errors) AS s (key, version, outcome, error)
+        JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer = me
+            AND q.taken_version = s.version;
+    END IF;
+
+    IF c.min_interval <= 0 THEN
+        DELETE FROM notifychannel.queue AS q
+        USING unnest(keys, versions, outcomes) AS s (key, version, outcome)
+        WHERE q.consumer = whose AND q.key = s.key AND q.claimer = me AND q.taken_version = s.version
+            AND s.outcome = 'done' AND q.count = 0;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        IF gone = mine THEN
+            RETURN mine;
+        END IF;
+    END IF;
+
+    UPDATE notifychannel.queue AS q SET
+        state = CASE WHEN q.count = 0 THEN 'resting' ELSE 'pending' END,
+        claimer = NULL, attempts = 0, failures = 0, alone = false, last_error = NULL, escalated_at = NULL,
+        since = q.arrived_at,
+        escalate_at = CASE WHEN q.count > 0 THEN q.arrived_at + make_interval(secs => c.escalated_after) END,
+        set_at = at,
+        not_before = at + make_interval(secs => c.min_interval),
+        due_at = CASE WHEN q.count = 0 THEN at + make_interval(secs => c.min_interval)
+            ELSE greatest(q.due_at, at + make_interval(secs => c.min_interval)) END
+    FROM unnest(keys, versions, outcomes) AS s (key, version, outcome)
+    WHERE q.consumer = whose AND q.key = s.key AND q.claimer = me AND q.taken_version = s.version AND s.outcome = 'done';
+
+    UPDATE notifychannel.queue AS q SET
+        state = CASE
+            WHEN s.outcome <> 'retry' THEN CASE WHEN q.failures > 0 THEN 'retrying' ELSE 'pending' END
+            WHEN q.failures + 1 >= c.max_attempts THEN 'dead'
+            ELSE 'retrying' END,
+        claimer = NULL,
+        events = notifychannel.united(q.taken_events, q.events),
+        count = q.taken_count + q.count,
+        first_us = least(q.taken_first_us, q.first_us),
+        last_us = greatest(q.taken_last_us, q.last_us),
+        reason = notifychannel.stronger(q.taken_reason, q.reason),
+        arrived_at = q.since,
+        attempts = q.attempts + (s.outcome = 'retry')::integer,
+        failures = q.failures + (s.outcome = 'retry')::integer,
+        alone = q.alone OR s.outcome = 'alone',
+        last_error = coalesce(s.error, q.last_error),
+        died_at = CASE WHEN s.outcome = 'retry' AND q.failures + 1 >= c.max_attempts THEN clock_timestamp() END,
+        set_at = at,
+        not_before = at + make_interval(secs => w.seconds),
+        due_at = at + make_interval(secs => w.seconds)
+    FROM unnest(keys, versions, outcomes, errors, waits) AS s (key, version, outcome, error, wait)
+    CROSS JOIN LATERAL (SELECT r.failures FROM notifychannel.queue AS r WHERE r.consumer = whose AND r.key = s.key) AS f
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN s.outcome = 'retry' AND f.failures + 1 < c.max_attempts THEN (0.5 + random() / 2)
+            * least(c.longest_delay, c.initial_delay * 2.0 ^ least(f.failures, 40))
+        WHEN s.outcome = 'back' THEN greatest(0, least(s.wait, 3600))
+        ELSE 0 END AS seconds) AS w
+    WHERE q.consumer = whose AND q.key = s.key AND q.claimer = me AND q.taken_version = s.version AND s.outcome <> 'done';
+    RETURN mine;
+END
+$settle$;
+
+-- Both in one transaction and one round trip. The last row has no key: `waited` are the seconds until another is due, as
+-- of beat().
+CREATE OR REPLACE FUNCTION notifychannel.turn(
+    me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[], most integer
+)
+RETURNS TABLE (
+    id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
+    attempt integer, alone boolean, waited double precision
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $turn$
+BEGIN
+    PERFORM notifychannel.settle(me, keys, versions, outcomes, errors, waits);
+    RETURN QUERY SELECT * FROM notifychannel.claim(me, most);
+    id := NULL;
+    waited := notifychannel.beat(me);
+    RETURN NEXT;
+END
+$turn$;
+
+-- Gives back whatever these claimers hold, as if it had not been taken, and forgets them but for what they have done.
+CREATE OR REPLACE FUNCTION notifychannel.give_back(gone integer[]) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $give$
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    given integer;
+BEGIN
+    PERFORM FROM notifychannel.claimer AS m WHERE m.id = ANY (gone) ORDER BY m.id FOR UPDATE;
+    UPDATE notifychannel.consumer AS c SET
+        executions = c.executions + m.executions,
+        failures = c.failures + m.failures,
+        last_execution = greatest(c.last_execution, m.last_execution),
+        last_error = coalesce(m.last_error, c.last_error)
+    FROM (
+        SELECT l.consumer, sum(l.executions) AS executions, sum(l.failures) AS failures,
+            max(l.last_execution) AS last_execution,
+            (array_agg(l.last_error ORDER BY l.last_execution DESC NULLS LAST)
+                FILTER (WHERE l.last_error IS NOT NULL))[1] AS last_error
+        FROM notifychannel.claimer AS l WHERE l.id = ANY (gone) GROUP BY l.consumer
+    ) AS m
+    WHERE c.id = m.consumer AND m.executions + (m.last_error IS NOT NULL)::integer > 0;
+    PERFORM FROM notifychannel.queue AS q WHERE q.claimer = ANY (gone) ORDER BY q.consumer, q.key FOR UPDATE;
+    PERFORM notifychannel.note(
+        array_agg(q.consumer), array_agg(q.key), ARRAY['reclaimed'], array_agg(q.taken_events), array_agg(q.taken_count),
+        NULL
+    )
+    FROM notifychannel.queue AS q WHERE q.claimer = ANY (gone);
+    UPDATE notifychannel.queue AS q SET
+        state = CASE WHEN q.failures > 0 THEN 'retrying' ELSE 'pending' END,
+        claimer = NULL,
+        events = notifychannel.united(q.taken_events, q.events),
+        count = q.taken_count + q.count,
+        first_us = least(q.taken_first_us, q.first_us),
+        last_us = greatest(q.taken_last_us, q.last_us),
+        reason = notifychannel.stronger(q.taken_reason, q.reason),
+        arrived_at = q.since, set_at = at, due_at = at, not_before = at
+    WHERE q.claimer = ANY (gone);
+    GET DIAGNOSTICS given = ROW_COUNT;
+    DELETE FROM notifychannel.claimer AS m WHERE m.id = ANY (gone);
+    RETURN given;
+END
+$give$;
+
+-- A claimer gives back what it holds and is none any more; how many rows that were. Not while a POST of its is under way.
+CREATE OR REPLACE FUNCTION notifychannel.leave(me integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $leave$
+BEGIN
+    PERFORM notifychannel.is_claimer(me);
+    PERFORM pg_advisory_unlock(1852008557, me);
+    RETURN notifychannel.give_back(ARRAY[me]);
+END
+$leave$;
+
+-- A resync for the claimer's own consumer.
+CREATE OR REPLACE FUNCTION notifychannel.want_resync(me integer, why text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $want$
+    SELECT notifychannel.resync(ARRAY[notifychannel.is_claimer(me)], why)
+$want$;
+
+-- What waits for the claimer's consumer; `oldest`: for how many seconds something has not been acknowledged. Walks it all.
+CREATE OR REPLACE FUNCTION notifychannel.consumer_look(
+    me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, OUT dead bigint, OUT oldest double precision
+)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $look$
+    SELECT count(*) FILTER (WHERE q.state = 'pending'), count(*) FILTER (WHERE q.state = 'claimed'),
+        count(*) FILTER (WHERE q.state = 'retrying'), count(*) FILTER (WHERE q.state = 'dead'),
+        extract(epoch FROM notifychannel.queue_time() - min(q.since))
+    FROM notifychannel.queue AS q
+    WHERE q.consumer = (SELECT notifychannel.is_claimer(me)) AND q.state <> 'resting'
+$look$;
+
+-- What has not been acknowledged for longer than the resource allows, dead or not, and was not escalated yet; for one
+-- claimer of each consumer, whose session keeps an advisory lock (1852008558, consumer) for that from then on.
+CREATE OR REPLACE FUNCTION notifychannel.escalations(me integer, most integer)
+RETURNS TABLE (
+    id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
+    attempt integer, is_dead boolean, waited double precision, error text
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $escalations$
+#variable_conflict use_column
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    whose CONSTANT integer := notifychannel.is_claimer(me);
+    c notifychannel.consumer;
+BEGIN
+    SELECT o.* INTO c FROM notifychannel.consumer AS o WHERE o.id = whose AND NOT o.suspended;
+    IF NOT FOUND OR c.escalate_after IS NULL AND c.escalated_after IS NULL THEN
+        RETURN;
+    END IF;
+    -- once, for each one more would have to be given back
+    IF NOT EXISTS (
+        SELECT FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid() AND l.classid = 1852008558
+            AND l.objid = c.id::oid AND l.objsubid = 2
+            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    ) AND NOT pg_try_advisory_lock(1852008558, c.id) THEN
+        RETURN;
+    END IF;
+    IF c.escalate_after IS DISTINCT FROM c.escalated_after THEN -- another resource: so another time for all that wait
+        UPDATE notifychannel.consumer AS o SET escalated_after = o.escalate_after WHERE o.id = whose;
+        PERFORM FROM notifychannel.queue AS q WHERE q.consumer = whose ORDER BY q.key FOR UPDATE;
+        UPDATE notifychannel.queue AS q SET escalate_at = q.since + make_interval(secs => c.escalate_after)
+        WHERE q.consumer = whose AND q.escalated_at IS NULL AND q.state <> 'resting';
+    END IF;
+    RETURN QUERY
+        SELECT notifychannel.hint_id(c, q.key, v.version), q.key, v.version,
+            notifychannel.united(v.events, q.events), v.count + q.count,
+            least(v.first_us, q.first_us), greatest(v.last_us, q.last_us), notifychannel.stronger(v.reason, q.reason),
+            q.attempts + (q.state = 'claimed')::integer, q.state = 'dead',
+            extract(epoch FROM at - q.since)::double precision, q.last_error
+        FROM notifychannel.queue AS q
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN q.state = 'claimed' THEN q.taken_version ELSE q.version END AS version,
+                CASE WHEN q.state = 'claimed' THEN q.taken_events ELSE '' END AS events,
+                CASE WHEN q.state = 'claimed' THEN q.taken_count ELSE 0 END AS count,
+                CASE WHEN q.state = 'claimed' THEN q.taken_first_us END AS first_us,
+                CASE WHEN q.state = 'claimed' THEN q.taken_last_us END AS last_us,
+                CASE WHEN q.state = 'claimed' THEN q.taken_reason END AS reason
+        ) AS v
+        WHERE q.consumer = c.id AND q.escalate_at <= at
+        ORDER BY q.escalate_at
+        LIMIT most;
+END
+$escalations$;
+
+-- These were escalated, and are not again until they have been acknowledged; how many.
+CREATE OR REPLACE FUNCTION notifychannel.escalated(me integer, keys text[]) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $escalated$
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    whose CONSTANT integer := notifychannel.is_claimer(me);
+    marked integer;
+BEGIN
+    PERFORM FROM notifychannel.queue AS q
+    WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalate_at <= at
+    ORDER BY q.key FOR UPDATE;
+    PERFORM notifychannel.note(ARRAY[whose], array_agg(q.key), ARRAY['escalated'], NULL, NULL, array_agg(q.last_error))
+    FROM notifychannel.queue AS q WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalate_at <= at;
+    UPDATE notifychannel.queue AS q SET escalate_at = NULL, escalated_at = clock_timestamp()
+    WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalate_at <= at;
+    GET DIAGNOSTICS marked = ROW_COUNT;
+    RETURN marked;
+END
+$escalated$;
+
+REVOKE ALL ON FUNCTION notifychannel.enter(text, text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.is_claimer(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.beat(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.claim(integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.give_back(integer[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.leave(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.want_resync(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.consumer_look(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.escalations(integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.escalated(integer, text[]) FROM PUBLIC;
+
+-- Who may read the counter of skipped NOTIFYs is a listener, and any listener may claim.
+DO $rights$
+DECLARE
+    listener text;
+BEGIN
+    FOR listener IN
+        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
+        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
+        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
+            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
+    LOOP
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.enter(text, text, text, text, text), '
+            'notifychannel.beat(integer), notifychannel.claim(integer, integer), '
+            'notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]), '
+            'notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer), '
+            'notifychannel.leave(integer), notifychannel.want_resync(integer, text), '
+            'notifychannel.consumer_look(integer), notifychannel.escalations(integer, integer), '
+            'notifychannel.escalated(integer, text[]) '
+            'TO ' || listener;
+    END LOOP;
+END $rights$;

@@ -1,0 +1,393 @@
+-- The queue as the relay, the operator and people use it: who claims still, the clock, the end of what is old; consumers
+-- made and dropped; what waits, its history, and dead letters sent again.
+-- Idempotent:  psql -v ON_ERROR_STOP=1 -f 032_upkeep.sql    (after 031_claims.sql)
+-- Run by: the installer.
+
+-- Functions of another shape, of an older version or somebody's, can't be replaced.
+DO $outdated$
+DECLARE
+    theirs regprocedure;
+BEGIN
+    FOR theirs IN
+        SELECT p.oid
+        FROM (VALUES
+            ('claimers_look()', '', 'TABLE(claimer integer, pid integer, is_alive boolean, holds boolean, '
+                'beats bigint, timeout double precision)'),
+            ('reclaim(integer[], bigint[])', 'gone integer[], seen bigint[]', 'integer'),
+            ('set_clock(double precision)', 'jumped double precision', 'void'),
+            ('mend_clock(integer)', 'most integer', 'integer'),
+            ('trim_queue(integer)', 'most integer', 'integer'),
+            ('put_consumer(text, text, text, text, text, text, text[], boolean, double precision, double precision, '
+                'double precision, double precision, integer, double precision, double precision, double precision)',
+                'installation text, namespace text, channel text, "group" text, pg_channel text, rules text, '
+                'key_names text[], suspended boolean, debounce double precision, max_delay double precision, '
+                'min_interval double precision, timeout double precision, max_attempts integer, '
+                'initial_delay double precision, longest_delay double precision, escalate_after double precision, '
+                'OUT id integer, OUT did text', 'record'),
+            ('drop_consumer(integer, boolean)', 'whose integer, force boolean', 'bigint'),
+            ('put_audit(text, text, text, text, double precision)', 'installation text, namespace text, channel text, '
+                'pg_channel text, retention double precision', 'boolean'),
+            ('drop_audit(text, text, text)', 'installation text, namespace text, channel text', 'boolean'),
+            ('redrive(integer, text, text, boolean)', 'whose integer, id text, key text, dry_run boolean', 'bigint'),
+            ('history(integer, text, integer)', 'of_channel integer, of_key text, most integer',
+                'TABLE(at timestamp with time zone, "group" text, key text, step text, events text, count bigint, '
+                'error text)')
+        ) AS f (signature, arguments, result)
+        JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || f.signature)
+        WHERE (f.arguments, f.result)
+            <> (pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid))
+    LOOP
+        EXECUTE 'DROP ROUTINE ' || theirs;
+    END LOOP;
+END $outdated$;
+
+-- Of each claimer: whether its session lives, whether it holds rows, how far its beats are, and how many seconds one POST of
+-- its may take. For the relay, which counts by its own clock how long one stands still.
+CREATE OR REPLACE FUNCTION notifychannel.claimers_look()
+RETURNS TABLE (claimer integer, pid integer, is_alive boolean, holds boolean, beats bigint, timeout double precision)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+AS $look$
+    SELECT m.id, m.pid, l.objid IS NOT NULL, EXISTS (SELECT FROM notifychannel.queue AS q WHERE q.claimer = m.id),
+        m.beats, coalesce(c.timeout, 0)
+    FROM notifychannel.claimer AS m
+    LEFT JOIN notifychannel.consumer AS c ON c.id = m.consumer
+    LEFT JOIN pg_locks AS l ON l.locktype = 'advisory' AND l.granted AND l.classid = 1852008557 AND l.objsubid = 2
+        AND l.objid = m.id::oid AND l.pid = m.pid
+        AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+$look$;
+
+-- Gives back what these claimers hold and forgets them, if they stand where they were `seen`; how many rows. For the relay
+-- only, of claimers whose last POST is over: none starts without a beat in the 5 s before it.
+CREATE OR REPLACE FUNCTION notifychannel.reclaim(gone integer[], seen bigint[]) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $reclaim$
+DECLARE
+    still integer[];
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(1852008556, 1) THEN
+        RAISE object_in_use USING MESSAGE = 'another session is the relay';
+    END IF;
+    still := ARRAY(
+        SELECT m.id FROM notifychannel.claimer AS m
+        JOIN unnest(gone, seen) AS s (id, beats) ON m.id = s.id AND m.beats = s.beats
+        ORDER BY m.id FOR UPDATE OF m
+    );
+    RETURN notifychannel.give_back(still);
+END
+$reclaim$;
+
+-- The server's clock was set by that many seconds: queue_time() goes on as if it had not been. For the relay only.
+CREATE OR REPLACE FUNCTION notifychannel.set_clock(jumped double precision) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $set$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(1852008556, 1) THEN
+        RAISE object_in_use USING MESSAGE = 'another session is the relay';
+    END IF;
+    UPDATE notifychannel.queue_clock SET ahead = ahead - make_interval(secs => jumped);
+END
+$set$;
+
+-- Rows whose due time was decided in what is now the future: between a jump of the clock and set_clock(), or by a clock that
+-- was set back while nobody was the relay. They wait from now on for as long as they were meant to; how many of `most`.
+CREATE OR REPLACE FUNCTION notifychannel.mend_clock(most integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $mend$
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    mended integer;
+BEGIN
+    WITH ahead AS MATERIALIZED (
+        SELECT q.consumer, q.key FROM notifychannel.queue AS q
+        WHERE q.set_at > at + interval '1 s' OR q.arrived_at > at + interval '1 s' OR q.since > at + interval '1 s'
+        ORDER BY q.consumer, q.key
+        LIMIT most
+        FOR UPDATE
+    )
+    UPDATE notifychannel.queue AS q SET
+        due_at = CASE WHEN q.set_at > at THEN at + (q.due_at - q.set_at) ELSE q.due_at END,
+        not_before = CASE WHEN q.set_at > at THEN at + (q.not_before - q.set_at) ELSE q.not_before END,
+        escalate_at = CASE WHEN q.since > at THEN at + (q.escalate_at - q.since) ELSE q.escalate_at END,
+        set_at = least(q.set_at, at),
+        arrived_at = least(q.arrived_at, at),
+        since = least(q.since, at)
+    FROM ahead AS a
+    WHERE q.consumer = a.consumer AND q.key = a.key;
+    GET DIAGNOSTICS mended = ROW_COUNT;
+    UPDATE notifychannel.claimer AS m SET low = '-infinity', full_look_at = '-infinity' WHERE m.low > at;
+    RETURN mended;
+END
+$mend$;
+
+-- Deletes up to `most` rows each of what nobody needs: history past its retention, and keys that have rested; how many. To
+-- be called again while it is as many.
+CREATE OR REPLACE FUNCTION notifychannel.trim_queue(most integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $trim$
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    kept notifychannel.audited;
+    trimmed integer;
+    old integer;
+BEGIN
+    DELETE FROM notifychannel.queue AS q
+    USING (
+        SELECT r.consumer, r.key FROM notifychannel.queue AS r
+        WHERE r.state = 'resting' AND r.due_at <= at
+        ORDER BY r.due_at LIMIT most
+        FOR UPDATE SKIP LOCKED
+    ) AS rested
+    WHERE q.consumer = rested.consumer AND q.key = rested.key AND q.state = 'resting';
+    GET DIAGNOSTICS trimmed = ROW_COUNT;
+    FOR kept IN SELECT * FROM notifychannel.audited LOOP
+        DELETE FROM notifychannel.audit WHERE ctid = ANY (ARRAY(
+            SELECT a.ctid FROM notifychannel.audit AS a
+            WHERE a.channel = kept.id AND a.at < clock_timestamp() - make_interval(secs => kept.retention)
+            ORDER BY a.at LIMIT most
+        ));
+        GET DIAGNOSTICS old = ROW_COUNT;
+        trimmed := greatest(trimmed, old);
+    END LOOP;
+    -- of channels whose history is not kept any more
+    DELETE FROM notifychannel.audit WHERE ctid = ANY (ARRAY(
+        SELECT a.ctid FROM notifychannel.audit AS a
+        WHERE a.channel = (
+            SELECT min(f.channel) FROM (
+                WITH RECURSIVE each (channel) AS ( -- one step in the index for each channel, not one for each row
+                    SELECT min(b.channel) FROM notifychannel.audit AS b
+                    UNION ALL
+                    SELECT (SELECT min(b.channel) FROM notifychannel.audit AS b WHERE b.channel > each.channel)
+                    FROM each WHERE each.channel IS NOT NULL
+                )
+                SELECT each.channel FROM each
+            ) AS f
+            WHERE f.channel IS NOT NULL AND NOT EXISTS (SELECT FROM notifychannel.audited AS k WHERE k.id = f.channel)
+        )
+        LIMIT most
+    ));
+    GET DIAGNOSTICS old = ROW_COUNT;
+    RETURN greatest(trimmed, old);
+END
+$trim$;
+
+-- What the resource says of one consumer; what that did: NULL (nothing, it is so already), 'made' or 'changed'. One that is
+-- new, hears again or has other rules gets a resync. For the installer.
+CREATE OR REPLACE FUNCTION notifychannel.put_consumer(
+    installation text, namespace text, channel text, "group" text, pg_channel text, rules text, key_names text[],
+    suspended boolean, debounce double precision, max_delay double precision, min_interval double precision,
+    timeout double precision, max_attempts integer, initial_delay double precision, longest_delay double precision,
+    escalate_after double precision,
+    OUT id integer, OUT did text
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $put$
+#variable_conflict use_variable
+DECLARE
+    before notifychannel.consumer;
+BEGIN
+    SELECT c.* INTO before FROM notifychannel.consumer AS c
+    WHERE (c.installation, c.namespace, c.channel, c."group") = (installation, namespace, channel, "group");
+    IF NOT FOUND THEN
+        INSERT INTO notifychannel.consumer AS c (
+            installation, namespace, channel, "group", pg_channel, rules, key_names, suspended, debounce, max_delay,
+            min_interval, timeout, max_attempts, initial_delay, longest_delay, escalate_after, escalated_after
+        ) VALUES (
+            installation, namespace, channel, "group", pg_channel, rules, key_names, suspended, debounce, max_delay,
+            min_interval, timeout, max_attempts, initial_delay, longest_delay, escalate_after, escalate_after
+        ) RETURNING c.id INTO id;
+        did := 'made';
+        PERFORM notifychannel.resync(ARRAY[id], 'start');
+        RETURN;
+    END IF;
+    id := before.id;
+    IF (before.pg_channel, before.rules, before.key_names, before.suspended, before.debounce, before.max_delay,
+            before.min_interval, before.timeout, before.max_attempts, before.initial_delay, before.longest_delay,
+            before.escalate_after)
+        IS NOT DISTINCT FROM (pg_channel, rules, key_names, suspended, debounce, max_delay, min_interval, timeout,
+            max_attempts, initial_delay, longest_delay, escalate_after)
+    THEN
+        RETURN;
+    END IF;
+    did := 'changed';
+    UPDATE notifychannel.consumer AS c SET
+        pg_channel = put_consumer.pg_channel, rules = put_consumer.rules, key_names = put_consumer.key_names,
+        suspended = put_consumer.suspended, debounce = put_consumer.debounce, max_delay = put_consumer.max_delay,
+        min_interval = put_consumer.min_interval, timeout = put_consumer.timeout,
+        max_attempts = put_consumer.max_attempts, initial_delay = put_consumer.initial_delay,
+        longest_delay = put_consumer.longest_delay, escalate_after = put_consumer.escalate_after
+    WHERE c.id = before.id;
+    IF before.rules <> rules OR before.pg_channel <> pg_channel OR before.suspended AND NOT suspended THEN
+        PERFORM notifychannel.resync(ARRAY[before.id], 'rules');
+    END IF;
+END
+$put$;
+
+-- Forgets a consumer with all that waits for it, if nothing does or by force; how many rows that wait keep it, or have
+-- gone. For the installer.
+CREATE OR REPLACE FUNCTION notifychannel.drop_consumer(whose integer, force boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $drop$
+DECLARE
+    waiting bigint;
+BEGIN
+    PERFORM FROM notifychannel.claimer AS m WHERE m.consumer = whose ORDER BY m.id FOR UPDATE;
+    PERFORM FROM notifychannel.consumer AS c WHERE c.id = whose FOR UPDATE; -- nothing comes from here on
+    SELECT count(*) INTO waiting FROM notifychannel.queue AS q WHERE q.consumer = whose AND q.state <> 'resting';
+    IF waiting = 0 OR force THEN
+        DELETE FROM notifychannel.claimer AS m WHERE m.consumer = whose;
+        PERFORM FROM notifychannel.queue AS q WHERE q.consumer = whose ORDER BY q.key FOR UPDATE;
+        DELETE FROM notifychannel.queue AS q WHERE q.consumer = whose;
+        DELETE FROM notifychannel.consumer AS c WHERE c.id = whose;
+    END IF;
+    RETURN waiting;
+END
+$drop$;
+
+-- The history of this channel is kept for `retention` seconds; whether that is new. For the installer.
+CREATE OR REPLACE FUNCTION notifychannel.put_audit(
+    installation text, namespace text, channel text, pg_channel text, retention double precision
+) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $put$
+BEGIN
+    INSERT INTO notifychannel.audited AS a (installation, namespace, channel, pg_channel, retention)
+    VALUES (put_audit.installation, put_audit.namespace, put_audit.channel, put_audit.pg_channel, put_audit.retention)
+    ON CONFLICT ON CONSTRAINT audited_pkey DO UPDATE SET
+        pg_channel = excluded.pg_channel, retention = excluded.retention
+        WHERE (a.pg_channel, a.retention) IS DISTINCT FROM (excluded.pg_channel, excluded.retention);
+    RETURN FOUND;
+END
+$put$;
+
+-- It is not kept any more: trim_queue() takes away what there is; whether it was. For the installer.
+CREATE OR REPLACE FUNCTION notifychannel.drop_audit(installation text, namespace text, channel text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $drop$
+BEGIN
+    DELETE FROM notifychannel.audited AS a
+    WHERE (a.installation, a.namespace, a.channel) = (drop_audit.installation, drop_audit.namespace, drop_audit.channel);
+    RETURN FOUND;
+END
+$drop$;
+
+-- Dead letters of one consumer, of the id or the key if one is given: due at once, with all their attempts before them; how
+-- many there are. For the installer.
+CREATE OR REPLACE FUNCTION notifychannel.redrive(whose integer, id text, key text, dry_run boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $redrive$
+#variable_conflict use_column
+DECLARE
+    at CONSTANT timestamptz := notifychannel.queue_time();
+    them text[];
+BEGIN
+    them := ARRAY(
+        SELECT q.key FROM notifychannel.queue AS q JOIN notifychannel.consumer AS c ON c.id = q.consumer
+        WHERE q.consumer = whose AND q.state = 'dead' AND (redrive.key IS NULL OR q.key = redrive.key)
+            AND (redrive.id IS NULL OR redrive.id = notifychannel.hint_id(c, q.key, q.version))
+        ORDER BY q.key
+        FOR UPDATE OF q
+    );
+    IF NOT dry_run THEN
+        PERFORM notifychannel.note(ARRAY[whose], array_agg(q.key), ARRAY['redriven'], NULL, NULL, NULL)
+        FROM notifychannel.queue AS q WHERE q.consumer = whose AND q.key = ANY (them);
+        UPDATE notifychannel.queue AS q SET
+            state = 'pending', failures = 0, alone = false, died_at = NULL, set_at = at, due_at = at, not_before = at
+        WHERE q.consumer = whose AND q.key = ANY (them);
+    END IF;
+    RETURN cardinality(them);
+END
+$redrive$;
+
+-- What happened on a channel (audited.id), to one key where it is given, the latest first. For the installer.
+CREATE OR REPLACE FUNCTION notifychannel.history(of_channel integer, of_key text, most integer)
+RETURNS TABLE (at timestamptz, "group" text, key text, step text, events text, count bigint, error text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $history$
+#variable_conflict use_column
+BEGIN
+    IF of_key IS NULL THEN
+        RETURN QUERY
+            SELECT a.at, a."group", a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
+            WHERE a.channel = of_channel ORDER BY a.at DESC LIMIT most;
+    ELSE
+        RETURN QUERY
+            SELECT a.at, a."group", a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
+            WHERE a.channel = of_channel AND a.key = of_key ORDER BY a.at DESC LIMIT most;
+    END IF;
+END
+$history$;
+
+-- The registry: who consumes, how many sessions claim for it, how it went, and what waits. `oldest_at`: since when something
+-- is not acknowledged, by this server's clock as it is now.
+CREATE OR REPLACE VIEW notifychannel.consumers AS
+SELECT c.id, c.installation, c.namespace, c.channel, c."group", c.pg_channel, c.key_names, c.suspended,
+    coalesce(m.active, 0) AS active,
+    greatest(c.last_execution, m.last_execution) AS last_execution,
+    coalesce(m.last_error, c.last_error) AS last_error,
+    c.executions + coalesce(m.executions, 0) AS executions,
+    c.failures + coalesce(m.failures, 0) AS failures,
+    coalesce(q.pending, 0) AS pending, coalesce(q.claimed, 0) AS claimed, coalesce(q.retrying, 0) AS retrying,
+    coalesce(q.dead, 0) AS dead, coalesce(q.escalated, 0) AS escalated,
+    q.since - k.ahead AS oldest_at
+FROM notifychannel.consumer AS c
+CROSS JOIN notifychannel.queue_clock AS k
+LEFT JOIN (
+    SELECT l.consumer, count(s.pid) AS active, max(l.last_execution) AS last_execution,
+        (array_agg(l.last_error ORDER BY l.last_execution DESC NULLS LAST) FILTER (WHERE l.last_error IS NOT NULL))[1]
+            AS last_error,
+        sum(l.executions)::bigint AS executions, sum(l.failures)::bigint AS failures
+    FROM notifychannel.claimer AS l
+    LEFT JOIN pg_catalog.pg_locks AS s ON s.locktype = 'advisory' AND s.granted AND s.classid = 1852008557
+        AND s.objsubid = 2 AND s.objid = l.id::oid AND s.pid = l.pid
+        AND s.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+    GROUP BY l.consumer
+) AS m ON m.consumer = c.id
+LEFT JOIN (
+    SELECT r.consumer,
+        count(*) FILTER (WHERE r.state = 'pending') AS pending,
+        count(*) FILTER (WHERE r.state = 'claimed') AS claimed,
+        count(*) FILTER (WHERE r.state = 'retrying') AS retrying,
+        count(*) FILTER (WHERE r.state = 'dead') AS dead,
+        count(*) FILTER (WHERE r.escalated_at IS NOT NULL) AS escalated,
+        min(r.since) AS since
+    FROM notifychannel.queue AS r WHERE r.state <> 'resting' GROUP BY r.consumer
+) AS q ON q.consumer = c.id;
+REVOKE ALL ON TABLE notifychannel.consumers FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION notifychannel.claimers_look() FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.reclaim(integer[], bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.set_clock(double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.mend_clock(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.trim_queue(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.put_consumer(
+    text, text, text, text, text, text, text[], boolean, double precision, double precision, double precision,
+    double precision, integer, double precision, double precision, double precision
+) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.drop_consumer(integer, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.put_audit(text, text, text, text, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.drop_audit(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.redrive(integer, text, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.history(integer, text, integer) FROM PUBLIC;
+
+-- Who may read the counter of skipped NOTIFYs is a listener, and any listener may have to be the relay.
+DO $rights$
+DECLARE
+    listener text;
+BEGIN
+    FOR listener IN
+        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
+        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
+        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
+            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
+    LOOP
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.claimers_look(), notifychannel.reclaim(integer[], bigint[]), '
+            'notifychannel.set_clock(double precision), notifychannel.mend_clock(integer), '
+            'notifychannel.trim_queue(integer) '
+            'TO ' || listener;
+    END LOOP;
+END $rights$;
