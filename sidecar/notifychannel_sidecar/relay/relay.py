@@ -6,7 +6,8 @@
        └──────────── a drain that began after all below the fence had ended, and found nothing more ───────┘
 
 Who appended while the flag was up did not ring; it has a transaction id below the fence. docs/model/ proves it.
-Asleep it drains every two seconds all the same: that is its beat, by which others know that it lives.
+Asleep it drains every two seconds all the same: that is its beat, by which others know that it lives. Where there is a
+queue it looks after that too, each second.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
 from notifychannel_sidecar.relay.position import Position
+from notifychannel_sidecar.relay.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,7 @@ class Relay:
         self._on_drain = on_drain
         self._pace = pace
         self._position = Position()
+        self._upkeep = Upkeep(session)
         self._rung = asyncio.Event()
 
     async def run(self) -> NoReturn:
@@ -119,8 +122,11 @@ class Relay:
 
     async def _sleeps_in_vain(self) -> bool:
         """Wait for a ring; without one look, which is also the beat. True when there is something to do."""
-        if await self._rings_within(self._pace.asleep_s):
-            return True
+        ends_s = time.monotonic() + self._pace.asleep_s
+        while (rest_s := ends_s - time.monotonic()) > 0:
+            await self._upkeep.look()
+            if await self._rings_within(min(rest_s, self._upkeep.due_in_s)):
+                return True
         drained, _ = await self._drain(awake=False)
         return bool(drained.taken or drained.held)
 
@@ -135,4 +141,6 @@ class Relay:
         started_s = time.monotonic()
         drained = await self._session.drain(self._position, awake=awake)
         self._on_drain(drained, time.monotonic() - started_s)
-        return drained, self._position.advance(drained)
+        whole = self._position.advance(drained)
+        await self._upkeep.look()
+        return drained, whole

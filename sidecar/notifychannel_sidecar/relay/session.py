@@ -10,10 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar.relay import statements
+from notifychannel_sidecar.relay.claimers import Claimer
 from notifychannel_sidecar.relay.position import Drained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import asyncpg
 
@@ -86,6 +87,41 @@ class Session:
         """A transaction id above that of all who have written something by now; only with the flag down."""
         fence: int = await self._value(statements.FENCE)
         return fence
+
+    async def has_queue(self) -> bool:
+        """Whether this database has one."""
+        return bool(await self._value(statements.HAS_QUEUE))
+
+    async def look_at_claimers(self) -> tuple[float, list[Claimer]]:
+        """The server's clock (seconds since 1970), and who claims."""
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+            rows = await self._connection.fetch(statements.LOOK_AT_CLAIMERS)
+        return rows[0]["server_s"], [Claimer.of(row) for row in rows if row["claimer"] is not None]
+
+    async def end_claimer(self, claimer: Claimer) -> bool:
+        """End its session, if it still stands where it was seen."""
+        return bool(await self._value(statements.END_CLAIMER, claimer.id, claimer.beats))
+
+    async def reclaim(self, claimers: Sequence[Claimer]) -> int:
+        """Give others what these hold, if they still stand where they were seen; how many rows."""
+        ids, beats = [it.id for it in claimers], [it.beats for it in claimers]
+        return int(await self._value(statements.RECLAIM, ids, beats))
+
+    async def set_clock(self, jumped_s: float) -> None:
+        """The server's was set by so much; the queue's goes on."""
+        await self._value(statements.SET_CLOCK, jumped_s)
+
+    async def mend_clock(self, most: int) -> int:
+        """Put right rows that wait for a future that is none any more; how many."""
+        return int(await self._value(statements.MEND_CLOCK, most))
+
+    async def trim_queue(self, most: int) -> int:
+        """Delete what is old; how much of it."""
+        return int(await self._value(statements.TRIM_QUEUE, most))
+
+    async def settle_rules(self) -> None:
+        """Ask for the resyncs of rules under which nobody writes any more."""
+        await self._value(statements.SETTLE_RULES)
 
     async def _value(self, statement: str, *arguments: object) -> Any:
         async with asyncio.timeout(STATEMENT_TIMEOUT_S):

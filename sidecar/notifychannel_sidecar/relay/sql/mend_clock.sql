@@ -1,0 +1,1 @@
+SELECT notifychannel.mend_clock($1::integer)

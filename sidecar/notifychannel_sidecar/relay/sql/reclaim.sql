@@ -1,0 +1,1 @@
+SELECT notifychannel.reclaim($1::integer[], $2::bigint[])

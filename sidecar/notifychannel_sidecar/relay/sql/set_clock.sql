@@ -1,0 +1,1 @@
+SELECT notifychannel.set_clock($1::double precision)

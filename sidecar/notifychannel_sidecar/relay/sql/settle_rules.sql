@@ -1,0 +1,1 @@
+SELECT notifychannel.rules_settled()

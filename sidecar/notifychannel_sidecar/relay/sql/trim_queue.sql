@@ -1,0 +1,1 @@
+SELECT notifychannel.trim_queue($1::integer)
