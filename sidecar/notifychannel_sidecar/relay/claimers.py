@@ -1,7 +1,7 @@
 """Whose claims on the queue are to be given to others: of a session that has ended, or one that stands still.
 
 A sidecar starts no POST unless its last call of the database began less than 5 s ago, and each call is a beat. So where
-the beats have not moved for 5 s, the time that a POST may take and a second more, none is under way and none will start.
+the beats have not moved for 5 s, the time that a POST may take and a second more, none is under way or will start.
 Pure: told what each look showed, and when by this process's own clock; no clock of a server's is part of it.
 """
 
