@@ -37,6 +37,13 @@ class Hang:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Work:
+    """Answer 200 after that many seconds, whether or not anybody still waits for it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Close:
     """Close the connection without an answer; `reset`: by RST; `within_body`: after the head and half a body."""
 
@@ -44,7 +51,7 @@ class Close:
     within_body: bool = False
 
 
-Behaviour = Say | Hang | Close
+Behaviour = Say | Hang | Work | Close
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +173,9 @@ class Application:
                 return web.Response(status=status, body=body, headers=headers)
             case Hang():
                 await self._released.wait()
+                return web.Response()
+            case Work(seconds=seconds):
+                await asyncio.sleep(seconds)
                 return web.Response()
             case Close(reset=reset, within_body=within_body):
                 return await _cut(request, reset=reset, within_body=within_body)

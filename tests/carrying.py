@@ -74,7 +74,7 @@ async def carrying(*channels: ChannelConfig, max_in_flight: int = 4, budget: int
             random=dice(),
         )
         deliverer = Deliverer(
-            inbox=inbox,
+            source=lambda _: inbox,
             http=http,
             token=lambda: parts.token,
             mode=lambda: parts.mode,

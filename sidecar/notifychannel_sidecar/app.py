@@ -2,6 +2,8 @@
 
     run() ── listening, delivering ── finish() ──► delivering what is pending, bounded ──► idle ── stop() ──► end
 
+A channel that is delivered AtLeastOnce has the claimer's `durable` in the inbox's place.
+
 The parts never build each other; this does. Refuses to touch signals and the environment: __main__ does.
 """
 
@@ -18,6 +20,10 @@ from notifychannel_sidecar import health, status
 from notifychannel_sidecar.clock import Clock
 from notifychannel_sidecar.deliverer import endpoint
 from notifychannel_sidecar.deliverer.deliverer import Deliverer
+from notifychannel_sidecar.durable.claimer import Claimer
+from notifychannel_sidecar.durable.durable import Durable
+from notifychannel_sidecar.durable.escalation import Escalation
+from notifychannel_sidecar.durable_metrics import DurableMetrics
 from notifychannel_sidecar.inbox.inbox import Inbox
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.listener.backoff import Backoff
@@ -25,12 +31,14 @@ from notifychannel_sidecar.listener.listener import Listener
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
+from notifychannel_sidecar.sorting import Sorting
 from notifychannel_sidecar.state import Phase, State
 
 if TYPE_CHECKING:
     import aiohttp
 
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.inbox.work import Work
     from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.listener.roundtrip import RoundTrip
     from notifychannel_sidecar.settings import Settings
@@ -39,6 +47,9 @@ log = logging.getLogger(__name__)
 
 FINISH_TIMEOUT_S = 5.0
 """For the deliveries of `finish`; a pod has 30 s by default, shared with the application's own end."""
+
+LEAVE_TIMEOUT_S = 2.0
+"""Then, for telling the queue of them."""
 
 
 def installed_version() -> str:
@@ -64,8 +75,15 @@ class Sidecar:
         clock = Clock()
         self._metrics = Metrics(clock=clock, version=self._version)
         self._inbox = Inbox(budget=settings.max_keys, on_due=self._on_due, clock=clock)
+        self._durable = Durable(on_due=self._on_due, on_entered=self._on_entered)
+        self._sorting = Sorting(inbox=self._inbox, durable=self._durable)
+        self._claimer = Claimer(
+            durable=self._durable, backoff=Backoff(), escalation=Escalation(post=self._escalate),
+            on_state=self._on_claims,
+        )  # fmt: skip
+        self._claims: State | None = None
         self._listener = Listener(
-            sink=self._inbox, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip,
+            sink=self._sorting, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip,
             on_relay=self._on_relay,
         )  # fmt: skip
         self._candidate = Candidate(backoff=Backoff(), on_drain=self._metrics.on_drain, on_role=self._metrics.on_role)
@@ -90,8 +108,9 @@ class Sidecar:
             http = await stack.enter_async_context(endpoint.open_session())
             self._deliverer = deliverer = self._make_deliverer(http)
             self._metrics.add(
-                InboxMetrics(names=self._names, counts=self._inbox.counts, breaker_open=deliverer.breaker_open)
+                InboxMetrics(names=self._names, counts=self._sorting.counts, breaker_open=deliverer.breaker_open)
             )
+            self._metrics.add(DurableMetrics(agendas=self._durable.named))
             self.port = await stack.enter_async_context(
                 health.serve(
                     host=self._settings.status_host, port=self._settings.status_port, status=self.status,
@@ -100,9 +119,10 @@ class Sidecar:
             )  # fmt: skip
             async with asyncio.TaskGroup() as group:
                 hearing = [group.create_task(it.run()) for it in (self._files, self._listener, self._candidate)]
+                claiming = group.create_task(self._claimer.run())
                 delivering = group.create_task(deliverer.run())
                 await self._finish.wait()
-                await self._finishing(hearing, deliverer)
+                await self._finishing(hearing, deliverer, claiming)
                 delivering.cancel()
             await self._stop.wait()
 
@@ -114,8 +134,9 @@ class Sidecar:
             now_s=time.monotonic(), files=self._files, relay=status.relay(self._candidate),
             channels={
                 config.name: status.channel(
-                    config, self._inbox.counts(config.name), delivering=deliverer.delivering(config.name),
-                    breaker_open=deliverer.breaker_open(config.name),
+                    config, self._sorting.counts(config.name), delivering=deliverer.delivering(config.name),
+                    breaker_open=deliverer.breaker_open(config.name), agenda=self._durable.agenda(config.name),
+                    claims=self._claims,
                 )
                 for config in self._channels()
                 if deliverer is not None
@@ -124,18 +145,23 @@ class Sidecar:
 
     def _make_deliverer(self, http: aiohttp.ClientSession) -> Deliverer:
         return Deliverer(
-            inbox=self._inbox, http=http, token=lambda: self._files.token, mode=lambda: self._state.mode,
-            on_answer=self._metrics.on_answer,
+            source=lambda config: self._sorting.of(config.name), http=http, token=lambda: self._files.token,
+            mode=lambda: self._state.mode, on_answer=self._metrics.on_answer,
         )  # fmt: skip
 
-    async def _finishing(self, hearing: list[asyncio.Task[Any]], deliverer: Deliverer) -> None:
+    async def _finishing(
+        self, hearing: list[asyncio.Task[Any]], deliverer: Deliverer, claiming: asyncio.Task[None]
+    ) -> None:
         log.info("finishing: no more listening; delivering what is pending, for up to %.0f s", FINISH_TIMEOUT_S)
         for task in hearing:
             task.cancel()
         await asyncio.wait(hearing)
         self._on_state(State(phase=Phase.FINISHED, since_s=time.time()))
+        self._durable.hurry(asyncio.get_running_loop().time())
         await deliverer.finish(FINISH_TIMEOUT_S)
-        left = sum(self._inbox.counts(name).pending_keys for name in self._names())
+        await asyncio.wait([claiming], timeout=LEAVE_TIMEOUT_S)
+        claiming.cancel()
+        left = sum(self._sorting.counts(name).pending_keys for name in self._names())
         log.info("finished; %d keys are left to the application's next start; waiting for the end", left)
 
     def _channels(self) -> tuple[ChannelConfig, ...]:
@@ -146,16 +172,32 @@ class Sidecar:
 
     def _on_change(self) -> None:
         """The inbox first: a channel is known there before it is heard."""
-        self._inbox.configure(self._channels(), asyncio.get_running_loop().time())
+        if self._files.config is not None:
+            self._sorting.configure(self._files.config)
         if self._deliverer is not None:
             self._deliverer.configure(self._channels())
         target = self._files.target(self._settings.pod)
         self._candidate.aim(target)
+        self._claimer.aim(target)
         self._listener.aim(target)
 
     def _on_due(self, name: str) -> None:
         if self._deliverer is not None:
             self._deliverer.wake(name)
+
+    def _on_entered(self, name: str) -> None:
+        """The queue knows a channel that the inbox has kept until now."""
+        if self._sorting.is_moving(name) and self._files.config is not None:
+            self._sorting.configure(self._files.config)
+            if self._deliverer is not None:
+                self._deliverer.configure(self._channels())
+
+    def _on_claims(self, state: State) -> None:
+        self._claims = state
+        self._metrics.on_claims(state)
+
+    async def _escalate(self, work: Work[Any], path: str) -> bool:
+        return self._deliverer is not None and await self._deliverer.escalate(work, path)
 
     def _on_state(self, state: State) -> None:
         self._state = state

@@ -52,6 +52,9 @@ class ChannelConfig:
     poll_interval: float = 30.0
     resync_spread: float = 10.0
     delivery: str = "BestEffort"
+    """BestEffort | AtLeastOnce: from memory, or from the database's queue."""
+    escalation_path: str | None = None
+    """Where a hint goes that has waited too long, with AtLeastOnce; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,7 @@ _CHANNEL: dict[str, expect.Check] = {
     "poll_interval": expect.seconds(),
     "resync_spread": expect.seconds(),
     "delivery": expect.one_of("BestEffort", "AtLeastOnce"),
+    "escalation_path": expect.optional(expect.url_path),
 }
 _CONFIG: dict[str, expect.Check] = {
     "installation": expect.text(),

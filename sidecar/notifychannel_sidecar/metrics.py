@@ -54,6 +54,8 @@ class Metrics:
         self._payloads = self._counter("relay_payloads", "NOTIFYs that this sidecar sent for them")
         self._held = self._counter("relay_held", "Drains put off because the NOTIFY queue was more than half full")
         self._outbox = self._gauge("outbox_bytes", "The outbox with its indexes, where a channel captures by it")
+        self._claiming = self._gauge("claiming", "1 while the session that claims is there, where a channel is durable")
+        self._claim_errors = self._counter("claim_errors", "Times that session ended and was tried again", "reason")
         self._gauge("build_info", "Always 1; the version is the label", "version").labels(version).set(1)
         for result in ("ok", "bad"):
             self._reloads.labels(result)
@@ -81,6 +83,12 @@ class Metrics:
     def on_relay(self, look: Look) -> None:
         """The outbox was looked at."""
         self._outbox.set(look.size_bytes)
+
+    def on_claims(self, state: State) -> None:
+        """The session that claims has come or gone."""
+        self._claiming.set(state.phase is Phase.LISTENING)
+        if state.why is not None:
+            self._claim_errors.labels(state.why.value).inc()
 
     def on_role(self, has: bool) -> None:
         """The sidecar has become the relay, or is it no more."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.durable.agenda import Agenda
     from notifychannel_sidecar.inbox.work import Counts
     from notifychannel_sidecar.listener.roundtrip import RoundTrip
     from notifychannel_sidecar.relay.candidate import Candidate
@@ -59,9 +60,15 @@ def relay(candidate: Candidate) -> dict[str, Any] | None:
 
 
 def channel(
-    config: ChannelConfig, counts: Counts, *, delivering: tuple[bool, str], breaker_open: bool
+    config: ChannelConfig,
+    counts: Counts,
+    *,
+    delivering: tuple[bool, str],
+    breaker_open: bool,
+    agenda: Agenda | None = None,
+    claims: State | None = None,
 ) -> dict[str, Any]:
-    """One channel's part of it."""
+    """One channel's part of it; `agenda` and `claims` where it is delivered AtLeastOnce."""
     return {
         "suspended": config.suspend,
         "pending": counts.pending_keys,
@@ -71,6 +78,23 @@ def channel(
         "notifications": counts.notifications,
         "resyncs": {reason.value: count for reason, count in counts.resyncs.items() if count},
         "malformed": counts.malformed,
+        "queue": None if agenda is None else _queue(agenda, claims),
+    }
+
+
+def _queue(agenda: Agenda, claims: State | None) -> dict[str, Any]:
+    """What is claimed here, and what waits for the whole group as it was last counted."""
+    waiting = agenda.waiting
+    return {
+        "claiming": agenda.claimer is not None,
+        "reason": claims.why.value if claims and claims.why else None,
+        "remedy": claims.remedy if claims else None,
+        "claimed_here": agenda.hold.claims,
+        "pending": waiting.pending if waiting else None,
+        "claimed": waiting.claimed if waiting else None,
+        "retrying": waiting.retrying if waiting else None,
+        "dead": waiting.dead if waiting else None,
+        "oldest_s": None if waiting is None or waiting.oldest_s is None else round(waiting.oldest_s, 3),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from pathlib import Path
@@ -10,11 +11,15 @@ import pytest
 
 from notifychannel_sidecar.clock import Clock
 from notifychannel_sidecar.deliverer.answer import Answer, Fault, Outcome
+from notifychannel_sidecar.durable.agenda import Agenda, Waiting
+from notifychannel_sidecar.durable.hold import Hold
+from notifychannel_sidecar.durable_metrics import DurableMetrics
 from notifychannel_sidecar.hints import Reason
 from notifychannel_sidecar.inbox.work import Counts
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.state import Phase, State, Why
+from tests.notification import ORDERS
 from tests.unit.test_roundtrip import trip
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -34,6 +39,11 @@ def clock():
 def metrics(clock):
     made = Metrics(clock=clock, version="1.2.3")
     made.add(InboxMetrics(names=lambda: ["orders"], counts=lambda _: COUNTS, breaker_open=lambda _: True))
+    agenda = Agenda(Hold(ORDERS, epochs=itertools.count()))
+    agenda.waiting = Waiting(pending=1, claimed=2, retrying=3, dead=4, oldest_s=5.5)
+    agenda.claimed = 9
+    agenda.outcomes["done"] = 7
+    made.add(DurableMetrics(agendas=lambda: [("orders", agenda)]))
     return made
 
 
@@ -59,6 +69,7 @@ def use_all(metrics):
     """Every metric with labels shows them only once it was used."""
     metrics.on_answer(answer())
     metrics.on_state(State(phase=Phase.WAITING, since_s=0, why=Why.UNREACHABLE))
+    metrics.on_claims(State(phase=Phase.WAITING, since_s=0, why=Why.UNREACHABLE))
 
 
 def test_the_page_and_the_code_agree(metrics, clock):

@@ -117,6 +117,11 @@ def retry_after_s(value: str | None, *, unix_time: float, poll_interval: float) 
     return min(max(wanted_s, 0.0), longest_s) if math.isfinite(wanted_s) else longest_s
 
 
+def word(reply: Reply) -> str:
+    """What a record says about it: the status, or the fault."""
+    return str(reply.status) if reply.fault is None else reply.fault.value
+
+
 def sentence(reply: Reply, *, address: str, timeout_s: float) -> str:
     """What `/status` says about it: for people."""
     match reply.fault:

@@ -1,6 +1,6 @@
 """One channel's deliveries: waits until something is due and may go, POSTs it, gives it back by the answer.
 
-Up to `max_in_flight` POSTs at once, so a key at which the application hangs does not hold the others; the inbox sees
+Up to `max_in_flight` POSTs at once, so a key at which the application hangs does not hold the others; the source sees
 to it that no key is in two of them. Knows no merging, no due times and no HTTP.
 """
 
@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar.deliverer.answer import (
     Answer,
@@ -22,6 +22,7 @@ from notifychannel_sidecar.deliverer.answer import (
     retry_after_s,
     retry_ids,
     sentence,
+    word,
 )
 from notifychannel_sidecar.deliverer.endpoint import Endpoint
 from notifychannel_sidecar.deliverer.message import body, next_within
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.deliverer.breaker import Breaker
+    from notifychannel_sidecar.deliverer.source import Source
     from notifychannel_sidecar.hints import Mode
-    from notifychannel_sidecar.inbox.inbox import Inbox
     from notifychannel_sidecar.inbox.work import Work
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ TICK_S = 0.001
 class Surroundings:
     """What all couriers share."""
 
-    inbox: Inbox
     http: aiohttp.ClientSession
     token: Callable[[], str | None]
     mode: Callable[[], Mode]
@@ -59,9 +59,10 @@ class Surroundings:
 class Courier:
     """Carries for one channel while `run` runs."""
 
-    def __init__(self, config: ChannelConfig, *, surroundings: Surroundings, breaker: Breaker) -> None:
+    def __init__(self, config: ChannelConfig, *, source: Source, surroundings: Surroundings, breaker: Breaker) -> None:
         self.delivering = (True, NOTHING_YET)
         self._config = config
+        self._source = self._next_source = source
         self._around = surroundings
         self._breaker = breaker
         self._in_flight = 0
@@ -70,13 +71,19 @@ class Courier:
         self._idle = asyncio.Event()
 
     @property
+    def source(self) -> Source:
+        """Where the next work is to come from."""
+        return self._next_source
+
+    @property
     def breaker_open(self) -> bool:
         """The endpoint is in trouble."""
         return self._breaker.open
 
-    def configure(self, config: ChannelConfig) -> None:
-        """Other settings, from the next POST on."""
+    def configure(self, config: ChannelConfig, source: Source) -> None:
+        """Other settings, from the next POST on; from another source only when all is answered that came from this."""
         self._config = config
+        self._next_source = source
         self.wake()
 
     def wake(self) -> None:
@@ -98,14 +105,14 @@ class Courier:
                 trial = self._breaker.start()
             await self._deliver(work, trial=trial)
 
-    async def _next_work(self) -> Work:
+    async def _next_work(self) -> Work[Any]:
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
             start_at = self._start_at(now)
             if start_at > now:
                 await self._wait_until(start_at)
-            elif (work := self._around.inbox.take(self._config.name, now)) is not None:
+            elif (work := self._source.take(self._config.name, now)) is not None:
                 return work
 
     async def finish(self) -> None:
@@ -118,10 +125,12 @@ class Courier:
     def _start_at(self, now: float) -> float:
         """When the next POST may start; infinite when something has to happen first. Clears what woke us."""
         self._woken.clear()
+        if not self._in_flight:
+            self._source = self._next_source
         may_start_at = self._breaker.may_start_at()
-        if self._breaker.open and self._in_flight:
+        if self._in_flight and (self._breaker.open or self._source is not self._next_source):
             return math.inf
-        due = self._around.inbox.next_due(self._config.name, now)
+        due = self._source.next_due(self._config.name, now)
         start_at = math.inf if due is None else max(due, may_start_at)
         if start_at > now and not self._in_flight:
             self._idle.set()
@@ -137,34 +146,50 @@ class Courier:
             if alarm is not None:
                 alarm.cancel()
 
-    async def _deliver(self, work: Work, *, trial: bool) -> None:
+    async def _deliver(self, work: Work[Any], *, trial: bool) -> None:
         loop = asyncio.get_running_loop()
-        config = self._config
-        endpoint = Endpoint(http=self._around.http, port=config.port, path=config.path, timeout_s=config.timeout)
-        message = body(work, mode=self._around.mode(), next_within=next_within(config))
+        endpoint = self._endpoint(self._config.path)
         started = loop.time()
-        reply = await endpoint.post(message, token=self._around.token())
+        try:
+            reply = await self._post(work, endpoint)
+        except asyncio.CancelledError:
+            self._source.broke_off(work)
+            raise
         ended = loop.time()
         self._in_flight -= 1
         wanted = retry_ids(reply.body) & {hint.id for hint in work.hints}
         outcome = judge(reply, hints=len(work.hints), retried=len(wanted))
-        self._settle(work, outcome, wanted, ended)
         self._mind_breaker(reply, outcome, ended, trial=trial)
+        self._settle(work, reply, outcome, wanted, ended)
         self._note(reply, outcome, endpoint)
         self._around.on_answer(
             _answer(work, reply, outcome, wanted, seconds=ended - started, breaker_open=self._breaker.open)
         )
         self.wake()
 
-    def _settle(self, work: Work, outcome: Outcome, wanted: frozenset[str], now: float) -> None:
-        inbox = self._around.inbox
+    async def escalate(self, work: Work[Any], path: str) -> bool:
+        """Tell of something that nobody has acknowledged for too long; whether that was acknowledged."""
+        reply = await self._post(work, self._endpoint(path))
+        return judge(reply, hints=len(work.hints), retried=0) is Outcome.ACKNOWLEDGED
+
+    def _endpoint(self, path: str) -> Endpoint:
+        config = self._config
+        return Endpoint(http=self._around.http, port=config.port, path=path, timeout_s=config.timeout)
+
+    async def _post(self, work: Work[Any], endpoint: Endpoint) -> Reply:
+        message = body(work, mode=self._around.mode(), next_within=next_within(self._config))
+        durable = self._config.delivery == "AtLeastOnce" and len(work.hints) == 1
+        key = work.hints[0].id if durable else None
+        return await endpoint.post(message, token=self._around.token(), idempotency_key=key)
+
+    def _settle(self, work: Work[Any], reply: Reply, outcome: Outcome, wanted: frozenset[str], now: float) -> None:
         match outcome:
             case Outcome.ACKNOWLEDGED | Outcome.PARTLY:
-                inbox.acknowledge(work, now, wanted)
+                self._source.acknowledge(work, now, wanted)
             case Outcome.ONE_BY_ONE | Outcome.FAILED:
-                inbox.retry(work, now)
+                self._source.retry(work, now, error=word(reply))
             case Outcome.TROUBLE:
-                inbox.put_back(work)
+                self._source.put_back(work, until=self._breaker.may_start_at(), error=word(reply))
 
     def _mind_breaker(self, reply: Reply, outcome: Outcome, now: float, *, trial: bool) -> None:
         if outcome is Outcome.TROUBLE:
@@ -185,7 +210,7 @@ class Courier:
 
 
 def _answer(
-    work: Work, reply: Reply, outcome: Outcome, wanted: frozenset[str], *, seconds: float, breaker_open: bool
+    work: Work[Any], reply: Reply, outcome: Outcome, wanted: frozenset[str], *, seconds: float, breaker_open: bool
 ) -> Answer:
     delivered = outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY)
     return Answer(
@@ -194,7 +219,7 @@ def _answer(
         status=reply.status,
         fault=reply.fault,
         hints=len(work.hints),
-        reason=None if work.resync is None else work.reason,
+        reason=None if work.hints else work.reason,
         seconds=seconds,
         first_at_us=tuple(hint.first_at_us for hint in work.hints if delivered and hint.id not in wanted),
         waited_s=tuple(hint.waited_s for hint in work.hints),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar.hints import timestamp
 
@@ -17,7 +17,7 @@ LATEST_POLL = 1.1
 """A poll comes after 0.9 to 1.1 times its interval."""
 
 
-def body(work: Work, *, mode: Mode, next_within: int | None) -> bytes:
+def body(work: Work[Any], *, mode: Mode, next_within: int | None) -> bytes:
     """One POST's JSON."""
     since = "null" if work.since_us is None else f'"{timestamp(work.since_us)}"'
     hints = ", ".join([_hint(hint) for hint in work.hints])
@@ -34,7 +34,7 @@ def next_within(config: ChannelConfig) -> int | None:
     return math.ceil(round(LATEST_POLL * config.poll_interval, 6))
 
 
-def _hint(hint: Hint) -> str:
+def _hint(hint: Hint[Any]) -> str:
     events = '", "'.join(hint.events)
     return (
         f'{{"id": "{hint.id}", "key": {hint.key}, "events": ["{events}"], "count": {hint.count},'

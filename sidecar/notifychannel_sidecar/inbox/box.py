@@ -85,7 +85,7 @@ class Box:
         self._announced = min(resync, self._pending.next_due(now))
         return None if self._announced == math.inf else self._announced
 
-    def take(self, now: float) -> Work | None:
+    def take(self, now: float) -> Work[Entry] | None:
         """One POST's worth; a resync alone, after all answers and before any other POST."""
         if self.config.suspend or self._resyncs.taken is not None:
             return None
@@ -93,7 +93,7 @@ class Box:
             return self._take_hints(now)
         return None if self._pending.in_flight else self._take_resync(now)
 
-    def _take_resync(self, now: float) -> Work | None:
+    def _take_resync(self, now: float) -> Work[Entry] | None:
         resync = self._resyncs.take(now)
         if resync is None:
             return None
@@ -101,14 +101,14 @@ class Box:
             resync.since_us = earlier(resync.since_us, first_us)
         return self._work(now, (), resync)
 
-    def _take_hints(self, now: float) -> Work | None:
+    def _take_hints(self, now: float) -> Work[Entry] | None:
         hints = [self._hint(entry, now) for entry in self._pending.take(now)]
         good = tuple(hint for hint in hints if hint is not None)
         if good or not hints:
             return self._work(now, good, None) if good else None
         return self.take(now)  # nothing but malformed keys: a resync is due instead
 
-    def _hint(self, entry: Entry, now: float) -> Hint | None:
+    def _hint(self, entry: Entry, now: float) -> Hint[Entry] | None:
         try:
             return self._versions.hint(entry, self.config, now)
         except MalformedKeyError:
@@ -121,7 +121,7 @@ class Box:
         self._pending.forget(entry, -math.inf)
         self.intake.ask(Resync(reason=Reason.BULK, since_us=None, due_at=now))
 
-    def _work(self, now: float, hints: tuple[Hint, ...], resync: Resync | None) -> Work:
+    def _work(self, now: float, hints: tuple[Hint[Entry], ...], resync: Resync | None) -> Work[Entry]:
         return Work(
             channel=self.config.name,
             hints=hints,
@@ -132,7 +132,7 @@ class Box:
             generation=self._generation,
         )
 
-    def acknowledge(self, work: Work, now: float, retry_ids: AbstractSet[str]) -> None:
+    def acknowledge(self, work: Work[Entry], now: float, retry_ids: AbstractSet[str]) -> None:
         """2xx: delivered, but for the ids that the application wants again."""
         if work.resync is not None:
             self._resyncs.acknowledge(work.resync, now, taken_us=work.taken_us)
@@ -144,14 +144,14 @@ class Box:
             else:
                 self._pending.forget(hint.entry, now + interval if interval else -math.inf)
 
-    def put_back(self, work: Work) -> None:
+    def put_back(self, work: Work[Entry]) -> None:
         """Nobody was there to answer: as if it had not been taken."""
         if work.resync is not None:
             self._resyncs.put_back(work.resync)
         for hint in work.hints:
             self._return(work, hint.entry)
 
-    def retry(self, work: Work, now: float) -> None:
+    def retry(self, work: Work[Entry], now: float) -> None:
         """The application would not: a batch is sent again one by one, a single hint after its backoff."""
         if work.resync is not None:
             self._resyncs.retry(work.resync, now)
@@ -169,7 +169,7 @@ class Box:
             entry.sending = replace(sending, attempts=sending.attempts + 1, failures=failures)
             entry.not_before = now + wait_s(failures, random=self._random)
 
-    def _return(self, work: Work, entry: Entry) -> None:
+    def _return(self, work: Work[Entry], entry: Entry) -> None:
         if work.generation == self._generation:
             self._pending.put_back(entry)
         else:

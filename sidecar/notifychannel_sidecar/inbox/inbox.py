@@ -6,6 +6,7 @@ Keys that are equal merge; past one budget of keys the largest channel's become 
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.inbox.entry import Entry
     from notifychannel_sidecar.inbox.work import Counts, Work
 
 
@@ -112,25 +114,28 @@ class Inbox:
         box = self._boxes.get(name)
         return None if box is None else box.next_due(now)
 
-    def take(self, name: str, now: float) -> Work | None:
+    def take(self, name: str, now: float) -> Work[Entry] | None:
         """One POST's worth of what is due, never a key that is in flight. Give it back by one of the next three."""
         box = self._boxes.get(name)
         return None if box is None else box.take(now)
 
-    def acknowledge(self, work: Work, now: float, retry_ids: Iterable[str] = ()) -> None:
+    def acknowledge(self, work: Work[Entry], now: float, retry_ids: Iterable[str] = ()) -> None:
         """The application answered 2xx; the hints with these ids it wants again, after their backoff."""
         if (box := self._boxes.get(work.channel)) is not None:
             box.acknowledge(work, now, frozenset(retry_ids))
 
-    def put_back(self, work: Work) -> None:
+    def put_back(self, work: Work[Entry], *, until: float = -math.inf, error: str = "") -> None:  # noqa: ARG002 - see `Source`
         """The endpoint is in trouble: nothing counts as an attempt."""
         if (box := self._boxes.get(work.channel)) is not None:
             box.put_back(work)
 
-    def retry(self, work: Work, now: float) -> None:
+    def retry(self, work: Work[Entry], now: float, *, error: str = "") -> None:  # noqa: ARG002 - see `Source`
         """The application would not: a batch goes one by one, a single hint or a resync waits for its backoff."""
         if (box := self._boxes.get(work.channel)) is not None:
             box.retry(work, now)
+
+    def broke_off(self, work: Work[Entry]) -> None:
+        """Its POST was cancelled: the channel has gone, or the end has come, and the inbox keeps nothing for either."""
 
     def hurry(self, now: float) -> None:
         """Everything that is pending now is due now: the end is near."""

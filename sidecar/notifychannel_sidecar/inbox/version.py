@@ -31,7 +31,7 @@ class Versions:
         self._channel = channel
         self._numbers = itertools.count()
 
-    def hint(self, entry: Entry, config: ChannelConfig, now: float) -> Hint:
+    def hint(self, entry: Entry, config: ChannelConfig, now: float) -> Hint[Entry]:
         """The entry as it is sent now. MalformedKeyError when a stranger's payload was not what it looked like."""
         first_at_us, last_at_us = microseconds(entry.first_at), microseconds(entry.last_at)
         if first_at_us is None or last_at_us is None:

@@ -1,20 +1,22 @@
-"""What passes between the inbox and the deliverer: one POST's worth of work. Values, no behaviour."""
+"""What passes between inbox (or what is durable) and deliverer: one POST's worth of work. Values, no behaviour."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from notifychannel_sidecar.hints import Reason
-    from notifychannel_sidecar.inbox.entry import Entry
     from notifychannel_sidecar.inbox.resync import Resync
+
+E = TypeVar("E")
+"""What whoever hands out hints keeps of them: nobody else's business."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
+class Hint(Generic[E]):
     """One key that the application is asked to look at again."""
 
     id: str
@@ -28,17 +30,17 @@ class Hint:
     """1 for the first POST of this id that counts."""
     waited_s: float
     """From the arrival of its first change here to its being taken: the debounce time."""
-    entry: Entry
-    """The inbox's own; nobody else's business."""
+    entry: E
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One POST: hints, or a resync (`hints` is empty and `resync` set)."""
+class Work(Generic[E]):
+    """One POST: hints, or a resync (`hints` is empty)."""
 
     channel: str
-    hints: tuple[Hint, ...] = ()
+    hints: tuple[Hint[E], ...] = ()
     resync: Resync | None = None
+    """The inbox's own."""
     reason: Reason
     since_us: int | None = None
     taken_us: int | None = None

@@ -61,6 +61,11 @@ class Target:
         return any(channel.sources for channel in self.config.channels)
 
     @property
+    def claim_name(self) -> str:
+        """The name of the session that claims, which is no listener's either."""
+        return self._named(self.config.session_prefix.replace("nch/", "nch-claim/", 1))
+
+    @property
     def session_name(self) -> str:
         """`nch/<8 hex of installation, namespace, group>/<tail of the pod's name>`."""
         return self._named(self.config.session_prefix)

@@ -1,0 +1,177 @@
+"""Keeps one connection on which every durable channel of this sidecar claims, and calls it when an agenda says so.
+
+Three loops: `run` tries again, `_serve` holds one session, `_pause` waits once. Where the session ends, whatever was
+claimed is dropped here and goes to whom the relay gives it. Refuses to POST: it hands over, and is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notifychannel_sidecar.durable.agenda import ESCALATE_S
+from notifychannel_sidecar.durable.session import Session
+from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.failures import Refused
+from notifychannel_sidecar.listener.session import Session as ListenerSession
+from notifychannel_sidecar.listener.session import Timings, connection
+from notifychannel_sidecar.listener.target import Target
+from notifychannel_sidecar.state import Phase, State, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notifychannel_sidecar.durable.agenda import Agenda
+    from notifychannel_sidecar.durable.durable import Durable
+    from notifychannel_sidecar.durable.escalation import Escalation
+    from notifychannel_sidecar.listener.backoff import Backoff
+
+log = logging.getLogger(__name__)
+ESCALATED_AT_ONCE = 20
+
+
+class _Moved(Exception):  # noqa: N818 - a change of course
+    """The database is another one now, or nothing is durable any more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Claimer:
+    """Aim it as the listener, and run it once; it returns when `durable` was closed and all is told."""
+
+    durable: Durable
+    backoff: Backoff
+    escalation: Escalation
+    on_state: Callable[[State], None] = lambda _: None
+    timings: Timings = field(default_factory=Timings)
+    _target: Target | Why = Why.NOT_CONFIGURED
+
+    def aim(self, target: Target | Why) -> None:
+        """Where the queue is, as far as the files say."""
+        self._target = target
+        self.durable.news.set()
+
+    async def run(self) -> None:
+        """Claim until there is nothing to claim for and the end has come; raises only what is a bug."""
+        while not self.durable.is_closed:
+            target = self._target
+            if isinstance(target, Why) or not self.durable.agendas:
+                await self._news()
+                continue
+            started_s = time.monotonic()
+            try:
+                await self._serve(target)
+                self._say(Phase.FINISHED)
+            except _Moved:
+                log.info("claiming anew: the configuration has changed")
+            except Exception as error:
+                why = failures.why(error)
+                if why is None:
+                    raise
+                await self._wait(why, error, lived_s=time.monotonic() - started_s)
+            finally:
+                self._drop()
+
+    async def _serve(self, target: Target) -> None:
+        self._say(Phase.CONNECTING)
+        async with connection(target.arguments, self.timings) as opened:
+            identity = await ListenerSession(opened, target.arguments, self.timings).identify()
+            if not target.means(system_identifier=identity.system_identifier, dbname=identity.dbname):
+                raise Refused(Why.WRONG_DATABASE)
+            session = Session(opened)
+            await session.settle_in(target.claim_name, self.durable.news.set)
+            self._say(Phase.LISTENING)
+            log.info("claiming for %d channels", len(self.durable.agendas))
+            while self.durable.agendas:
+                self.durable.news.clear()
+                self._follow(target)
+                for agenda in list(self.durable.agendas):
+                    if agenda.next_at <= time.monotonic():
+                        await self._turn(session, agenda, target)
+                await self._pause()
+
+    async def _turn(self, session: Session, agenda: Agenda, target: Target) -> None:
+        """All that this channel has to tell and to ask; what it tells comes first."""
+        if agenda.claimer is None:
+            claimer = await session.enter(target.config, agenda.hold.config.name, target.claim_name)
+            agenda.entered(claimer, time.monotonic())
+            if claimer is not None:
+                self.durable.on_entered(agenda.hold.config.name)
+            return
+        if agenda.may_leave:
+            await session.leave(agenda.claimer)
+            agenda.has_left = True
+            return
+        await self._exchange(session, agenda, agenda.claimer)
+        await self._look(session, agenda, agenda.claimer)
+
+    async def _exchange(self, session: Session, agenda: Agenda, claimer: int) -> None:
+        """What became of claims, for other claims; or a sign of life. A resync that stands for a claim goes first."""
+        settlements = agenda.hold.settlements(time.monotonic())
+        if (reason := agenda.asking(time.monotonic())) is not None:
+            await session.want_resync(claimer, reason)
+        began_s = time.monotonic()
+        most = agenda.begin_claim(began_s)
+        if settlements or most:
+            claims, due_s = await session.turn(claimer, settlements, most)
+            agenda.exchanged(settlements, claims, most, time.monotonic())
+            in_vain = most > 0 and not claims
+        elif began_s >= agenda.beat_at:
+            due_s, in_vain = await session.beat(claimer), False
+        else:
+            return
+        agenda.called(began_s, due_s, time.monotonic(), in_vain=in_vain)
+        self.durable.on_due(agenda.hold.config.name)
+
+    async def _look(self, session: Session, agenda: Agenda, claimer: int) -> None:
+        began_s = time.monotonic()
+        if began_s >= agenda.count_at:
+            agenda.counted(await session.look(claimer), began_s, time.monotonic())
+        if agenda.told:
+            keys, agenda.told = agenda.told, []
+            await session.escalated(claimer, keys)
+            agenda.escalated += len(keys)
+        if agenda.escalates and time.monotonic() >= agenda.escalate_at:
+            agenda.escalate_at = time.monotonic() + ESCALATE_S
+            if not self.escalation.is_busy(agenda):
+                found = await session.escalations(claimer, ESCALATED_AT_ONCE)
+                self.escalation.start(agenda, found, self.durable.news.set)
+
+    async def _pause(self) -> None:
+        """Wait once: until an agenda wants something, or there is news."""
+        next_at = min((agenda.next_at for agenda in self.durable.agendas), default=0.0)
+        await self._news(next_at - time.monotonic())
+
+    async def _news(self, timeout_s: float | None = None) -> None:
+        if timeout_s is not None and timeout_s <= 0:
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.durable.news.wait()
+        self.durable.news.clear()
+
+    def _follow(self, target: Target) -> None:
+        if not isinstance(self._target, Target) or self._target.server != target.server:
+            raise _Moved
+
+    async def _wait(self, why: Why, error: Exception, *, lived_s: float) -> None:
+        self._drop()
+        self.backoff.lived(lived_s)
+        delay_s = self.backoff.next_s()
+        self._say(Phase.WAITING, why=why, retry_in_s=delay_s)
+        log.warning("not claiming, %s (%s); trying again in %.1f s", why.value, failures.label(error), delay_s)
+        ends = time.monotonic() + delay_s
+        aimed = self._target
+        while self._target is aimed and not self.durable.is_closed and (left_s := ends - time.monotonic()) > 0:
+            await self._news(left_s)
+
+    def _drop(self) -> None:
+        self.escalation.stop()
+        self.durable.lose()
+
+    def _say(self, phase: Phase, *, why: Why | None = None, retry_in_s: float | None = None) -> None:
+        self.on_state(State(phase=phase, since_s=time.time(), why=why, retry_in_s=retry_in_s))

@@ -1,0 +1,1 @@
+SELECT notifychannel.beat($1::integer)

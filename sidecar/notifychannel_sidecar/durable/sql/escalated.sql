@@ -1,0 +1,1 @@
+SELECT notifychannel.escalated($1::integer, $2::text[])

@@ -1,0 +1,1 @@
+SELECT notifychannel.leave($1::integer)

@@ -1,0 +1,1 @@
+SELECT pending, claimed, retrying, dead, oldest FROM notifychannel.consumer_look($1::integer)
