@@ -1,0 +1,175 @@
+"""AtLeastOnce, when something between sidecar, queue and application breaks: killed, frozen, cut, restarted.
+
+No key is lost, and none is in two POSTs at once, whoever else has taken over meanwhile. Whether a sidecar that was
+frozen POSTs what others have long delivered is seen by its path, for each pod has its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from notifychannel_cli.embedded import Server
+from tests.application import Application, Work
+from tests.durably import Queue, claims, own, told
+from tests.wire import Wire
+
+pytestmark = pytest.mark.timeout(180)
+KEYS = range(60)
+HARD = {"max_hints": 1}
+"""One key a POST: then many claims wait in the sidecar while a few are in flight."""
+
+
+@pytest.fixture
+async def application():
+    """It works half a second on each POST."""
+    async with Application() as app:
+        app.behaviour = Work(seconds=0.5)
+        yield app
+
+
+@pytest.fixture
+async def queue(database):
+    return await Queue.on(database)
+
+
+def over(wire, database):
+    return database.dsn().replace(f":{database.server.port}/", f":{wire.port}/")
+
+
+def by(application, path):
+    return [post for post in application.posts if post.path == path]
+
+
+async def until_posts(application, path, number):
+    await application.until(lambda _: len(by(application, path)) >= number)
+
+
+def all_told_and_none_twice_at_once(application, keys=KEYS):
+    assert set(told(application)) == set(keys)
+    assert application.overlaps == []
+
+
+@pytest.mark.parametrize("is_relay", [True, False], ids=["relay", "claimer"])
+async def test_what_a_killed_sidecar_had_claimed_is_delivered_by_another(queue, application, is_relay):
+    """Mutants: the relay reclaims nothing; reclaims when the lock is gone, without the time of a POST."""
+    pods = [queue.sidecar(application, pod, path=f"/{pod}", **HARD) for pod in "ab"]
+    async with pods[not is_relay] as one:
+        await one.logs("is the relay of the database")
+        async with pods[is_relay] as two:
+            victim, other = (one, two) if is_relay else (two, one)
+            await claims(one)
+            await claims(two)
+            await queue.change(*KEYS)
+            await until_posts(application, "/a", 6)
+            victim.process.kill()
+            application.behaviour = Work(seconds=0.05)
+            await queue.is_done()
+            assert other.process.returncode is None
+    all_told_and_none_twice_at_once(application)
+
+
+async def test_a_sidecar_that_was_stopped_for_longer_than_its_claims_live_posts_none_of_them_when_it_goes_on(
+    queue, application
+):
+    """Mutants: `Hold._may_start` looks at the claims alone; at the loop's time, which stood still."""
+    async with (
+        queue.sidecar(application, "b", path="/b", **HARD) as other,
+        queue.sidecar(application, "a", path="/a", **HARD) as one,
+    ):
+        await claims(other)
+        await claims(one)
+        await queue.change(*KEYS)
+        await until_posts(application, "/a", 6)
+        one.signal(signal.SIGSTOP)
+        application.behaviour = Work(seconds=0.05)
+        await queue.is_done()
+        before = len(by(application, "/a"))
+        one.signal(signal.SIGCONT)
+        await one.logs("not claiming")
+        await claims(one)
+        assert len(by(application, "/a")) - before <= 4, "more than may have been on their way"
+        other.signal(signal.SIGTERM)
+        await other.ends()
+        await queue.change(1000)
+        await application.until(lambda posts: 1000 in told(application))
+    all_told_and_none_twice_at_once(application, [*KEYS, 1000])
+
+
+async def test_the_relay_that_is_stopped_with_claims_is_replaced_and_its_claims_are_delivered(queue, application):
+    """Mutant: relay_waiting() asks for rows of the outbox alone."""
+    async with queue.sidecar(application, "a", path="/a", **HARD) as one:
+        await one.logs("is the relay of the database")
+        async with queue.sidecar(application, "b", path="/b", **HARD) as other:
+            await claims(one)
+            await claims(other)
+            await queue.change(*KEYS)
+            await until_posts(application, "/a", 6)
+            one.signal(signal.SIGSTOP)
+            await queue.is_done()
+            one.signal(signal.SIGCONT)
+    all_told_and_none_twice_at_once(application)
+
+
+@pytest.mark.parametrize("how", ["cut", "frozen"])
+async def test_claims_behind_a_broken_wire_are_delivered_by_another_and_not_by_us(queue, application, database, how):
+    """Mutants: `lose` keeps what is ready; `FRESH_S` of an hour (frozen)."""
+    async with Wire(target=database.server.port) as wire, queue.sidecar(application, "b", path="/b", **HARD) as other:
+        await claims(other)
+        async with queue.sidecar(application, "a", uri=over(wire, database), path="/a", **HARD) as one:
+            await claims(one)
+            await queue.change(*KEYS)
+            await until_posts(application, "/a", 6)
+            if how == "cut":
+                await wire.refuse()
+                wire.cut()
+                cut_at = len(by(application, "/a"))
+            else:
+                wire.freeze()
+            await queue.is_done()
+            before = len(by(application, "/a"))
+            if how == "cut":
+                assert before - cut_at <= 4
+                await wire.accept()
+            wire.thaw()
+            await claims(one)
+            assert len(by(application, "/a")) - before <= 4
+            await queue.change(1000)
+            await application.until(lambda posts: 1000 in told(application))
+            await queue.is_done()
+    all_told_and_none_twice_at_once(application, [*KEYS, 1000])
+
+
+async def test_a_sidecar_alone_goes_on_where_it_was_when_the_wire_is_thawed(queue, application, database):
+    """It is its own relay, so its claims come back by itself. Mutant: `_wait` never ends."""
+    async with (
+        Wire(target=database.server.port) as wire,
+        queue.sidecar(application, uri=over(wire, database), **HARD) as one,
+    ):
+        await claims(one)
+        await queue.change(*KEYS)
+        await until_posts(application, "/hints", 6)
+        wire.freeze()
+        await one.logs("not claiming")
+        wire.thaw()
+        await queue.is_done()
+    all_told_and_none_twice_at_once(application)
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_nothing_is_lost_when_postgresql_restarts(application, mode):
+    """Mutant: the queue is an unlogged table (immediate)."""
+    with Server(version=18) as server:
+        async with own(server) as database:
+            queue = await Queue.on(database)
+            async with queue.sidecar(application, **HARD) as one:
+                await claims(one)
+                await queue.change(*KEYS)
+                await until_posts(application, "/hints", 6)
+                await asyncio.to_thread(server.restart, mode)
+                queue.admin = await database.connect()
+                await queue.change(1000)
+                await queue.is_done()
+            all_told_and_none_twice_at_once(application, [*KEYS, 1000])
