@@ -77,6 +77,8 @@ class Protocol(RuleBasedStateMachine):
         self.run(self.relay.fetchrow(PUT, *wanted.values()))
         self.counts[""] = 1
         self.the_relay_looks()
+        for number in (0, 1):
+            self.a_sidecar_starts(number)
 
     @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True), logged=st.integers(1, 2))
     def rows_change(self, keys, logged):
@@ -292,8 +294,8 @@ class Protocol(RuleBasedStateMachine):
 
 
 def test_whoever_dies_or_freezes_no_key_is_lost_and_none_is_delivered_twice_at_once(server):
-    """Mutants: `claim` without its look at the state; `reclaim` of a living claimer (patience_s of 0); `settle` without
-    the claimer; taken_count forgotten by give_back; `done` that deletes what has changed; set_clock without mend_clock.
+    """Mutants: `claim` without its look at the state; `reclaim` of a living claimer (patience_s of 0); give_back that
+    keeps the claimer; taken_count forgotten by give_back; `done` that deletes what has changed; no mend_clock.
     """
     loop = asyncio.new_event_loop()
     name = "queue_machine"
