@@ -8,6 +8,7 @@ from notifychannel_cli.exits import WrongError
 from notifychannel_cli.identity import connected
 from notifychannel_operator import database, grants, observe, plan
 from notifychannel_operator.names import Owner
+from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def install(
         for channel in channels:
             facts = await database.observe(connection, channel, _owner(channel, installation))
             steps = plan.of(channel, facts, allow_superuser=allow_superuser)
-            notes += steps.notes
+            notes += (*steps.notes, *steps.remarks)
             problems += steps.problems
             if not steps.problems:
                 result = await database.apply(connection, steps)
@@ -64,10 +65,14 @@ async def install(
     return tuple(notes)
 
 
-async def remove(channels: Sequence[Channel], *, dsn: str, installation: str) -> bool:
-    """Leave nothing of these channels; whether there was anything. Raises InstallError where a lock is held."""
+async def remove(channels: Sequence[Channel], *, dsn: str, installation: str, force: bool = False) -> bool:
+    """Leave nothing of these channels; whether there was anything.
+
+    Raises InstallError where a lock is held, and without `force` where keys wait that no application has acknowledged.
+    """
+    rows = Rows.DROP if force else Rows.REFUSE
     async with connected(dsn) as connection:
-        results = [await database.remove(connection, _owner(channel, installation)) for channel in channels]
+        results = [await database.remove(connection, _owner(channel, installation), rows=rows) for channel in channels]
     if problems := [problem for result in results for problem in _left_undone(result)]:
         raise InstallError("\n".join(problems))
     return any(result.done for result in results)

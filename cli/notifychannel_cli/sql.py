@@ -17,6 +17,7 @@ from notifychannel_cli.identity import connected, reason
 from notifychannel_operator import database, grants, observe, plan, script
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import Owner
+from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ INSTALLER, LISTENER = "notifychannel_installer", "notifychannel_listener"
 @click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", required=True, help="The database that the SQL is for; only read "
               "from. Also NOTIFYCHANNEL_DSN.")  # fmt: skip
 @click.option("--remove", is_flag=True, help="Print what takes the channels' objects away instead.")
+@click.option("--force", is_flag=True, help="With --remove: also where keys wait that no application has acknowledged.")
 @click.option("--grants", "rights", is_flag=True, help="Print the rights that both roles need instead, for a DBA.")
 @click.option("--installation", default="dev", show_default=True, help="Whose objects they are, beside namespace/name.")
 @click.option(
@@ -55,6 +57,7 @@ def command(
     files: tuple[str, ...],
     dsn: str,
     remove: bool,
+    force: bool,
     rights: bool,
     installation: str,
     installer: str | None,
@@ -70,6 +73,8 @@ def command(
     """
     if remove and rights:
         raise click.UsageError("--remove and --grants exclude each other")
+    if force and not remove:
+        raise click.UsageError("--force is for --remove: what waits in the queue is dropped with the rest")
     with problems():
         channels = manifests.channels(files)
     if rights:
@@ -78,7 +83,11 @@ def command(
         return
     owners = [Owner(installation=installation, namespace=it.namespace, name=it.name) for it in channels]
     try:
-        look = _removal(owners, dsn, installer) if remove else _plans(channels, owners, dsn, installer, listener)
+        look = (
+            _removal(owners, dsn, installer, force=force)
+            if remove
+            else _plans(channels, owners, dsn, installer, listener)
+        )
         plans = asyncio.run(look)
     except PlanError as error:
         print_problems(error.problems)
@@ -110,9 +119,10 @@ async def _plans(
     ]
 
 
-async def _removal(owners: Sequence[Owner], dsn: str, installer: str | None) -> Titled:
+async def _removal(owners: Sequence[Owner], dsn: str, installer: str | None, *, force: bool) -> Titled:
     async with connected(dsn) as connection:
-        made = await database.observe_removal(connection, owners, role=installer)
+        rows = Rows.DROP if force else Rows.REFUSE
+        made = await database.observe_removal(connection, owners, role=installer, rows=rows)
     return [("removal of " + ", ".join(f"{it.namespace}/{it.name}" for it in owners), made)]
 
 
@@ -124,7 +134,7 @@ def _print(plans: Titled, *, as_json: bool) -> None:
     else:
         print_problems(wrong)
         for title, made in plans:
-            for note in made.notes:
+            for note in (*made.notes, *made.remarks):
                 complaints().print(f"{title}: {note}", markup=False)
         click.echo(text or "", nl=False)
     sys.exit(Exit.WRONG if wrong else Exit.OK)
@@ -137,4 +147,4 @@ def _as_json(title: str, made: Plan) -> dict[str, object]:
         for step in (each, each.then)
         if step is not None
     ]
-    return {"channels": title, "steps": steps, "notes": list(made.notes), "problems": list(made.problems)}
+    return {"channels": title, "steps": steps, "notes": [*made.notes, *made.remarks], "problems": list(made.problems)}

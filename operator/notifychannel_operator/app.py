@@ -231,7 +231,7 @@ class Operator:
             waiting=lambda: self._queue.waiting, running=lambda: self._queue.running,
             by_ready=self._directory.by_ready, is_leading=self._deadline.is_open, canary_late_s=canary.late_s,
             certificate_expires_s=keeper.expires_s if keeper is not None else None,
-            outboxes=self._memory.known_outboxes,
+            outboxes=self._memory.known_outboxes, queues=lambda: self._memory.queues,
         )  # fmt: skip
 
     def _hanging(self) -> str | None:

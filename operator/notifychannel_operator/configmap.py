@@ -70,4 +70,5 @@ def _channel(channel: Channel, consumer: Consumer, *, installation: str) -> Chan
         poll_interval=consumer.poll_interval,
         resync_spread=consumer.resync_spread,
         delivery=consumer.delivery.value,
+        escalation_path=consumer.escalation.path if consumer.escalation else None,
     )

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from notifychannel_operator import blocker, inventory, names, removal, statements
+from notifychannel_operator import blocker, inventory, names, removal, roster, statements
 from notifychannel_operator import observe as catalog
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.objects import Existing, Facts
+from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.quote import ident
-from notifychannel_operator.spec import Capture
+from notifychannel_operator.shared import Needs
 from notifychannel_operator.step import Kind
 from notifychannel_operator.triggers import triggers
 
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from notifychannel_operator.blocker import Blocker
+    from notifychannel_operator.consumers import Registered
     from notifychannel_operator.objects import Schema, Server
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.step import Plan, Step
 
     Connection = asyncpg.Connection[asyncpg.Record]
+
+
+FIRST = frozenset({Kind.SCHEMA, Kind.REGISTER})
+"""What the steps behind it stand on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +86,14 @@ async def observe(
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server, schema = await _server(connection, role)
-        needs_outbox = channel.capture is Capture.OUTBOX
+        needs = Needs.of(channel)
         wanted = [names.function(owner, source.schema, source.table) for source in channel.sources]
         functions = await inventory.functions(connection, named=wanted, owner=owner)
         installer = Existing(server=server, schema=schema).installer
         tables = await catalog.tables(connection, triggers.table_names(channel), role=installer)
+        there = roster.NOBODY
+        if schema and schema.has_queue:
+            there = await roster.read(connection, [owner], role=installer, every_installation=channel.take_over)
         return Facts(
             owner=owner,
             pg_channel=channel.pg_channel or names.pg_channel(owner),
@@ -95,7 +104,11 @@ async def observe(
             tables=tables,
             taken=await inventory.taken(connection, tables.values()),
             listener=await inventory.listener(connection, listener) if listener else None,
-            outbox=await inventory.outbox(connection) if needs_outbox and schema and schema.has_outbox else None,
+            outbox=await inventory.outbox(connection) if needs.outbox and schema and schema.has_outbox else None,
+            needs_queue=needs.queue,
+            queue=await roster.queue(connection) if needs.queue and schema and schema.has_queue else None,
+            consumers=there.consumers,
+            audited=there.audited,
             uncastable={
                 (source.schema, source.table): await inventory.uncastable(connection, triggers.literals(source, tables))
                 for source in channel.sources
@@ -115,22 +128,43 @@ async def apply(connection: Connection, plan: Plan) -> Result:
         if step.then is not None and step in result.done:
             after = await _take(connection, step.then, plan.installer, result)
             result = replace(after, done=result.done)
-        if step.kind is Kind.SCHEMA and step not in result.done:
+        if step.kind in FIRST and step not in result.done:
             break
     return result
 
 
-async def observe_removal(connection: Connection, owners: Collection[names.Owner], *, role: str | None = None) -> Plan:
-    """What `remove` would do for all of these, read-only; raises as `observe`."""
+async def observe_removal(
+    connection: Connection, owners: Collection[names.Owner], *, role: str | None = None, rows: Rows = Rows.REFUSE
+) -> Plan:
+    """What would take all of these away, read-only; `rows` as in `removal.of`. Raises as `observe`."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server, schema = await _server(connection, role)
         functions = await inventory.functions_of(connection, owners)
-    return removal.of(Existing(server=server, schema=schema, functions=functions), owners)
+        existing = Existing(server=server, schema=schema, functions=functions)
+        if schema and schema.has_queue:
+            there = await roster.read(connection, owners, role=existing.installer, every_installation=False)
+            existing = replace(existing, consumers=there.consumers, has_others=there.has_others)
+    return removal.of(existing, owners, rows=rows)
 
 
-async def remove(connection: Connection, owner: names.Owner) -> Result:
-    """Drop exactly this owner's functions with their triggers, and behind the last owner what all shared."""
-    return await apply(connection, await observe_removal(connection, [owner]))
+async def observe_waiting(connection: Connection, owner: names.Owner) -> tuple[Registered, ...]:
+    """Who of this owner is registered with the queue, and what waits for each; raises as `observe`."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        server, schema = await _server(connection, None)
+        if schema is None or not schema.has_queue:
+            return ()
+        role = Existing(server=server, schema=schema).installer
+        there = await roster.read(connection, [owner], role=role, every_installation=False)
+    return there.consumers
+
+
+async def remove(connection: Connection, owner: names.Owner, *, rows: Rows = Rows.REFUSE) -> Result:
+    """Drop exactly this owner's functions with their triggers, and behind the last owner what all shared.
+
+    Nothing where rows wait and are to be refused: `observe_removal` says it.
+    """
+    made = await observe_removal(connection, [owner], rows=rows)
+    return Result(failed=made.problems) if made.problems else await apply(connection, made)
 
 
 async def _server(connection: Connection, role: str | None) -> tuple[Server, Schema | None]:
@@ -162,7 +196,8 @@ async def _take(connection: Connection, step: Step, installer: str, before: Resu
 
 async def _is_stale(connection: Connection, step: Step) -> bool:
     if step.is_last:
-        return bool((await inventory.functions(connection)).keys() - {"skipped"})
+        others = (await inventory.functions(connection)).keys() - {"skipped"}
+        return bool(others) or await roster.has_consumers(connection)
     if step.function is None:
         return False
     return (await inventory.functions(connection, named=[step.function])).get(step.function) != step.seen

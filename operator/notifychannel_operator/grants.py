@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import sqlfile, statements
+from notifychannel_operator import queue_statements, sqlfile, statements
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.quote import ident, qualified
 from notifychannel_operator.spec import Capture
@@ -63,6 +63,12 @@ def relay(role: str) -> str:
     )
 
 
+def claim(role: str) -> str:
+    """To deliver from the queue."""
+    functions = ", ".join(f"{SCHEMA}.{name}" for name in queue_statements.claiming())
+    return f"GRANT EXECUTE ON FUNCTION {functions} TO {ident(role)};"
+
+
 def looked_up(sources: Iterable[Source]) -> dict[tuple[str, str], frozenset[str]]:
     """Table → columns that the lookups of these sources read."""
     found: dict[tuple[str, str], frozenset[str]] = {}
@@ -91,14 +97,17 @@ def script(
     """
     sources = [source for channel in channels for source in channel.sources]
     by_outbox = any(channel.capture is Capture.OUTBOX for channel in channels)
+    by_queue = any(channel.is_logged for channel in channels)
     rights = _installer(sources, role=installer, dbname=dbname, tables=tables)
     parts = [sqlfile.read("grants/head.sql"), *_unique(rights)]
     if sources:
-        parts.append(sqlfile.fill("grants/objects.sql", role=ident(installer), schema=_shared(with_outbox=by_outbox)))
+        shared = _shared(with_outbox=by_outbox, with_queue=by_queue)
+        parts.append(sqlfile.fill("grants/objects.sql", role=ident(installer), schema=shared))
     if listener != installer:
         parts += ["", "-- The listener: the role of the sidecars.", connect(dbname, listener)]
         parts += [use(SCHEMA, listener), call(listener)] if sources else []
         parts += [relay(listener)] if by_outbox else []
+        parts += [claim(listener)] if by_queue else []
     return "\n".join([*parts, "", "COMMIT;", ""])
 
 
@@ -120,10 +129,11 @@ def _installer(
         yield select(schema, table_name, columns, role)
 
 
-def _shared(*, with_outbox: bool) -> str:
+def _shared(*, with_outbox: bool, with_queue: bool) -> str:
     """Without the making of the schema, which `make_schema` does as a role that may."""
     shared = sqlfile.body("010_schema.sql").partition("END $schema$;")[2].strip()
-    return "\n\n".join([shared, *(f"{it};" for it in statements.outbox())]) if with_outbox else shared
+    more = (*(statements.outbox() if with_outbox else ()), *(queue_statements.make() if with_queue else ()))
+    return "\n\n".join([shared, *(f"{it};" for it in more)])
 
 
 def _schema(name: str) -> str:

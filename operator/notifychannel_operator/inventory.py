@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from notifychannel_operator import marker, sqlfile
+from notifychannel_operator import marker, queue_statements, sqlfile
 from notifychannel_operator.catalog import Relation
 from notifychannel_operator.objects import Firing, Function, Listener, Outbox, Schema, Server, Trigger, When, shape
 from notifychannel_operator.quote import literal
@@ -30,7 +30,8 @@ MADE_BY_US = "made by NotifyChannel; dropped with its last channel"
 
 async def server(connection: Connection, *, role: str | None) -> tuple[Server, Schema | None]:
     """Server, `role` (None: the connection's) and our schema; raises LookupError when there is no such role."""
-    row = await connection.fetchrow(sqlfile.read("observe/our_server.sql"), role)
+    made = (queue_statements.relations_by_kind(), queue_statements.routines())
+    row = await connection.fetchrow(sqlfile.read("observe/our_server.sql"), role, *made)
     if row is None:
         raise LookupError(role)
     found = Server(
@@ -54,6 +55,7 @@ def _schema(row: asyncpg.Record) -> Schema:
         is_granted=row["schema_is_granted"],
         has_counter=row["has_counter"],
         has_outbox=row["has_outbox"],
+        has_queue=row["has_queue"],
         is_changing=row["is_changing"],
         others=tuple(row["others"]),
     )
@@ -69,7 +71,7 @@ async def functions(
     """
     only = None if named is None else sorted({"skipped", *named})
     mark = marker.whose(owner) if owner else None
-    found = await connection.fetch(sqlfile.read("observe/our_functions.sql"), only, mark)
+    found = await connection.fetch(sqlfile.read("observe/our_functions.sql"), only, mark, queue_statements.routines())
     rows = await connection.fetch(sqlfile.read("observe/our_triggers.sql"), [row["oid"] for row in found])
     calling = defaultdict(list)
     for row in rows:
@@ -84,7 +86,8 @@ async def functions_of(connection: Connection, owners: Iterable[Owner]) -> dict[
     found: dict[str, Function] = {}
     for owner in owners:
         found |= await functions(connection, named=(), owner=owner)
-    other = await connection.fetchval(sqlfile.read("observe/our_other.sql"), ["skipped", *found])
+    known = (["skipped", *found], queue_statements.routines())
+    other = await connection.fetchval(sqlfile.read("observe/our_other.sql"), *known)
     return found if other is None else found | await functions(connection, named=[other])
 
 
@@ -132,7 +135,7 @@ async def taken(connection: Connection, tables: Iterable[Table]) -> dict[int, fr
 
 async def listener(connection: Connection, role: str) -> Listener:
     """What that role may do of what a listener needs."""
-    row = await connection.fetchrow(sqlfile.read("observe/our_listener.sql"), role)
+    row = await connection.fetchrow(sqlfile.read("observe/our_listener.sql"), role, queue_statements.claiming())
     if row is None:
         return Listener(role=role, exists=False)
     return Listener(role=role, exists=True, **row)

@@ -49,11 +49,12 @@ def rules(channel: Channel) -> str:
     """The hash of what decides which hints a channel's sources give and how a key prints: 8 hex digits.
 
     It stands in every payload and in the sidecar's configuration; where the two differ the sidecar resyncs. Another
-    capture gives another one, so that nobody counts on what waits in an outbox that nobody drains any more.
+    capture gives another one, so that nobody counts on what waits in an outbox that nobody drains any more; so does the
+    way through the logged outbox.
     """
     if channel.capture is Capture.NOTIFY:  # as it was before there was another one: an upgrade resyncs nobody
         return digest(repr((channel.payload, channel.sources)))
-    return digest(repr((channel.payload, channel.sources)), channel.capture.value)
+    return digest(repr((channel.payload, channel.sources)), channel.capture.value, *(["logged"] * channel.is_logged))
 
 
 def _cut(text: str, size_bytes: int) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from notifychannel_operator.catalog import Relation, Table
+    from notifychannel_operator.consumers import Registered
     from notifychannel_operator.marker import Marker
     from notifychannel_operator.names import Owner
 
@@ -116,6 +117,8 @@ class Schema:
     has_counter: bool
     has_outbox: bool = False
     """Any of what 020_outbox.sql makes is there."""
+    has_queue: bool = False
+    """Any of what 030_queue.sql makes is there."""
     is_changing: bool = False
     """A pass has changed rules and ended before it could say since when they hold."""
     others: tuple[str, ...] = ()
@@ -133,6 +136,8 @@ class Listener:
     may_call: bool = False
     may_relay: bool = False
     """Drain the outbox."""
+    may_claim: bool = False
+    """Take from the queue, and whatever else those do who deliver from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,18 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What there is of the queue, for a channel that needs one."""
+
+    comment: str | None
+    """What made it, and the state that it left it in."""
+    state: str
+    """A hash of its tables, indexes, sequences, views and functions as they are."""
+    is_open_to_listeners: bool
+    """Whoever may read the counter of skipped NOTIFYs may also claim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Existing:
     """What there is of ours, whosever it is."""
 
@@ -155,6 +172,10 @@ class Existing:
     schema: Schema | None
     functions: Mapping[str, Function] = field(default_factory=dict)
     """By name: everything without arguments in our schema."""
+    consumers: tuple[Registered, ...] = ()
+    """Of the queue, as far as they concern this channel or these owners."""
+    has_others: bool = False
+    """The queue has consumers of others."""
 
     @property
     def installer(self) -> str:
@@ -177,6 +198,12 @@ class Facts(Existing):
     listener: Listener | None = None
     outbox: Outbox | None = None
     """None where there is none, or the channel does without."""
+    needs_queue: bool = False
+    """The channel's changes go through the queue."""
+    queue: Queue | None = None
+    """None where there is none, or the channel does without."""
+    audited: tuple[str, float] | None = None
+    """The PostgreSQL channel whose changes leave a row each, and for how many seconds."""
     uncastable: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By source: a sentence for each value in its `when` that is none of its column's type."""
 

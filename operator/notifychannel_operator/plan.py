@@ -9,18 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import comparison, grants, refusals, removal, statements
+from notifychannel_operator import comparison, refusals, registration, removal, shared, statements
 from notifychannel_operator.catalog import PlanError
-from notifychannel_operator.names import SCHEMA
-from notifychannel_operator.spec import Capture
+from notifychannel_operator.shared import NOTHING, Needs
 from notifychannel_operator.step import Kind, Plan, Step
 from notifychannel_operator.triggers import problems, triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from notifychannel_operator.comparison import Comparison
-    from notifychannel_operator.objects import Facts, Function, Listener
+    from notifychannel_operator.objects import Facts, Function
     from notifychannel_operator.spec import Channel, Source
     from notifychannel_operator.triggers.triggers import WantedFunction, WantedTrigger
 
@@ -37,10 +36,14 @@ def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan
 
     A source with a problem keeps what it has, and the others are kept in order: a typo in a new one harms none.
     """
-    by_outbox = channel.capture is Capture.OUTBOX
+    needs = Needs.of(channel)
     stops = tuple(
         refusals.of_database(
-            facts, has_sources=bool(channel.sources), allow_superuser=allow_superuser, by_outbox=by_outbox
+            facts,
+            has_sources=bool(channel.sources),
+            allow_superuser=allow_superuser,
+            by_outbox=needs.outbox,
+            by_queue=needs.queue,
         )
     )
     per_source = {it: tuple(_of_source(it, facts)) for it in channel.sources}
@@ -54,8 +57,10 @@ def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan
         return blank.with_more(problems=error.problems)
     if stops:
         return blank
-    made = plan(wanted, facts, refused=frozenset(unfit), by_outbox=by_outbox)
-    return made.with_more(problems=blank.problems)
+    made = plan(wanted, facts, refused=frozenset(unfit), needs=needs, arriving=registration.arriving(channel, facts))
+    if not unfit:
+        made = made.with_more(steps=registration.leaving(channel, facts))
+    return made.with_more(remarks=registration.remarks(channel, facts), problems=blank.problems)
 
 
 def _of_source(source: Source, facts: Facts) -> Iterator[str]:
@@ -69,21 +74,24 @@ def plan(
     facts: Facts,
     *,
     refused: frozenset[tuple[str, str]] = frozenset(),
-    by_outbox: bool = False,
+    needs: Needs = NOTHING,
+    arriving: Iterable[Step] = (),
 ) -> Plan:
     """The steps from these facts to the wanted functions of the facts' owner, and no further.
 
     What is there for a `refused` table (schema, name) is left as it is, and with one of them nothing is dropped: a name
-    that was mistyped must not take the triggers from the table that was meant. `by_outbox`: the functions append.
+    that was mistyped must not take the triggers from the table that was meant. `needs`: what the functions append to;
+    `arriving`: what has to stand there before they do.
     """
     made = Plan(installer=facts.installer)
     if wanted:
-        made = made.with_more(steps=_shared(facts, by_outbox=by_outbox))
+        made = made.with_more(steps=(*shared.of(facts, needs), *arriving))
     for one in wanted:
         if (one.schema, one.table) not in refused:
             made = _function(made, one, facts)
-    if facts.schema and facts.schema.is_changing and not any(step.then for step in made.steps):
-        made = made.with_more(steps=[_settle()])
+    is_changing = (facts.schema and facts.schema.is_changing) or registration.changing(facts)
+    if is_changing and not any(step.then for step in made.steps):
+        made = made.with_more(steps=[shared.settle(facts)])
     if refused:
         return made
     kept = {one.name for one in wanted}
@@ -102,31 +110,6 @@ def _is_ours(function: Function, facts: Facts) -> bool:
     if facts.take_over:
         owner = replace(owner, installation=facts.owner.installation)
     return owner == facts.owner
-
-
-def _shared(facts: Facts, *, by_outbox: bool) -> Iterator[Step]:
-    counter = facts.functions.get("skipped")
-    is_right = counter is not None and statements.is_counter(counter) and counter.owner == facts.installer
-    if not (facts.schema and facts.schema.has_counter and is_right):
-        sentence = f"make the schema {SCHEMA}, the counter of skipped NOTIFYs, and the function that reads it"
-        yield Step(kind=Kind.SCHEMA, sentence=sentence, statements=(statements.shared(),))
-    if by_outbox and not (facts.outbox and statements.is_outbox(facts.outbox)):
-        verb = "put right" if facts.schema and facts.schema.has_outbox else "make"
-        sentence = f"{verb} the outbox: its tables, and the functions by which the relay drains it"
-        yield Step(kind=Kind.SCHEMA, sentence=sentence, statements=statements.outbox())
-    if facts.listener and facts.listener.role != facts.installer:
-        yield from _grants(facts.listener, by_outbox=by_outbox)
-
-
-def _grants(listener: Listener, *, by_outbox: bool) -> Iterator[Step]:
-    if not (listener.may_use and listener.may_call):
-        rights = (grants.use(SCHEMA, listener.role), grants.call(listener.role))
-        sentence = f"let the listener {listener.role} read how many NOTIFYs were skipped"
-        yield Step(kind=Kind.GRANT, sentence=sentence, statements=tuple(it.removesuffix(";") for it in rights))
-    if by_outbox and not listener.may_relay:
-        right = grants.relay(listener.role)
-        sentence = f"let the listener {listener.role} drain the outbox"
-        yield Step(kind=Kind.GRANT, sentence=sentence, statements=(right.removesuffix(";"),))
 
 
 def _function(made: Plan, wanted: WantedFunction, facts: Facts) -> Plan:
@@ -192,20 +175,12 @@ def _step(differs: Comparison, facts: Facts) -> Step:
     return Step(
         kind=_kind(differs),
         sentence=_sentence(differs),
-        statements=(*what, statements.rules_change(), statements.resync(facts.pg_channel)),
-        then=_settle(),
+        statements=(*what, *shared.told(facts)),
+        then=shared.settle(facts),
         function=wanted.name,
         seen=found,
         relations=tuple(dict.fromkeys([*(it.relation.oid for it in old), *tables])),
         is_exclusive=bool(old),
-    )
-
-
-def _settle() -> Step:
-    return Step(
-        kind=Kind.SETTLE,
-        sentence="say since which transaction everybody writes under the rules as they are",
-        statements=(statements.rules_since(),),
     )
 
 

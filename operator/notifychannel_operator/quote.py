@@ -5,6 +5,11 @@ https://www.postgresql.org/docs/current/sql-syntax-lexical.html
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def ident(name: str) -> str:
     """A quoted identifier, whatever the name holds; raises ValueError for a NUL byte, which no identifier has."""
@@ -20,6 +25,11 @@ def literal(text: str) -> str:
     """A quoted literal that reads the same whatever `standard_conforming_strings` says."""
     quoted = "'" + _without_nul(text).replace("'", "''").replace("\\", "\\\\") + "'"
     return f"E{quoted}" if "\\" in text else quoted
+
+
+def array(texts: Iterable[str]) -> str:
+    """An array of quoted literals, `text[]`."""
+    return f"ARRAY[{', '.join(map(literal, texts))}]::text[]"
 
 
 def dollar(text: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from notifychannel_operator import grants
+from notifychannel_operator import grants, queue_statements
 from notifychannel_operator.catalog import Kind
 from notifychannel_operator.names import SCHEMA
 from notifychannel_operator.quote import ident, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from notifychannel_operator.catalog import Table
     from notifychannel_operator.objects import Existing, Facts, Listener, Schema
@@ -27,7 +27,9 @@ MIN_VERSION = 14
 OUTBOX = frozenset({"outbox", "outbox_logged", "relay_beats", "relay_rounds"})
 
 
-def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool, by_outbox: bool = False) -> Iterator[str]:
+def of_database(
+    facts: Facts, *, has_sources: bool, allow_superuser: bool, by_outbox: bool = False, by_queue: bool = False
+) -> Iterator[str]:
     """What stops the pass: version, standby, encoding, superuser, our schema, the listener's rights."""
     if facts.server.version < MIN_VERSION * 10000:
         yield (
@@ -45,7 +47,9 @@ def of_database(facts: Facts, *, has_sources: bool, allow_superuser: bool, by_ou
         yield from _superuser(facts, allowed=allow_superuser)
         yield from of_schema(facts)
     if by_outbox:
-        yield from of_outbox(facts)
+        yield from _taken(facts, OUTBOX)
+    if by_queue:
+        yield from _taken(facts, queue_statements.relations())
     if facts.listener is not None:
         yield from _listener(facts.listener, facts)
 
@@ -109,10 +113,10 @@ def of_schema(facts: Existing) -> Iterator[str]:
         yield f"{SCHEMA}.skips is not a sequence, so somebody else made it: rename or drop it"
 
 
-def of_outbox(facts: Existing) -> Iterator[str]:
-    """What has the name of one of the outbox's objects and is none."""
+def _taken(facts: Existing, ours: Collection[str]) -> Iterator[str]:
+    """What has the name of one of our objects and is none."""
     for name in facts.schema.others if facts.schema else ():
-        if name in OUTBOX:
+        if name in ours:
             yield f"{SCHEMA}.{name} is not what NotifyChannel makes under that name: rename or drop it"
 
 

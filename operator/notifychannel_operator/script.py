@@ -17,7 +17,11 @@ def text(plans: Sequence[tuple[str, Plan]]) -> str:
     lines = [sqlfile.read("plan/head.sql").rstrip("\n")]
     told: set[Step] = set()
     for title, plan in plans:
-        lines += ["", *_comment(title), *(it for note in plan.notes for it in _comment(f"NOTE: {note}"))]
+        lines += [
+            "",
+            *_comment(title),
+            *(it for note in (*plan.notes, *plan.remarks) for it in _comment(f"NOTE: {note}")),
+        ]
         steps = [step for step in plan.steps if step not in told]
         told.update(steps)
         if not steps:

@@ -227,6 +227,16 @@ class Channel:
     """The annotation `notifychannel.io/take-over: "true"`: claim orphaned objects of the same namespace and name."""
 
     @property
+    def durable(self) -> tuple[Consumer, ...]:
+        """The consumers whose hints are jobs: those that need the queue."""
+        return tuple(it for it in self.consumers if it.delivery is Delivery.AT_LEAST_ONCE)
+
+    @property
+    def is_logged(self) -> bool:
+        """Its changes go through the logged outbox into the queue, or at least into the audit."""
+        return self.capture is Capture.OUTBOX and (self.audit.enabled or bool(self.durable))
+
+    @property
     def key_names(self) -> tuple[str, ...]:
         """The names of a hint's key, in order; empty when every change is a resync."""
         match self.payload.format:

@@ -32,7 +32,7 @@ def shared() -> str:
 def outbox() -> tuple[str, ...]:
     """Tables, sequences and functions of the outbox, made or put right, and the note of what made them."""
     state = sqlfile.read("observe/outbox_state.sql").rstrip("\n")
-    note = _tagged("plan/outbox_made.sql", version=literal(_outbox_version()), state=state)
+    note = tagged("plan/outbox_made.sql", version=literal(_outbox_version()), state=state)
     return (sqlfile.body("020_outbox.sql").removesuffix(";"), note)
 
 
@@ -55,10 +55,10 @@ def is_counter(found: Function) -> bool:
     )
 
 
-def drop_shared(*, with_schema: bool, with_outbox: bool = False) -> tuple[str, ...]:
-    """What undoes `shared`, and `outbox`."""
+def drop_shared(*, with_schema: bool, before: Iterable[str] = (), with_outbox: bool = False) -> tuple[str, ...]:
+    """What undoes `shared`, and `outbox`; `before`: what stands on them."""
     outbox = (sqlfile.read("plan/drop_outbox.sql").strip().removesuffix(";"),) if with_outbox else ()
-    what = (*outbox, f"DROP FUNCTION IF EXISTS {SCHEMA}.skipped()", f"DROP SEQUENCE IF EXISTS {SCHEMA}.skips")
+    what = (*before, *outbox, f"DROP FUNCTION IF EXISTS {SCHEMA}.skipped()", f"DROP SEQUENCE IF EXISTS {SCHEMA}.skips")
     return (*what, f"DROP SCHEMA IF EXISTS {SCHEMA}") if with_schema else what
 
 
@@ -81,7 +81,7 @@ def create(triggers: Iterable[WantedTrigger], *, function: str, names: Mapping[i
     """Each trigger, unless this function has it by now; under another name where its own is taken."""
     for trigger in triggers:
         name = _free(trigger.name, names.get(trigger.relation.oid, frozenset()))
-        yield _tagged(
+        yield tagged(
             "plan/trigger.sql",
             table=literal(qualified(trigger.relation.schema, trigger.relation.name)),
             name=literal(name),
@@ -92,20 +92,21 @@ def create(triggers: Iterable[WantedTrigger], *, function: str, names: Mapping[i
 
 def resync(pg_channel: str) -> str:
     """Tells the listeners, at commit, to look at everything."""
-    return _tagged("plan/resync.sql", channel=literal(pg_channel))
+    return tagged("plan/resync.sql", channel=literal(pg_channel))
 
 
 def rules_change() -> str:
     """Says, with the change, that somebody may still be writing under other rules than these."""
-    return _tagged("plan/rules_change.sql")
+    return tagged("plan/rules_change.sql")
 
 
 def rules_since() -> str:
     """After that: from which transaction on nobody is."""
-    return _tagged("plan/rules_since.sql")
+    return tagged("plan/rules_since.sql")
 
 
-def _tagged(template: str, **parts: str) -> str:
+def tagged(template: str, **parts: str) -> str:
+    """A template whose `tag` none of its parts holds."""
     tag, number = "$nch$", 0
     while any(tag in part for part in parts.values()):
         number += 1

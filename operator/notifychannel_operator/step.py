@@ -24,6 +24,8 @@ class Kind(Enum):
     REPAIR = "repair"
     """The resource is as before, the database is not: drift."""
     REMOVE = "remove"
+    REGISTER = "register"
+    """Who wants what of the queue."""
     SETTLE = "settle"
     """What a pass that broke off has left open."""
 
@@ -60,6 +62,8 @@ class Plan:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     """Left alone, and worth saying; each with the command to run."""
+    remarks: tuple[str, ...] = ()
+    """Worth saying too, and nothing is wrong with the triggers."""
     problems: tuple[str, ...] = ()
     """In the way; each with the remedy. Steps that they don't concern are there all the same."""
 
@@ -68,11 +72,19 @@ class Plan:
         """The database had drifted, so changes may have gone unheard."""
         return any(step.kind is Kind.REPAIR for step in self.steps)
 
-    def with_more(self, *, steps: Iterable[Step] = (), notes: Iterable[str] = (), problems: Iterable[str] = ()) -> Plan:
+    def with_more(
+        self,
+        *,
+        steps: Iterable[Step] = (),
+        notes: Iterable[str] = (),
+        remarks: Iterable[str] = (),
+        problems: Iterable[str] = (),
+    ) -> Plan:
         """The plan and then these."""
         return replace(
             self,
             steps=(*self.steps, *steps),
             notes=(*self.notes, *notes),
+            remarks=(*self.remarks, *remarks),
             problems=(*self.problems, *problems),
         )

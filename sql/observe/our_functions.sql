@@ -1,5 +1,5 @@
--- Routines without arguments in our schema, ours or not, but for those of the outbox. Run by: anybody, reading only.
--- $1 text[]: only these names (NULL: all); $2 text: and those with this in their comment.
+-- Routines without arguments in our schema, ours or not, but for those of the outbox and the queue. Run by: anybody, reading only.
+-- $1 text[]: only these names (NULL: all); $2 text: and those with this in their comment; $3 text[]: names of the queue's.
 SELECT
     p.oid,
     p.proname::text AS name,
@@ -20,7 +20,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 JOIN pg_catalog.pg_roles AS owners ON owners.oid = p.proowner
 WHERE n.nspname = 'notifychannel' AND p.pronargs = 0
-    AND p.proname NOT IN ('relay_look', 'relay_waiting', 'outbox_size')
+    AND p.proname NOT IN ('relay_look', 'relay_waiting', 'outbox_size') AND NOT p.proname = ANY ($3::text[])
     AND (
         $1::text[] IS NULL
         OR p.proname = ANY ($1::text[])

@@ -1,5 +1,6 @@
 -- The server, the role whose rights count, and our schema. Run by: anybody, reading only.
--- $1 text: the role that is to own our objects; NULL: the current one.
+-- $1 text: the role that is to own our objects; NULL: the current one. Of what 030_queue.sql makes, $2 text[]: `name kind`
+-- of each relation, $3 text[]: names of the functions.
 WITH named AS (
     SELECT oid, rolname, rolsuper FROM pg_catalog.pg_roles WHERE rolname = coalesce($1::name, current_user)
 )
@@ -27,12 +28,18 @@ SELECT
             AND (c.relname, c.relkind) NOT IN (
                 ('skips', 'S'), ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S')
             )
+            AND NOT c.relname || ' ' || c.relkind::text = ANY ($2::text[])
+            AND NOT EXISTS ( -- of an identity column
+                SELECT FROM pg_catalog.pg_depend AS d
+                WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'
+            )
         UNION ALL
         SELECT p.proname::text FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid AND p.pronargs > 0
             AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) NOT IN (
                 ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer')
             )
+            AND NOT p.proname = ANY ($3::text[])
         UNION ALL
         SELECT t.typname::text FROM pg_catalog.pg_type AS t
         WHERE t.typnamespace = n.oid AND t.typtype IN ('d', 'e')
@@ -54,6 +61,12 @@ SELECT
                 ('relay_look', ''), ('relay_waiting', ''), ('outbox_size', '')
             )
     ) AS has_outbox,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = n.oid AND c.relname || ' ' || c.relkind::text = ANY ($2::text[])
+        UNION ALL
+        SELECT FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = n.oid AND p.proname = ANY ($3::text[])
+    ) AS has_queue,
     EXISTS (
         SELECT FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid AND p.proname = 'skipped' AND p.pronargs = 0

@@ -29,16 +29,7 @@ BEGIN
         END LOOP;
         nch_payloads := array_append(nch_payloads, nch_payload);%{ready}
     EXCEPTION WHEN OTHERS THEN
-        BEGIN
-            IF pg_notification_queue_usage() > 0.5
-                OR NOT has_function_privilege('pg_catalog.pg_notify(text, text)'::regprocedure, 'EXECUTE') THEN
-                PERFORM nextval('notifychannel.skips');
-                RETURN NULL;
-            END IF;
-            nch_payloads := ARRAY[nch_header];
-        EXCEPTION WHEN OTHERS THEN
-            RETURN NULL; -- not even PostgreSQL's own functions may be called here: the poll remains
-        END;
+%{failed}
     END;%{append}
     -- Outside the block: a subtransaction that has NOTIFYed keeps 8 KB until the user's transaction ends. It can't fail
     -- here: the right and the lengths were looked at above.

@@ -1,5 +1,5 @@
         -- What could keep us from appending: the table or our right on it is gone, or somebody alters it just now.
-        LOCK TABLE notifychannel.%{outbox} IN ROW EXCLUSIVE MODE NOWAIT;
+        LOCK TABLE notifychannel.%{outbox} IN ROW EXCLUSIVE MODE%{wait};
         IF NOT has_table_privilege('notifychannel.%{outbox}', 'INSERT') THEN
             RAISE EXCEPTION 'not our outbox any more';
         END IF;

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from notifychannel_operator.metrics import Metrics
-from notifychannel_operator.passes.databases import Identity
+from notifychannel_operator.passes.databases import Identity, Ref
 from notifychannel_operator.passes.outbox import Outbox
+from notifychannel_operator.passes.waiting import Waiting
 from notifychannel_operator.work.queue import Ending
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(notifychannel_operator_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", re.MULTILINE)
+
+WAITING = Waiting(group="app", active=2, rows=7, dead=3, escalated=1, oldest_s=90.0, last_error="500")
 
 
 @pytest.fixture
@@ -23,6 +26,7 @@ def metrics():
         waiting=lambda: 3, running=lambda: 2, by_ready=lambda: {"True": 7}, is_leading=lambda: True,
         canary_late_s=lambda: 1.5, certificate_expires_s=lambda: 99.0,
         outboxes=lambda: {Identity("123", "shop"): Outbox(size_bytes=8192, rows=5, looked_s=0.0)},
+        queues=lambda: {Ref("shop", "orders"): (WAITING,)},
     )  # fmt: skip
     made.on_connection_error("Unreachable")
     for ending in Ending:
@@ -73,7 +77,7 @@ def test_an_outbox_is_told_with_its_database_and_no_more_when_it_is_gone():
     made = Metrics(version="1")
     made.ask(
         waiting=lambda: 0, running=lambda: 0, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 0.0,
-        certificate_expires_s=lambda: 0.0, outboxes=lambda: outboxes,
+        certificate_expires_s=lambda: 0.0, outboxes=lambda: outboxes, queues=dict,
     )  # fmt: skip
     assert told(made)["outbox_bytes", "123", "shop"] == 8192
     outboxes.clear()
@@ -85,7 +89,7 @@ def test_of_a_certificate_that_is_not_the_operators_it_tells_no_end():
     made = Metrics(version="1.2.3")
     made.ask(
         waiting=lambda: 3, running=lambda: 2, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 1.5,
-        certificate_expires_s=None, outboxes=dict,
+        certificate_expires_s=None, outboxes=dict, queues=dict,
     )  # fmt: skip
     assert ("certificate_expiry_timestamp_seconds",) not in told(made)
 
@@ -94,3 +98,17 @@ def test_prometheus_can_read_it(metrics):
     from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
 
     assert list(text_string_to_metric_families(metrics.text().decode()))
+
+
+def test_what_waits_in_the_queue_is_told_by_channel_and_group_and_no_more_when_it_is_gone():
+    """Mutant: `Queues.collect` that swaps rows and dead letters."""
+    queues = {Ref("shop", "orders"): (WAITING,)}
+    made = Metrics(version="1")
+    made.ask(
+        waiting=lambda: 0, running=lambda: 0, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 0.0,
+        certificate_expires_s=lambda: 0.0, outboxes=dict, queues=lambda: queues,
+    )  # fmt: skip
+    names = ("queue_rows", "queue_oldest_seconds", "queue_dead_letters", "queue_escalated")
+    assert [told(made)[name, "shop", "orders", "app"] for name in names] == [7, 90, 3, 1]
+    queues.clear()
+    assert not [name for name in told(made) if name[0].startswith("queue_") and len(name) > 1]

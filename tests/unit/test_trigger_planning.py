@@ -151,13 +151,27 @@ def test_two_channels_on_one_table_have_functions_and_triggers_of_their_own():
     assert one.triggers[0].name != other.triggers[0].name
 
 
-def test_what_needs_the_queue_is_refused_until_it_exists():
-    """Mutant: triggers.wanted without `_unbuilt`."""
-    durable = Consumer(group="g", endpoint=Endpoint(port=1, path="/"), delivery=Delivery.AT_LEAST_ONCE)
-    assert problems(a_source(), capture=Capture.OUTBOX, consumers=(durable,), audit=Audit(enabled=True)) == [
-        "delivery: AtLeastOnce can't be installed yet: write BestEffort",
-        "audit.enabled: can't be installed yet: write false",
-    ]
+DURABLE = Consumer(group="g", endpoint=Endpoint(port=1, path="/"), delivery=Delivery.AT_LEAST_ONCE)
+
+
+@pytest.mark.parametrize("options", [{"consumers": (DURABLE,)}, {"audit": Audit(enabled=True)}])
+def test_jobs_and_audit_go_through_the_logged_outbox_and_nothing_else_does(options):
+    """Mutants: triggers.outbox that is always `outbox`, or always the logged one."""
+    [logged] = plan(a_source(), capture=Capture.OUTBOX, **options)
+    [plain] = plan(a_source(), capture=Capture.OUTBOX)
+    assert "INSERT INTO notifychannel.outbox_logged " in logged.body
+    assert "notifychannel.outbox " not in logged.body
+    assert "INSERT INTO notifychannel.outbox " in plain.body
+    assert "outbox_logged" not in plain.body
+
+
+def test_the_way_through_the_logged_outbox_is_another_hash_and_no_other_channel_gets_one():
+    """Mutant: names.rules without `is_logged`; or with it for all."""
+    plain = Channel(namespace="n", name="c", secret="s", sources=(a_source(),), consumers=(), capture=Capture.OUTBOX)
+    assert names.rules(plain) == names.digest(repr((plain.payload, plain.sources)), "Outbox")
+    logged = {names.rules(replace(plain, consumers=(DURABLE,))), names.rules(replace(plain, audit=Audit(enabled=True)))}
+    assert len(logged) == 1
+    assert names.rules(plain) not in logged
 
 
 def test_another_capture_is_another_hash_in_payload_and_configuration():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 @click.option("--print", "show", is_flag=True, help="Acknowledge everything; only show it.")
 @click.option("--group", help="The consumer to be; needed when the files name several.")
 @click.option("--keep", is_flag=True, help="Leave the triggers in the database at the end.")
+@click.option("--force", is_flag=True, help="Remove at the end also what no application has acknowledged.")
 @click.option("--allow-superuser", is_flag=True, help="Accept a superuser as installer: for a database of one's own.")
 def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: str | None, show: bool, group: str | None,
-            keep: bool, allow_superuser: bool) -> None:  # fmt: skip
+            keep: bool, force: bool, allow_superuser: bool) -> None:  # fmt: skip
     """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
-    On Ctrl-C it removes what it installed, unless --keep; triggers that were there before stay. The same DSN serves
+    On Ctrl-C it removes what it installed, unless --keep, or unless keys of `delivery: AtLeastOnce` wait; triggers that
+    were there before stay. Of a channel's consumers it is one, and the others are left out. The same DSN serves
     as installer and as listener; in production these are two roles (see: notifychannel sql --grants). With --post the
     channel's `timeout` holds; a command of --exec may take five minutes, and no shell is between.
 
@@ -56,12 +59,18 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: st
         _check_url(post)
     with problems():
         channels = manifests.channels(files)
+    chosen_group = _group(channels, group)
     task = session.Task(
-        channels=channels, files=files, group=_group(channels, group), dsn=dsn, answer=chosen[0][0],
-        target=str(chosen[0][1]), keep=keep, allow_superuser=allow_superuser,
+        channels=_narrowed(channels, chosen_group), files=files, group=chosen_group, dsn=dsn, answer=chosen[0][0],
+        target=str(chosen[0][1]), keep=keep, force=force, allow_superuser=allow_superuser,
     )  # fmt: skip
     with suppress(KeyboardInterrupt):
         run(session.run(task, console()))
+
+
+def _narrowed(channels: Sequence[Channel], group: str) -> tuple[Channel, ...]:
+    """Without the consumers that nobody is here: what is told at least once would wait for them for ever."""
+    return tuple(replace(it, consumers=tuple(each for each in it.consumers if each.group == group)) for it in channels)
 
 
 def _check_command(text: str) -> None:

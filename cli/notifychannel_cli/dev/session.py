@@ -47,6 +47,7 @@ class Task:
     target: str
     """The URL or the command."""
     keep: bool
+    force: bool
     allow_superuser: bool
 
 
@@ -98,20 +99,20 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
     if not installed:
         return
     try:
-        if await _removed(installed, dsn=task.dsn):
+        if await _removed(installed, dsn=task.dsn, force=task.force):
             out.print("Removed what was installed.")
     except (InstallError, UnreachableError, asyncio.CancelledError) as error:
         why = "Asked again to end." if isinstance(error, asyncio.CancelledError) else error.message
         raise WrongError(f"{why}\nThe triggers are still in the database. To remove them: {hint} | psql") from None
 
 
-async def _removed(installed: Sequence[Channel], *, dsn: str) -> bool:
+async def _removed(installed: Sequence[Channel], *, dsn: str, force: bool) -> bool:
     """As install.remove, with some patience for whoever holds a lock."""
     for _ in range(REMOVAL_TRIES - 1):
         with suppress(InstallError):
-            return await remove(installed, dsn=dsn, installation=INSTALLATION)
+            return await remove(installed, dsn=dsn, installation=INSTALLATION, force=force)
         await asyncio.sleep(REMOVAL_PAUSE_S)
-    return await remove(installed, dsn=dsn, installation=INSTALLATION)
+    return await remove(installed, dsn=dsn, installation=INSTALLATION, force=force)
 
 
 def _config(task: Task) -> Config:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_operator import database, marker, sqlfile
+from notifychannel_operator import database, marker, queue_statements, sqlfile
 from notifychannel_operator import plan as plans
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES
 from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
@@ -29,10 +29,13 @@ from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.passes.uninstalled import NOTHING, Rest, Triggers
 from notifychannel_operator.passes.wish import Wish
+from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.quote import literal
 from notifychannel_operator.spec import ReclaimPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from notifychannel_operator.database import Result
     from notifychannel_operator.passes.databases import Identity
     from notifychannel_operator.passes.edges import Edges
@@ -72,6 +75,7 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     memory.owe(ref, memory.databases.remove(ref))
     memory.patience.forget(ref)
     memory.in_force.pop(ref, None)
+    memory.queues.pop(ref, None)
     memory.unreadable.discard(ref)
     failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
     if failures:
@@ -148,6 +152,30 @@ def _next_in_s(edges: Edges, ref: Ref, left_s: float) -> float | None:
     return next_in_s
 
 
+async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> str | None:
+    """Before the channel leaves: its triggers go, and what waits for its consumers is given the time that there is.
+
+    What is waited for; None when nothing is: nothing waits, nobody delivers it, or the time is over. Dead letters are
+    not waited for. Raises KubeError.
+    """
+    wish = Wish.of(body)
+    left_s = wish.timeout_s - (edges.now() - since).total_seconds()
+    if not wish.is_durable or wish.policy is ReclaimPolicy.RETAIN or FINALIZER not in finalizers(body) or left_s <= 0:
+        return None
+    owner = _owner(edges, _ref(body))
+    try:
+        credentials = await secret.read(edges.kube, namespace=_ref(body).namespace, name=wish.secret)
+        async with edges.connect(credentials) as connection:
+            made = await database.observe_removal(connection, [owner], rows=Rows.KEEP)
+            triggers = tuple(step for step in made.steps if step.function is not None)
+            await database.apply(connection, replace(made, steps=triggers))
+            waiting = await database.observe_waiting(connection, owner)
+    except (Unresolved, Failed):
+        return None  # whoever cleans up says it
+    said = [it.waiting for it in waiting if it.claimers and (it.rows > it.dead or it.unmerged)]
+    return "; ".join(filter(None, said)) or None
+
+
 async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = False) -> Cleaned:
     """As if the channel were deleted at `since`, though it stays: for the end of a release. Raises KubeError.
 
@@ -216,13 +244,14 @@ async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: boo
         async with edges.connect(credentials) as connection:
             if await identify(connection) != identity:  # what is said below is said of the other one
                 return Cleaned(problem="the Secret leads to another database since a moment ago")
-            made = await database.observe_removal(connection, [owner])
+            made = await database.observe_removal(connection, [owner], rows=Rows.KEEP)
             if made.problems:
                 return Cleaned(problem="; ".join(made.problems), reason=Reason.MISSING_PRIVILEGE)
             result = await database.apply(connection, made)
     if (problem := _left(made, result)) is not None:
         return Cleaned(problem=problem, reason=Reason.LOCKED_OUT if result.gave_up else Reason.REFUSED)
-    return Cleaned(rest=Rest(elsewhere=await _mind_the_old(edges, body, identity)))
+    kept = await _say_kept(edges, body, made.remarks)
+    return Cleaned(rest=Rest(elsewhere=await _mind_the_old(edges, body, identity), kept=kept))
 
 
 def _left(made: Plan, result: Result) -> str | None:
@@ -230,6 +259,19 @@ def _left(made: Plan, result: Result) -> str | None:
     stale = [step.sentence for step in result.stale if not step.is_last]
     said = [*(str(it) for it in result.gave_up), *result.failed, *stale]
     return "; ".join(said) or None if made.steps else None
+
+
+async def _say_kept(edges: Edges, body: dict[str, Any], waiting: Sequence[str]) -> str:
+    """What no application has acknowledged is nobody's to drop but a person's; nothing where there is nothing."""
+    if not waiting:
+        return ""
+    command = queue_statements.forget_by_hand(_owner(edges, _ref(body)))
+    note = (
+        f"{' and '.join(waiting)[:SAID_CHARACTERS]}: they stay in the database, for a channel of this name; "
+        f"to drop them run there:\n{command}"
+    )
+    await announce(edges.kube, body, "Warning", "RowsLeft", note)
+    return note
 
 
 async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> Identity | None:

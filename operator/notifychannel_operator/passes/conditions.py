@@ -66,6 +66,7 @@ class Reason(Enum):
     LOCKED_OUT = "LockedOut"
     DISABLED = "Disabled"
     DUPLICATE_OWNER = "DuplicateOwner"
+    ROWS_WAITING = "RowsWaiting"
     UNINSTALLED = "Uninstalled"
 
     INJECTED = "Injected"
@@ -86,6 +87,7 @@ class Reason(Enum):
 
     DELIVERING = "Delivering"
     FAILING = "Failing"
+    DEAD_LETTERS = "DeadLetters"
     UNKNOWN = "Unknown"
 
     READY = "Ready"

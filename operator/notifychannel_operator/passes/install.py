@@ -15,7 +15,6 @@ from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.installed import Left
 from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.patience import BEHIND_A_PASS_S, key
-from notifychannel_operator.step import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -105,7 +104,7 @@ class Installer:
 
     def _due(self, made: Plan) -> tuple[Step, ...]:
         held = self.patience.held(self.ref, made.steps, self.now_s)
-        if any(key(step) in held for step in made.steps if step.kind is Kind.SCHEMA):
+        if any(key(step) in held for step in made.steps if step.kind in database.FIRST):
             return ()  # the others stand on it
         return tuple(step for step in made.steps if key(step) not in held)
 

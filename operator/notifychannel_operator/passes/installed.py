@@ -52,7 +52,8 @@ def condition(channel: Channel, facts: Facts, left: Left) -> Condition:
         return conditions.true(Type.TRIGGERS_INSTALLED, Reason.NO_SOURCES, heard)
     have, _ = count(channel, facts)
     what = f"{have} triggers NOTIFY {facts.pg_channel}"
-    return conditions.true(Type.TRIGGERS_INSTALLED, Reason.INSTALLED, f"{what}; suspended" if channel.suspend else what)
+    what = f"{what}; suspended" if channel.suspend else what
+    return conditions.true(Type.TRIGGERS_INSTALLED, Reason.INSTALLED, what, *made.remarks)
 
 
 def count(channel: Channel, facts: Facts) -> tuple[int, int]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.outbox import Outbox
+    from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.spec import Channel
 
 
@@ -68,6 +69,8 @@ class Memory:
     """Channels that exist and whose resource can't be used."""
     outboxes: dict[Identity, Outbox] = field(default_factory=dict)
     """As they were at the last look; of databases that nobody looks at any more too."""
+    queues: dict[Ref, tuple[Waiting, ...]] = field(default_factory=dict)
+    """What waited for a channel's consumers at its last pass."""
     moved: dict[Ref, Identity] = field(default_factory=dict)
     """The database that a channel was in before its Secret led to another one."""
     generations: dict[Ref, int] = field(default_factory=dict)
@@ -83,6 +86,13 @@ class Memory:
         """These are to be judged again, because of what this channel says or that it goes."""
         if changed:
             self.owed.setdefault(ref, set()).update(changed)
+
+    def remember_queue(self, ref: Ref, found: tuple[Waiting, ...]) -> None:
+        """Forgotten with the last consumer."""
+        if found:
+            self.queues[ref] = found
+        else:
+            self.queues.pop(ref, None)
 
     def known_outboxes(self) -> dict[Identity, Outbox]:
         """Those of databases that a channel is in."""

@@ -61,6 +61,8 @@ async def look_after(connection: Connection, before: Outbox | None, *, cap_bytes
     if owner is None:
         return None
     found = await _look(connection, owner)
+    if found["holder"] is None:
+        await _mind_queue(connection, owner)
     idle_since_s = None
     if found["waits"]:
         idle_since_s = now_s if before is None or before.idle_since_s is None else before.idle_since_s
@@ -81,6 +83,19 @@ async def _look(connection: Connection, owner: str) -> asyncpg.Record:
     async with _acting(connection, owner):
         (row,) = await connection.fetch(sqlfile.read("outbox/look.sql"))
     return row
+
+
+async def _mind_queue(connection: Connection, owner: str) -> None:
+    """What else the relay would do for the queue, if there is one, that does not need a claimer."""
+    loop = asyncio.get_running_loop()
+    ends_s, trimmed = loop.time() + DRAIN_S, BATCH_ROWS
+    async with _acting(connection, owner):
+        if not await connection.fetchval(sqlfile.read("queue/is_made.sql")):
+            return
+        await connection.execute(sqlfile.read("queue/settle.sql"))
+    while trimmed >= BATCH_ROWS and loop.time() < ends_s:
+        async with _acting(connection, owner):
+            trimmed = await connection.fetchval(sqlfile.read("queue/trim.sql"), BATCH_ROWS)
 
 
 async def _trim(connection: Connection, owner: str, *, cap_bytes: int) -> bool:

@@ -1,7 +1,7 @@
 """One idempotent pass over one channel: read it anew, look, do what is missing, say what is so.
 
     get ── gone ──► leave the ConfigMaps
-     ├── being deleted ──► leave the ConfigMaps ──► cleanup (bounded) ──► finalizer goes
+     ├── being deleted ──► what waits is delivered ──► leave the ConfigMaps ──► cleanup ──► finalizer goes; bounded
      └── Accepted? ──► Secret ──► database: which one, conflicts, triggers ──► ConfigMaps ──► pods, /status ──► status
 
 Triggers come before the ConfigMap: see `grouping.py` and docs/conditions.md. A pass in a steady state writes nothing.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.kube_error import NotFound
 from notifychannel_operator.passes import cleanup, conditions, status
-from notifychannel_operator.passes.conditions import Type
+from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
 from notifychannel_operator.passes.walk import Walk
@@ -25,6 +25,9 @@ from notifychannel_operator.passes.wish import Wish
 if TYPE_CHECKING:
     from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
+
+DRAINED_S = 2.0
+"""Until the next look at what waits."""
 
 
 async def reconcile(edges: Edges, ref: Ref) -> Outcome:
@@ -54,18 +57,24 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
 
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
-    await cleanup.leave(edges, ref, Wish.of(body).groups)
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
+    waiting = await cleanup.drain(edges, body, since=since)
+    if waiting is not None:
+        await _say_ending(edges, ref, body, Reason.ROWS_WAITING, f"{waiting}: delivered first")
+        return Outcome(next_in_s=DRAINED_S)
+    await cleanup.leave(edges, ref, Wish.of(body).groups)
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:
         await cleanup.drop_finalizer(edges, body)
         return Outcome(is_gone=True)
-    said = conditions.false(
-        Type.TRIGGERS_INSTALLED, cleaned.reason, "being deleted, and not cleaned up yet", cleaned.problem
-    )
+    await _say_ending(edges, ref, body, cleaned.reason, cleaned.problem)
+    return Outcome(next_in_s=cleaned.next_in_s)
+
+
+async def _say_ending(edges: Edges, ref: Ref, body: dict[str, Any], reason: Reason, problem: str) -> None:
+    said = conditions.false(Type.TRIGGERS_INSTALLED, reason, "being deleted, and not cleaned up yet", problem)
     before = body.get("status") or {}
     made = status.ending(before, said, generation=body["metadata"]["generation"], now=edges.now())
     if made != before:
         await edges.kube.patch(CHANNELS, ref.name, {"status": made}, namespace=ref.namespace, subresource="status")
         await announce_changes(edges.kube, body, conditions.changed(before.get("conditions") or [], [said]))
-    return Outcome(next_in_s=cleaned.next_in_s)

@@ -5,7 +5,7 @@ Its Event expires; this stays, with the SQL where a person has to run it. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -38,6 +38,8 @@ class Rest:
     """A database that the Secret led to before, where they may be too."""
     problem: str = ""
     """Why it is not known."""
+    kept: str = ""
+    """What waits in the queue, and the SQL that drops it."""
 
 
 NOTHING = Rest()
@@ -63,7 +65,7 @@ def _sentences(rest: Rest, sql: str) -> Iterator[str]:
     """The SQL stands on a line of its own, to be copied."""
     match rest.triggers:
         case Triggers.GONE:
-            yield "nothing of it is left in the database that its Secret leads to"
+            yield rest.kept.replace("\n", " ") or "nothing of it is left in the database that its Secret leads to"
         case Triggers.RETAINED:
             yield "its triggers stay in the database, as reclaimPolicy says"
         case Triggers.UNKNOWN:
@@ -72,7 +74,7 @@ def _sentences(rest: Rest, sql: str) -> Iterator[str]:
             assert_never(rest.triggers)
     if rest.elsewhere is not None:
         yield f"it was in {rest.elsewhere} before, where triggers may be left"
-    if rest != NOTHING:
+    if replace(rest, kept="") != NOTHING:
         yield "to remove them run there:"
         yield sql
 

@@ -15,7 +15,7 @@ import asyncpg
 
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.names import Owner
-from notifychannel_operator.passes import cleanup, conditions, outbox, status
+from notifychannel_operator.passes import cleanup, conditions, outbox, status, waiting
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Standing
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.install import Installed
     from notifychannel_operator.passes.memory import Memory
+    from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
 
@@ -61,6 +62,8 @@ class Visit:
     installed: Installed | None = None
     is_behind: bool = False
     """Its outbox has more than the pass had time for."""
+    waiting: tuple[Waiting, ...] = ()
+    """In the queue, for its consumers."""
 
     async def run(self, credentials: Credentials) -> Condition:
         """TriggersInstalled. Raises KubeError."""
@@ -74,6 +77,8 @@ class Visit:
                 installer = self._installer(connect, self.identity)
                 facts = await installer.look(connection)
                 await self._look_after_outbox(connection, self.identity)
+                if facts.consumers:
+                    self.waiting = await waiting.look(connection, self.owner, role=facts.installer)
             return await self._install(installer, facts)
         except Failed as error:
             return conditions.false(Type.TRIGGERS_INSTALLED, error.reason, str(error))
@@ -106,7 +111,7 @@ class Visit:
         return Installer(
             connect=connect,
             channel=self.channel,
-            owner=self._owner,
+            owner=self.owner,
             ref=self.ref,
             identity=there,
             patience=self._memory.patience,
@@ -145,7 +150,8 @@ class Visit:
         self.is_behind = found.is_behind
 
     @property
-    def _owner(self) -> Owner:
+    def owner(self) -> Owner:
+        """Whose objects the channel's are."""
         return Owner(installation=self.edges.installation, namespace=self.ref.namespace, name=self.ref.name)
 
     async def _mind_a_move(self, identity: Identity) -> None:
@@ -156,9 +162,7 @@ class Visit:
         elif before is not None and before != identity and FINALIZER in finalizers(self.body):
             self._memory.moved[self.ref] = before
             note = f"the Secret led to {before} and leads to {identity} now. If the old one lives on, run there:\n"
-            await announce(
-                self.edges.kube, self.body, "Warning", "DatabaseChanged", note + cleanup.by_hand(self._owner)
-            )
+            await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note + cleanup.by_hand(self.owner))
 
     def _with_the_old(self, found: Condition) -> Condition:
         before = self._memory.moved.get(self.ref)
@@ -166,7 +170,7 @@ class Visit:
             return found
         note = (
             f"the Secret led to {before} until now, where triggers of ours may be left; if it lives on, run there: "
-            f"{cleanup.by_hand(self._owner)}"
+            f"{cleanup.by_hand(self.owner)}"
         )
         return replace(found, message=conditions.bounded([*found.message.splitlines(), note]))
 

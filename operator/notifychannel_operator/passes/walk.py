@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import manifest
 from notifychannel_operator.kinds import CHANNELS, PODS
-from notifychannel_operator.passes import conditions, groups, hearing, secret, status, workload
+from notifychannel_operator.passes import conditions, groups, hearing, secret, status, waiting, workload
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
-from notifychannel_operator.passes.events import announce_changes
+from notifychannel_operator.passes.events import announce, announce_changes
 from notifychannel_operator.passes.outbox import COME_BACK_S
 from notifychannel_operator.passes.probe import ask
 from notifychannel_operator.passes.secret import Unresolved
@@ -56,6 +56,7 @@ class Walk:
         self.said = [self._accepted(), *self.said, triggers]
         unconfigured = await self._configure(channel)
         pods = await self._look_at_pods(channel, sessions=visit.names, unconfigured=unconfigured)
+        await self._mind_what_waits(visit)
         await self._tell(pods, is_suspended=channel.suspend, visit=visit)
         return Outcome(next_in_s=self._next_in_s(visit, pods))
 
@@ -163,6 +164,16 @@ class Walk:
             listening=heard.listening,
             delivering=heard.delivering,
         )
+
+    async def _mind_what_waits(self, visit: Visit) -> None:
+        """Dead letters and escalations are said; what is not known now, for the database is away, stays unsaid."""
+        if visit.identity is None:
+            return
+        before, found = self._memory.queues.get(self.ref, ()), visit.waiting
+        self.said = [waiting.judged(it, found, visit.owner) for it in self.said]
+        for reason, note in waiting.news(before, found):
+            await announce(self.edges.kube, self.body, "Warning", reason, note)
+        self._memory.remember_queue(self.ref, found)
 
     async def _tell(self, pods: Pods, *, is_suspended: bool, visit: Visit | None) -> None:
         """Write the status where it differs, and an Event for each condition that has changed."""

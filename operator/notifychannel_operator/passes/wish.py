@@ -19,6 +19,8 @@ class Wish:
     policy: ReclaimPolicy = ReclaimPolicy.DELETE
     timeout_s: float = DEFAULT_TIMEOUT_S
     groups: frozenset[str] = frozenset()
+    is_durable: bool = False
+    """Something may wait for them that must not be lost."""
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Wish:
@@ -35,4 +37,5 @@ class Wish:
             policy=channel.reclaim_policy,
             timeout_s=channel.cleanup_timeout,
             groups=frozenset(consumer.group for consumer in channel.consumers),
+            is_durable=bool(channel.durable),
         )

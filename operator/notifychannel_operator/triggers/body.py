@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOOKUP_LOCK_TIMEOUT = "100ms"
 """Whoever alters a looked-up table must not hold up those who write the source: after this it is a resync."""
+LOGGED = "outbox_logged"
+"""The table of jobs: what fails becomes a resync in it, not one that only who listens would hear."""
 
 
 def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool, outbox: str | None = None) -> str:
@@ -38,15 +40,26 @@ def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool, outbox
 
 
 def _notify() -> dict[str, str]:
-    return {"declare": "", "guard": sqlfile.fill("trigger/notify_guard.sql"), "ready": "", "append": ""}
+    guard = sqlfile.fill("trigger/notify_guard.sql")
+    return {"declare": "", "guard": guard, "ready": "", "failed": _tell(), "append": ""}
+
+
+def _tell() -> str:
+    return sqlfile.fill("trigger/failed_tell.sql")
 
 
 def _append(subject: Subject, channel: str, outbox: str) -> dict[str, str]:
     patience = sqlfile.fill("trigger/outbox_patience.sql") if _looks_up(subject) else ""
+    is_logged = outbox == LOGGED
+    guard = sqlfile.fill("trigger/outbox_guard.sql", outbox=outbox, wait="" if is_logged else " NOWAIT")
+    failed = _tell()
+    if is_logged:
+        failed = sqlfile.fill("trigger/failed_append.sql", patience=patience, guard=guard, tell=failed)
     return {
         "declare": sqlfile.fill("trigger/outbox_declare.sql"),
-        "guard": sqlfile.fill("trigger/outbox_guard.sql", outbox=outbox),
+        "guard": guard,
         "ready": sqlfile.fill("trigger/outbox_ready.sql"),
+        "failed": failed,
         "append": patience + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel),
     }
 

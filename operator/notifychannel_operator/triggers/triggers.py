@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from notifychannel_operator import marker, names, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.quote import dollar, ident, literal, qualified
-from notifychannel_operator.spec import Capture, Delivery, Event
+from notifychannel_operator.spec import Capture, Event
 from notifychannel_operator.triggers import body, condition, problems
 from notifychannel_operator.triggers.subject import Subject
 
@@ -78,7 +78,6 @@ def wanted(
     """
     sources = [source for source in channel.sources if (source.schema, source.table) not in unfit]
     found = [sentence for source in sources for sentence in problems.of(source, tables)]
-    found += _unbuilt(channel)
     if found:
         raise PlanError(*found)
     return tuple(
@@ -88,20 +87,13 @@ def wanted(
     )
 
 
-def _unbuilt(channel: Channel) -> Iterator[str]:
-    if any(consumer.delivery is Delivery.AT_LEAST_ONCE for consumer in channel.consumers):
-        yield "delivery: AtLeastOnce can't be installed yet: write BestEffort"
-    if channel.audit.enabled:
-        yield "audit.enabled: can't be installed yet: write false"
-
-
 def outbox(channel: Channel) -> str | None:
     """The table that the channel's trigger functions append to, without schema; None: they NOTIFY."""
     match channel.capture:
         case Capture.NOTIFY:
             return None
         case Capture.OUTBOX:
-            return "outbox"
+            return body.LOGGED if channel.is_logged else "outbox"
         case _:
             assert_never(channel.capture)
 

@@ -1,0 +1,123 @@
+"""`notifychannel queue`: what waits for applications in the durable queue, and its dead letters. Only reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from notifychannel_cli import registry, shown
+from notifychannel_cli.console import complaints, console
+from notifychannel_cli.exits import WrongError
+from notifychannel_cli.selection import Selection, channel_option, dsn_option, group_option, json_option
+from notifychannel_operator import sqlfile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+STATES = ("pending", "claimed", "retrying", "dead")
+HEAD = ("channel", "group", *STATES, "escalated", "oldest", "pods", "last error")
+
+
+@click.command(
+    short_help="What waits in the durable queue, by channel and group.",
+    epilog="Examples: notifychannel queue --dsn $DSN; notifychannel queue --dsn $DSN --channel shop/orders --dead",
+)
+@dsn_option
+@channel_option
+@group_option
+@click.option("--dead", is_flag=True, help="List the dead letters instead: id, key, attempts, why, since when.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many dead letters.")
+@json_option
+def command(
+    *, dsn: str, channel: str | None, installation: str | None, group: str | None, dead: bool, limit: int, as_json: bool
+) -> None:
+    """Count what waits by state, for each consumer with `delivery: AtLeastOnce`, and how old the oldest is.
+
+    pending: waits until it is due; claimed: a pod has it; retrying: was refused, waits for its next attempt; dead:
+    was refused too often (`retry.maxAttempts`), waits for `notifychannel redrive` or the next change. pods: how many
+    sidecars claim. The last line is the outbox, in which changes stand until the relay has merged them into the queue.
+
+    Exit codes: 0 printed, 1 there is no such queue or the role may not read it, 2 wrong usage, 3 the database can't be
+    reached.
+    """
+    selection = Selection.of(installation=installation, channel=channel, group=group)
+    asyncio.run(_dead(dsn, selection, limit, as_json) if dead else _counts(dsn, selection, as_json))
+
+
+async def _counts(dsn: str, selection: Selection, as_json: bool) -> None:
+    async with registry.opened(dsn) as connection:
+        there = await connection.fetchrow(sqlfile.read("queue/there.sql"))
+        if there is None or not there["has_outbox"]:
+            raise WrongError(
+                "this database has no outbox and no queue: no channel with `capture: Outbox` was installed in it"
+            )
+        outbox = await connection.fetchrow(sqlfile.read("queue/outbox.sql"))
+        rows = await registry.consumers(connection, selection) if there["has_queue"] or str(selection) else []
+    assert outbox is not None  # noqa: S101 - an aggregate
+    if as_json:
+        click.echo(json.dumps({"consumers": [_as_json(row) for row in rows], "outbox": dict(outbox)}, indent=2))
+        return
+    for line in (*_lines(rows), _outbox_line(outbox)):
+        console().print(line, markup=False)
+    if any(row["dead"] for row in rows):
+        complaints().print("dead letters: see them with --dead; due again by: notifychannel redrive", markup=False)
+
+
+def _lines(rows: Sequence[asyncpg.Record]) -> tuple[str, ...]:
+    if not rows:
+        return ("no consumer with `delivery: AtLeastOnce`",)
+    cells = [_cells(row) for row in rows]
+    if len(rows) > 1:
+        sums = [sum(row[state] for row in rows) for state in (*STATES, "escalated")]
+        cells.append(("total", "", *sums, None, None, ""))
+    return tuple(shown.columns(HEAD, cells))
+
+
+def _cells(row: asyncpg.Record) -> tuple[object, ...]:
+    error = "suspended" if row["suspended"] else row["last_error"] or ""
+    counts = (row[state] for state in (*STATES, "escalated"))
+    return (registry.channel_name(row), row["group"], *counts, shown.span(row["oldest_s"]), row["active"], error)
+
+
+def _outbox_line(outbox: asyncpg.Record) -> str:
+    relay = "a relay drains it" if outbox["has_relay"] else "no relay drains it: no sidecar of these channels listens"
+    return f"outbox: about {shown.count(outbox['rows'], 'row')}, {shown.size(outbox['bytes'])}; {relay}"
+
+
+def _as_json(row: asyncpg.Record) -> dict[str, object]:
+    last = row["last_execution"]
+    return {
+        **{name: row[name] for name in ("installation", "namespace", "channel", "group", "suspended", "active")},
+        **{name: row[name] for name in (*STATES, "escalated", "executions", "failures", "last_error")},
+        "oldest_seconds": row["oldest_s"],
+        "last_execution": None if last is None else last.isoformat(),
+    }
+
+
+async def _dead(dsn: str, selection: Selection, limit: int, as_json: bool) -> None:
+    async with registry.opened(dsn) as connection:
+        of = {row["id"]: row for row in await registry.consumers(connection, selection)}
+        letters = await connection.fetch(sqlfile.read("queue/dead_letters.sql"), list(of), limit)
+    rows = [_letter(of[letter["consumer"]], letter) for letter in letters]
+    if as_json:
+        click.echo(json.dumps([dict(zip(LETTER, row, strict=True)) for row in rows], indent=2))
+        return
+    for line in shown.columns(LETTER, rows) if rows else ("no dead letters",):
+        console().print(line, markup=False)
+    if sum(row["dead"] for row in of.values()) > len(rows):
+        complaints().print(f"the oldest {len(rows)}; more with --limit", markup=False)
+
+
+LETTER = ("channel", "group", "id", "key", "attempts", "last error", "died at")
+
+
+def _letter(consumer: asyncpg.Record, letter: asyncpg.Record) -> tuple[object, ...]:
+    key = shown.key(letter["key"], consumer["key_names"])
+    why = letter["last_error"] or ""
+    whose = (registry.channel_name(consumer), consumer["group"])
+    return (*whose, letter["id"], key, letter["attempts"], why, shown.time(letter["died_at"]))

@@ -1,0 +1,83 @@
+"""What a database says of its consumers and audited channels, and why it can't be asked; for the installer's role.
+
+Texts of the server are not shown: they may hold keys.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from notifychannel_cli.exits import UnreachableError, WrongError
+from notifychannel_cli.identity import connected, reason
+from notifychannel_operator import sqlfile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from notifychannel_cli.selection import Selection
+
+NO_QUEUE = (
+    "this database has no queue: no channel with `delivery: AtLeastOnce` or `audit` was installed in it. Check the "
+    "DSN's database, and the channel's condition TriggersInstalled"
+)
+NO_RIGHT = (
+    "the role may not look into the schema notifychannel: give the DSN of the installer, who owns it (the Secret of "
+    "`database.secretRef`)"
+)
+
+
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for a command; raises WrongError and UnreachableError with sentences for whatever the server says."""
+    try:
+        async with connected(dsn) as connection:
+            yield connection
+    except asyncpg.InsufficientPrivilegeError:
+        raise WrongError(NO_RIGHT) from None
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError):
+        raise WrongError("the queue in this database is of another version than this command") from None
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:  # lost on the way
+        raise UnreachableError(reason(error)) from None
+    except asyncpg.PostgresError as error:
+        raise WrongError(f"the server refuses (SQLSTATE {error.sqlstate}); see its log") from None
+
+
+async def consumers(connection: asyncpg.Connection, selection: Selection) -> list[asyncpg.Record]:
+    """Rows of sql/queue/consumers.sql; raises WrongError where nothing is meant that there is."""
+    there = await connection.fetchrow(sqlfile.read("queue/there.sql"))
+    if there is None or not there["has_queue"]:
+        raise WrongError(NO_QUEUE)
+    found = await connection.fetch(
+        sqlfile.read("queue/consumers.sql"),
+        selection.installation, selection.namespace, selection.channel, selection.group,
+    )  # fmt: skip
+    if not found and str(selection):
+        raise WrongError(f"no consumer with `delivery: AtLeastOnce` is {selection}; see: notifychannel queue")
+    return found
+
+
+async def audited(connection: asyncpg.Connection, selection: Selection) -> asyncpg.Record:
+    """The one channel that is meant, a row of sql/queue/audited.sql; raises WrongError where there is none or several."""
+    there = await connection.fetchrow(sqlfile.read("queue/there.sql"))
+    if there is None or not there["has_queue"]:
+        raise WrongError(NO_QUEUE)
+    found = await connection.fetch(
+        sqlfile.read("queue/audited.sql"), selection.installation, selection.namespace, selection.channel
+    )
+    if not found:
+        raise WrongError(
+            f"no history is kept of {selection or 'any channel'}; write in its spec: capture: Outbox, "
+            "audit: {enabled: true}"
+        )
+    if len(found) > 1:
+        names = ", ".join(f"{channel_name(row)} (installation {row['installation']})" for row in found)
+        raise WrongError(f"several channels keep their history; choose one by --channel or --installation: {names}")
+    return found[0]
+
+
+def channel_name(row: asyncpg.Record) -> str:
+    """`namespace/name`."""
+    return f"{row['namespace']}/{row['channel']}"

@@ -1,0 +1,1 @@
+        PERFORM notifychannel.drop_consumer(whose.id, true);

@@ -1,0 +1,4 @@
+DO %{tag}
+BEGIN
+    PERFORM notifychannel.drop_audit(%{owner});
+END %{tag}

@@ -1,0 +1,1 @@
+SELECT notifychannel.redrive(id, NULL, NULL, false) FROM notifychannel.consumer WHERE (installation, namespace, channel, "group") = (%{whose});

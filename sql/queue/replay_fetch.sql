@@ -1,0 +1,1 @@
+FETCH FORWARD %{most} FROM notifychannel_replay
