@@ -42,6 +42,10 @@ END
 $change$
 """
 """What the trigger function of a durable channel does."""
+ROWS = """
+SELECT key, state FROM notifychannel.queue
+UNION ALL SELECT 'outbox', 'appended' WHERE EXISTS (SELECT FROM notifychannel.outbox_logged)
+"""
 CONSUMER: dict[str, Any] = {
     "installation": "i", "namespace": "shop", "channel": "orders", "group": "api", "pg_channel": "orders",
     "rules": RULES, "key_names": ["id"], "suspended": False, "debounce": 0.0, "max_delay": 2.0, "min_interval": 0.0,
@@ -66,12 +70,15 @@ class Queue:
             await admin.execute(file.read_text())
         await admin.execute(CHANGE)
         made = cls(database=database, admin=admin, consumer={**CONSUMER, **changes})
-        columns = ", ".join(f'"{name}"' for name in made.consumer)
-        places = ", ".join(f"${number}" for number in range(1, len(made.consumer) + 1))
-        await admin.execute(
-            f"INSERT INTO notifychannel.consumer ({columns}) VALUES ({places})", *made.consumer.values()
-        )
+        await made.register()
         return made
+
+    async def register(self) -> None:
+        """Write the consumer's row."""
+        columns = ", ".join(f'"{name}"' for name in self.consumer)
+        places = ", ".join(f"${number}" for number in range(1, len(self.consumer) + 1))
+        values = self.consumer.values()
+        await self.admin.execute(f"INSERT INTO notifychannel.consumer ({columns}) VALUES ({places})", *values)
 
     async def change(self, *keys: int, connection: asyncpg.Connection | None = None) -> None:
         """Rows with these ids change, in one statement."""
@@ -79,8 +86,8 @@ class Queue:
         await (connection or self.admin).execute("SELECT public.change($1)", listed)
 
     async def rows(self) -> dict[str, str]:
-        """Key → state, of all that is in the queue."""
-        return dict(await self.admin.fetch("SELECT key, state FROM notifychannel.queue"))
+        """Key → state, of all that is in the queue; `outbox` as a key where something has not come so far."""
+        return dict(await self.admin.fetch(ROWS))
 
     async def until(self, condition: Callable[[dict[str, str]], Any]) -> dict[str, str]:
         """Ask for the rows until it holds."""
