@@ -20,6 +20,9 @@ BEGIN
             ('is_claimer(integer)', 'me integer', 'integer'),
             ('beat(integer)', 'me integer', 'double precision'),
             ('claim(integer, integer)', 'me integer, most integer', taken),
+            ('pause(notifychannel.consumer, text, integer, double precision, double precision)', 'whose '
+                'notifychannel.consumer, outcome text, failures integer, wait double precision, chance double precision',
+                'interval'),
             ('settle(integer, text[], bigint[], text[], text[], double precision[])', 'me integer, keys text[], '
                 'versions bigint[], outcomes text[], errors text[], waits double precision[]', 'integer'),
             ('turn(integer, text[], bigint[], text[], text[], double precision[], integer)',
@@ -112,7 +115,7 @@ BEGIN
             full_look_at = at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
         WHERE m.id = me;
     END IF;
-    RETURN greatest(0, extract(epoch FROM due - at));
+    RETURN CASE WHEN due IS NOT NULL THEN greatest(0, extract(epoch FROM due - at)) END;
 END
 $beat$;
 
@@ -189,6 +192,20 @@ BEGIN
 END
 $claim$;
 
+-- How long a row waits after an outcome: its backoff, with `chance` of 0 to 1, is between half and all of what it has
+-- doubled to.
+CREATE OR REPLACE FUNCTION notifychannel.pause(
+    whose notifychannel.consumer, outcome text, failures integer, wait double precision, chance double precision
+) RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $pause$
+    SELECT pg_catalog.make_interval(secs => CASE
+        WHEN outcome = 'retry' AND failures + 1 < whose.max_attempts THEN (0.5 + chance / 2)
+            * least(whose.longest_delay, whose.initial_delay * 2.0 ^ least(failures, 40))
+        WHEN outcome = 'back' THEN greatest(0, least(wait, 3600))
+        ELSE 0 END)
+$pause$;
+
 -- What became of rows that a claimer has taken, one outcome for each key and version; how many were still its own.
 --   done   acknowledged: gone, unless it has changed meanwhile
 --   retry  refused, which is an attempt: again after its backoff, or dead
@@ -235,8 +252,9 @@ BEGIN
         RETURN 0;
     END IF;
 
+    -- IS NOT DISTINCT FROM, which no index answers: by the key, not by the claimer, of whom all but a few rows may be
     PERFORM FROM (SELECT u.key, u.version FROM unnest(keys, versions) AS u (key, version) ORDER BY u.key COLLATE "C") AS s
-    JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer = me
+    JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me
         AND q.taken_version = s.version
     ORDER BY q.key
     FOR UPDATE OF q;
@@ -254,14 +272,14 @@ BEGIN
             array_agg(q.taken_events), array_agg(q.taken_count), array_agg(s.error)
         )
         FROM unnest(keys, versions, outcomes, errors) AS s (key, version, outcome, error)
-        JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer = me
+        JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me
             AND q.taken_version = s.version;
     END IF;
 
     IF c.min_interval <= 0 THEN
         DELETE FROM notifychannel.queue AS q
         USING unnest(keys, versions, outcomes) AS s (key, version, outcome)
-        WHERE q.consumer = whose AND q.key = s.key AND q.claimer = me AND q.taken_version = s.version
+        WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me AND q.taken_version = s.version
             AND s.outcome = 'done' AND q.count = 0;
         GET DIAGNOSTICS gone = ROW_COUNT;
         IF gone = mine THEN
@@ -279,7 +297,7 @@ BEGIN
         due_at = CASE WHEN q.count = 0 THEN at + make_interval(secs => c.min_interval)
             ELSE greatest(q.due_at, at + make_interval(secs => c.min_interval)) END
     FROM unnest(keys, versions, outcomes) AS s (key, version, outcome)
-    WHERE q.consumer = whose AND q.key = s.key AND q.claimer = me AND q.taken_version = s.version AND s.outcome = 'done';
+    WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me AND q.taken_version = s.version AND s.outcome = 'done';
 
     UPDATE notifychannel.queue AS q SET
         state = CASE
@@ -299,16 +317,13 @@ BEGIN
         last_error = coalesce(s.error, q.last_error),
         died_at = CASE WHEN s.outcome = 'retry' AND q.failures + 1 >= c.max_attempts THEN clock_timestamp() END,
         set_at = at,
-        not_before = at + make_interval(secs => w.seconds),
-        due_at = at + make_interval(secs => w.seconds)
-    FROM unnest(keys, versions, outcomes, errors, waits) AS s (key, version, outcome, error, wait)
-    CROSS JOIN LATERAL (SELECT r.failures FROM notifychannel.queue AS r WHERE r.consumer = whose AND r.key = s.key) AS f
-    CROSS JOIN LATERAL (SELECT CASE
-        WHEN s.outcome = 'retry' AND f.failures + 1 < c.max_attempts THEN (0.5 + random() / 2)
-            * least(c.longest_delay, c.initial_delay * 2.0 ^ least(f.failures, 40))
-        WHEN s.outcome = 'back' THEN greatest(0, least(s.wait, 3600))
-        ELSE 0 END AS seconds) AS w
-    WHERE q.consumer = whose AND q.key = s.key AND q.claimer = me AND q.taken_version = s.version AND s.outcome <> 'done';
+        not_before = at + notifychannel.pause(c, s.outcome, q.failures, s.wait, s.chance),
+        due_at = at + notifychannel.pause(c, s.outcome, q.failures, s.wait, s.chance)
+    FROM (
+        SELECT u.*, random() AS chance
+        FROM unnest(keys, versions, outcomes, errors, waits) AS u (key, version, outcome, error, wait)
+    ) AS s
+    WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me AND q.taken_version = s.version AND s.outcome <> 'done';
     RETURN mine;
 END
 $settle$;
@@ -491,6 +506,8 @@ REVOKE ALL ON FUNCTION notifychannel.enter(text, text, text, text, text) FROM PU
 REVOKE ALL ON FUNCTION notifychannel.is_claimer(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.beat(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.claim(integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    notifychannel.pause(notifychannel.consumer, text, integer, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer) FROM PUBLIC;
