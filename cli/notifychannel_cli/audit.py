@@ -65,15 +65,14 @@ async def _history(
         kept = await registry.audited(connection, selection)
         printed = key and key.printed(kept["key_names"])
         if key is not None and printed is None:
-            remedy = ", ".join(kept["key_names"]) if kept["key_names"] else "of a channel that only keeps its history"
-            raise WrongError(f"--key has {key.by}, and {registry.channel_name(kept)} {_names(remedy, kept)}")
+            raise WrongError(f"--key has {key.by}, and {registry.channel_name(kept)} {_names(kept)}")
         steps = await connection.fetch(sqlfile.read("queue/history.sql"), kept["id"], printed, limit)
     return kept, steps[::-1]
 
 
-def _names(names: str, kept: asyncpg.Record) -> str:
+def _names(kept: asyncpg.Record) -> str:
     if kept["key_names"]:
-        return f"has the key names {names}"
+        return f"has the key names {', '.join(kept['key_names'])}"
     return "has no consumer that says its key names: write only the values, in their order: '[42]'"
 
 
@@ -91,7 +90,11 @@ def _cells(step: asyncpg.Record, kept: asyncpg.Record) -> tuple[object, ...]:
 
 def _as_json(step: asyncpg.Record, kept: asyncpg.Record) -> dict[str, object]:
     return {
-        "at": step["at"].isoformat(), "group": step["group"], "step": step["step"],
-        "key": shown.key(step["key"], kept["key_names"]), "events": shown.events(step["events"]),
-        "count": step["count"], "error": step["error"],
-    }  # fmt: skip
+        "at": step["at"].isoformat(),
+        "group": step["group"],
+        "step": step["step"],
+        "key": shown.key_value(step["key"], kept["key_names"]),
+        "events": [shown.EVENTS[letter] for letter in step["events"] or ""],
+        "count": step["count"],
+        "error": step["error"],
+    }

@@ -15,6 +15,10 @@ COMMANDS = {
     "sql": "Print the triggers of a channel for a database, or the GRANTs.",
     "config": "Print the sidecar's JSON, to run it without Kubernetes.",
     "dev": "A channel on your own database and machine, until Ctrl-C.",
+    "queue": "What waits in the durable queue, by channel and group.",
+    "redrive": "Deliver dead letters again.",
+    "replay": "Hint the keys of a table once more.",
+    "audit": "The history of a key.",
     "demo": "The walk of one hint on this machine, in under 60 s.",
     "bench": "Measure, each figure beside its floor.",
 }

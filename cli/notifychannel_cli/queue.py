@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 STATES = ("pending", "claimed", "retrying", "dead")
+LETTER = ("channel", "group", "id", "key", "attempts", "last error", "died at")
 HEAD = ("channel", "group", *STATES, "escalated", "oldest", "pods", "last error")
 
 
@@ -103,17 +104,14 @@ async def _dead(dsn: str, selection: Selection, limit: int, as_json: bool) -> No
     async with registry.opened(dsn) as connection:
         of = {row["id"]: row for row in await registry.consumers(connection, selection)}
         letters = await connection.fetch(sqlfile.read("queue/dead_letters.sql"), list(of), limit)
-    rows = [_letter(of[letter["consumer"]], letter) for letter in letters]
     if as_json:
-        click.echo(json.dumps([dict(zip(LETTER, row, strict=True)) for row in rows], indent=2))
+        click.echo(json.dumps([_letter_as_json(of[letter["consumer"]], letter) for letter in letters], indent=2))
         return
+    rows = [_letter(of[letter["consumer"]], letter) for letter in letters]
     for line in shown.columns(LETTER, rows) if rows else ("no dead letters",):
         console().print(line, markup=False)
     if sum(row["dead"] for row in of.values()) > len(rows):
         complaints().print(f"the oldest {len(rows)}; more with --limit", markup=False)
-
-
-LETTER = ("channel", "group", "id", "key", "attempts", "last error", "died at")
 
 
 def _letter(consumer: asyncpg.Record, letter: asyncpg.Record) -> tuple[object, ...]:
@@ -121,3 +119,13 @@ def _letter(consumer: asyncpg.Record, letter: asyncpg.Record) -> tuple[object, .
     why = letter["last_error"] or ""
     whose = (registry.channel_name(consumer), consumer["group"])
     return (*whose, letter["id"], key, letter["attempts"], why, shown.time(letter["died_at"]))
+
+
+def _letter_as_json(consumer: asyncpg.Record, letter: asyncpg.Record) -> dict[str, object]:
+    return {
+        **{name: consumer[name] for name in ("installation", "namespace", "channel", "group")},
+        "id": letter["id"],
+        "key": shown.key_value(letter["key"], consumer["key_names"]),
+        **{name: letter[name] for name in ("attempts", "last_error")},
+        "died_at": letter["died_at"].isoformat(),
+    }

@@ -34,8 +34,8 @@ class Wanted:
 
 @click.command(
     short_help="Deliver dead letters again.",
-    epilog="Examples: notifychannel redrive --dsn $DSN --channel shop/orders --dry-run; notifychannel redrive --dsn $DSN "
-    "--key '{\"order_id\": 42}'",
+    epilog="Examples: notifychannel redrive --dsn $DSN --channel shop/orders --dry-run; "
+    "notifychannel redrive --dsn $DSN --key '{\"order_id\": 42}'",
 )
 @dsn_option
 @channel_option
@@ -65,13 +65,13 @@ def command(
         )
     wanted = Wanted(selection=selection, id=hint_id, key=key, dry_run=dry_run)
     done = asyncio.run(_redrive(dsn, wanted))
-    if as_json:
-        click.echo(json.dumps({"dry_run": dry_run, "consumers": [_as_json(*it) for it in done]}, indent=2))
-    else:
-        for line in _lines(done, dry_run):
-            console().print(line, markup=False)
     if not any(number for _, number in done) and (hint_id is not None or key is not None):
         raise WrongError("no dead letter is that one; see: notifychannel queue --dead")
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, "consumers": [_as_json(*it) for it in done]}, indent=2))
+        return
+    for line in _lines(done, dry_run):
+        console().print(line, markup=False)
 
 
 async def _redrive(dsn: str, wanted: Wanted) -> list[tuple[asyncpg.Record, int]]:

@@ -31,7 +31,7 @@ NO_RIGHT = (
 
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection for a command; raises WrongError and UnreachableError with sentences for whatever the server says."""
+    """A connection for a command; WrongError and UnreachableError say what to do where it fails."""
     try:
         async with connected(dsn) as connection:
             yield connection
@@ -60,7 +60,7 @@ async def consumers(connection: asyncpg.Connection, selection: Selection) -> lis
 
 
 async def audited(connection: asyncpg.Connection, selection: Selection) -> asyncpg.Record:
-    """The one channel that is meant, a row of sql/queue/audited.sql; raises WrongError where there is none or several."""
+    """The one channel that is meant: a row of sql/queue/audited.sql; raises WrongError where it is not one."""
     there = await connection.fetchrow(sqlfile.read("queue/there.sql"))
     if there is None or not there["has_queue"]:
         raise WrongError(NO_QUEUE)

@@ -34,7 +34,7 @@ def span(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     left = int(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, size in UNITS:
         number, left = divmod(left, size)
         if number or parts or unit == "s":
@@ -63,10 +63,15 @@ def events(letters: str | None) -> str | None:
 
 
 def key(text: str, names: Sequence[str] | None) -> str:
-    """As a POST has it: the values by name; as it is where the names are unknown, or of another channel's time."""
+    """On one line, as a POST has it: the values by name; as it is where the names are other ones."""
+    return json.dumps(key_value(text, names), ensure_ascii=False, separators=(",", ":")) if text else RESYNC
+
+
+def key_value(text: str, names: Sequence[str] | None) -> object:
+    """For JSON: by name, or in order where the names are unknown or of another time; None for a resync."""
     if not text:
-        return RESYNC
+        return None
     values = json.loads(text)
     if names is None or not isinstance(values, list) or len(names) != len(values):
-        return text
-    return json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False, separators=(",", ":"))
+        return values
+    return dict(zip(names, values, strict=True))

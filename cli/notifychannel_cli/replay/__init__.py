@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import asyncpg
 import click
@@ -12,32 +11,12 @@ import click
 from notifychannel_cli import manifests, registry, shown
 from notifychannel_cli.console import complaints, console, print_problems, problems
 from notifychannel_cli.exits import Exit, WrongError
-from notifychannel_cli.replay import query
-from notifychannel_cli.replay.query import Filter
+from notifychannel_cli.replay import choice, query
+from notifychannel_cli.replay.choice import Task
 from notifychannel_cli.replay.way import Way
-from notifychannel_cli.running import run
-from notifychannel_cli.selection import Selection
 from notifychannel_operator import configmap, names, observe, sqlfile
 from notifychannel_operator.catalog import PlanError
-from notifychannel_operator.names import Owner
 from notifychannel_operator.triggers import triggers
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from notifychannel_operator.spec import Channel, Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What the options say."""
-
-    channel: Channel
-    source: Source
-    installation: str
-    filters: tuple[Filter, ...]
-    rate: int
-    dry_run: bool
 
 
 @click.command(
@@ -54,12 +33,11 @@ class Task:
 @click.option("--since", metavar="COLUMN=TIME", help="Only rows whose time column is at or after it (UTC if unsaid).")
 @click.option("--rate", type=click.IntRange(min=1), default=1000, show_default=True, help="Keys per second at most.")
 @click.option("--dry-run", is_flag=True, help="Only say how many keys there are.")
-@click.option("--installation", default="dev", show_default=True, help="As given to `notifychannel sql`; on a cluster "
-              "what `helm install` made (in `kubectl describe nch`).")  # fmt: skip
+@click.option("--installation", metavar="ID", help="Only of this one; most databases have one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
 def command(
     *, files: tuple[str, ...], dsn: str, channel: str | None, table: str | None, where: tuple[str, ...],
-    since: str | None, rate: int, dry_run: bool, installation: str, as_json: bool,
+    since: str | None, rate: int, dry_run: bool, installation: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Hint all keys of a table, or those of the rows that match, through the channel's normal way.
 
@@ -71,50 +49,19 @@ def command(
     Exit codes: 0 done, 1 a file or the database is not as needed, 2 wrong usage, 3 the database can't be reached, 130
     Ctrl-C.
     """
-    filters = (*(_filter("--where", each) for each in where), *(_filter("--since", each) for each in [since] if each))
+    filters = choice.filters(where, since)
     with problems():
         channels = manifests.channels(files)
-    chosen = _channel(channels, Selection.of(installation=None, channel=channel))
-    task = Task(channel=chosen, source=_source(chosen, table), installation=installation, filters=filters, rate=rate,
-                dry_run=dry_run)  # fmt: skip
+    chosen = choice.channel(channels, channel)
+    task = Task(
+        channel=chosen, source=choice.source(chosen, table), installation=installation, filters=filters, rate=rate,
+        dry_run=dry_run,
+    )  # fmt: skip
     try:
-        run(_run(dsn, task, as_json=as_json))
+        asyncio.run(_run(dsn, task, as_json=as_json))
     except PlanError as error:
         print_problems(error.problems)
         raise SystemExit(Exit.WRONG) from None
-
-
-def _filter(option: str, text: str) -> Filter:
-    column, equals, value = text.partition("=")
-    if not column or not equals:
-        raise click.UsageError(
-            f"{option}: write COLUMN=VALUE, as {'updated_at=2026-01-31' if option == '--since' else 'tenant_id=7'}"
-        )
-    return Filter(column=column, value=value, since=option == "--since")
-
-
-def _channel(channels: Sequence[Channel], wanted: Selection) -> Channel:
-    found = [it for it in channels if wanted.channel in {None, it.name} and wanted.namespace in {None, it.namespace}]
-    if len(found) != 1:
-        every = ", ".join(f"{it.namespace}/{it.name}" for it in channels)
-        raise click.UsageError(f"choose one by --channel; the files have {every or 'no channel'}")
-    return found[0]
-
-
-def _source(channel: Channel, wanted: str | None) -> Source:
-    if not channel.sources:
-        raise WrongError(
-            f"{channel.namespace}/{channel.name} has no sources, it hears what others NOTIFY: replay it by NOTIFY "
-            f"{channel.pg_channel}"
-        )
-    if channel.suspend:
-        raise WrongError(f"{channel.namespace}/{channel.name} is suspended; a resync follows when `suspend` is false")
-    found = [it for it in channel.sources if wanted in {None, it.table, it.label}]
-    if len(found) != 1:
-        raise click.UsageError(
-            f"choose one by --table; the sources are {', '.join(it.label for it in channel.sources)}"
-        )
-    return found[0]
 
 
 async def _run(dsn: str, task: Task, *, as_json: bool) -> None:
@@ -143,20 +90,14 @@ async def _run(dsn: str, task: Task, *, as_json: bool) -> None:
 
 async def _way(connection: asyncpg.Connection, task: Task) -> Way:
     """Raises WrongError where the database's triggers are not the file's, or the role may not append."""
-    owner = Owner(installation=task.installation, namespace=task.channel.namespace, name=task.channel.name)
-    name = names.function(owner, task.source.schema, task.source.table)
-    text = await connection.fetchval(sqlfile.read("queue/body.sql"), name)
     rules = names.rules(task.channel)
-    if text is None or f"'1{rules}U" not in text:
-        raise WrongError(
-            f"the triggers in this database are not those of {owner.namespace}/{owner.name} as the file has it, of "
-            f"installation {owner.installation}: check --installation, or apply the file first (notifychannel sql)"
-        )
+    functions = await connection.fetch(sqlfile.read("queue/functions.sql"))
+    installation = choice.installation(task, [(row["body"], row["comment"]) for row in functions], rules=rules)
     outbox = triggers.outbox(task.channel)
     there = await connection.fetchrow(sqlfile.read("queue/there.sql"))
     if outbox is not None and (there is None or not there["may_append"]):
         raise WrongError(registry.NO_RIGHT)
-    pg_channel = configmap.pg_channel(task.channel, installation=task.installation)
+    pg_channel = configmap.pg_channel(task.channel, installation=installation)
     return Way(connection=connection, pg_channel=pg_channel, rules=rules, outbox=outbox)
 
 

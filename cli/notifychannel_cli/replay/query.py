@@ -1,4 +1,4 @@
-"""A source and what is asked of its rows → the statement that gives their keys, printed as its trigger prints them. Pure.
+"""A source, and what is asked of its rows → the statement that gives their keys as its trigger prints them. Pure.
 
 Values are parameters; names are quoted; operators are PostgreSQL's own, as in trigger functions.
 """

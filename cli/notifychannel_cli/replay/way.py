@@ -1,4 +1,4 @@
-"""The normal way of a channel's hints, from where its triggers begin: appended to its outbox, or NOTIFYed; throttled."""
+"""The way of a channel's hints from where its triggers begin: appended to its outbox, or NOTIFYed; throttled."""
 
 from __future__ import annotations
 
@@ -38,11 +38,16 @@ class Way:
         most = max(1, min(MOST_KEYS, rate // TURNS_PER_S))
         fetch = sqlfile.fill("queue/replay_fetch.sql", most=str(most))
         while rows := await self.connection.fetch(fetch):
-            while not await self._put(list(bodies(row["key"] for row in rows))):
-                await asyncio.sleep(FULL_S)
+            await self._put_when_there_is_room(list(bodies(row["key"] for row in rows)))
             sent += len(rows)
             on_sent(len(rows))
             await asyncio.sleep(max(0.0, started_s + sent / rate - now()))
+
+    async def _put_when_there_is_room(self, made: list[str]) -> None:
+        while True:
+            if await self._put(made):
+                return
+            await asyncio.sleep(FULL_S)
 
     async def _put(self, made: list[str]) -> bool:
         """One transaction; False where the NOTIFY queue has no room."""
