@@ -320,7 +320,7 @@ async def test_what_is_committed_late_or_was_locked_is_found_though_later_rows_w
 
 
 async def test_merges_and_settlements_of_the_same_keys_in_any_order_never_deadlock(queue):
-    """Rows are locked by key, here and there. Mutants: settle's lock (keys come in reverse) or merge without ORDER BY."""
+    """Rows are locked by key, here and there. Mutant: settle's lock, or merge, without ORDER BY."""
     names = [f"[{number:03}]" for number in range(300)]
     await due(queue, *names)
     one = await queue.claimer()

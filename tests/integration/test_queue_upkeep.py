@@ -1,0 +1,334 @@
+"""The queue beside its claims: rows of the dead, clocks that are set, the registry, dead letters, history, its size."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from tests.queueing import APPEND, Queue, install, payload
+
+NOT_THE_RELAY = pytest.raises(asyncpg.ObjectInUseError)
+
+
+@pytest.fixture
+async def queue(database):
+    return await Queue.on(database)
+
+
+async def due(queue, *keys):
+    """Changed, and rested."""
+    await queue.changes(*keys)
+    await queue.passes(1.0)
+
+
+async def test_rows_of_the_dead_are_due_at_once_as_if_nobody_had_taken_them(queue):
+    """With what has changed since. Mutants: `count` without taken_count; due by the debounce; an attempt counted."""
+    await due(queue, "[1]", "[2]")
+    one = await queue.claimer()
+    claimed = await one.claim()
+    await queue.changes("[1]")
+    assert await queue.reclaim() == 2
+    rows = await queue.rows()
+    assert {key: (row["state"], row["count"], row["attempts"]) for key, row in rows.items()} == {
+        "[1]": ("pending", 2, 0),
+        "[2]": ("pending", 1, 0),
+    }
+    assert max(row["due_in"] for row in rows.values()) <= 0.0
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+        await one.settle(claimed)
+    assert await queue.look() == []
+
+
+async def test_one_that_has_moved_since_it_was_seen_keeps_its_rows(queue):
+    """Mutant: reclaim without the beats."""
+    await due(queue, "[1]")
+    one = await queue.claimer()
+    claimed = await one.claim()
+    [seen] = await queue.look()
+    await one.call("beat")
+    gone = [seen["claimer"]], [seen["beats"]]
+    assert await queue.owner.fetchval("SELECT notifychannel.reclaim($1, $2)", *gone) == 0
+    assert await one.settle(claimed) == 1
+
+
+async def test_every_call_of_a_claimer_is_a_beat(queue):
+    """Mutants: settle, claim, beat, … without `beats`."""
+    one = await queue.claimer()
+    for call in (one.claim(), one.settle([]), one.turn([], 1), one.call("beat"), one.call("want_resync", "poll"),
+                 one.call("consumer_look"), one.call("escalations", 1), one.call("escalated", [])):  # fmt: skip
+        before = (await queue.look())[0]["beats"]
+        await call
+        assert (await queue.look())[0]["beats"] > before
+
+
+async def test_the_relay_sees_who_lives_and_who_holds_something(queue):
+    """Mutants: any advisory lock of that number; `holds` of all; alive by the process alone."""
+    await due(queue, "[1]")
+    one, other = await queue.claimer(), await queue.claimer()
+    await one.claim()
+    look = await queue.look()
+    assert [(it["claimer"], it["is_alive"], it["holds"]) for it in look] == [
+        (one.me, True, True),
+        (other.me, True, False),
+    ]
+    assert [it["timeout"] for it in look] == [2.0, 2.0]
+    await other.connection.fetchval("SELECT pg_advisory_unlock(1852008557, $1)", other.me)
+    await queue.owner.fetchval("SELECT pg_advisory_lock(1852008557, $1)", other.me)
+    assert [it["is_alive"] for it in await queue.look()] == [True, False]
+
+
+async def test_only_the_relay_may_reclaim_and_set_the_clock(queue):
+    """Mutant: either without the role's lock."""
+    relay = await queue.database.connect()
+    await relay.execute("SELECT pg_advisory_lock(1852008556, 1)")
+    for call in ("reclaim('{}', '{}')", "set_clock(1)"):
+        with NOT_THE_RELAY:
+            await queue.owner.execute(f"SELECT notifychannel.{call}")
+        await relay.execute(f"SELECT notifychannel.{call}")
+
+
+@pytest.mark.parametrize("by_s", [7200.0, -7200.0])
+async def test_a_clock_that_is_set_changes_nothing_for_what_waits(queue, by_s):
+    """queue_time() is then so far from where it was; what came in between is put right too. Mutants: set_clock that
+    adds; no mend_clock.
+    """
+    await queue.consumer(debounce=100.0, max_delay=1000.0)
+    await queue.changes("[1]")
+    await queue.passes(by_s)
+    await queue.changes("[2]")
+    await queue.owner.execute("SELECT notifychannel.set_clock($1)", by_s)
+    await queue.owner.execute("SELECT notifychannel.mend_clock(100)")
+    await queue.changes("[3]")
+    waits = {key: row["due_in"] for key, row in (await queue.rows()).items()}
+    assert 70.0 < waits["[1]"] <= 100.0
+    assert 70.0 < waits["[3]"] <= 100.0
+    assert waits["[2]"] <= 100.0
+
+
+async def test_what_a_clock_ahead_has_written_waits_from_now_on_for_as_long_as_it_was_meant_to(queue):
+    """Set back while nobody was the relay. Mutants: due at once; `since` left in the future."""
+    await queue.consumer(debounce=100.0, max_delay=1000.0)
+    await queue.passes(7200.0)
+    await queue.changes("[1]")
+    await queue.passes(-7200.0)
+    assert (await queue.row())["due_in"] > 7000.0
+    assert await queue.owner.fetchval("SELECT notifychannel.mend_clock(100)") == 1
+    assert 70.0 < (await queue.row())["due_in"] <= 100.0
+    assert await queue.owner.fetchval("SELECT notifychannel.mend_clock(100)") == 0
+    one = await queue.claimer()
+    await queue.passes(100.0)
+    assert [row["waited"] < 200.0 for row in await one.claim()] == [True]
+
+
+async def test_the_registry_tells_of_each_group_who_is_active_how_it_went_and_what_waits(queue):
+    """Also of what claimers did that are gone. Mutants: `executions` of the living only; oldest without `ahead`."""
+    await queue.consumer(group="mail")
+    await due(queue, *(f"[{number}]" for number in range(6)))
+    one, other = await queue.claimer(), await queue.claimer()
+    await one.settle(await one.claim(3))
+    await other.settle(await other.claim(1), "retry", error="503")
+    await other.claim(1)
+    await one.call("leave")
+    sql = 'SELECT *, clock_timestamp() - oldest_at AS age FROM notifychannel.consumers WHERE "group" = $1'
+    api, mail = await queue.owner.fetchrow(sql, "api"), await queue.owner.fetchrow(sql, "mail")
+    assert (api["active"], api["executions"], api["failures"], api["last_error"]) == (1, 4, 1, "503")
+    assert (api["pending"], api["claimed"], api["retrying"], api["dead"]) == (1, 1, 1, 0)
+    assert api["last_execution"] is not None
+    assert 1.0 <= api["age"].total_seconds() < 60.0
+    assert (mail["active"], mail["executions"], mail["last_execution"], mail["pending"]) == (0, 0, None, 6)
+
+
+async def dead(queue, *keys):
+    """Letters."""
+    await due(queue, *keys)
+    one = await queue.claimer()
+    await queue.owner.execute("UPDATE notifychannel.consumer SET max_attempts = 1")
+    await one.settle(await one.claim(), "retry", error="500")
+    await queue.owner.execute("UPDATE notifychannel.consumer SET max_attempts = 3")
+    return one
+
+
+async def test_dead_letters_are_sent_again_by_id_by_key_or_all_and_a_dry_run_only_counts(queue):
+    """Mutants: dry_run not asked; the id's version only; another's key."""
+    second = await queue.consumer(group="mail")
+    one = await dead(queue, "[1]", "[2]", "[3]")
+    await queue.changes("[4]")
+    redrive = "SELECT notifychannel.redrive($1, $2, $3, $4)"
+    assert await queue.owner.fetchval(redrive, queue.first, None, None, True) == 3
+    assert await queue.owner.fetchval(redrive, second, None, None, True) == 0
+    assert await one.claim() == []
+    assert await queue.owner.fetchval(redrive, queue.first, None, "[1]", False) == 1
+    [first] = await one.claim()
+    assert (first["key"], first["attempt"]) == ("[1]", 2)
+    name = await queue.owner.fetchval(
+        "SELECT notifychannel.hint_id(c, q.key, q.version) FROM notifychannel.queue AS q "
+        "JOIN notifychannel.consumer AS c ON c.id = q.consumer WHERE q.key = '[2]' AND c.id = $1", queue.first,
+    )  # fmt: skip
+    assert await queue.owner.fetchval(redrive, queue.first, name, None, True) == 1
+    assert await queue.owner.fetchval(redrive, queue.first, name, "[3]", True) == 0
+    assert await queue.owner.fetchval(redrive, queue.first, None, None, False) == 2
+    assert sorted(row["key"] for row in await one.claim()) == ["[2]", "[3]"]
+    await one.settle([first], "retry")
+    assert (await queue.row())["state"] == "retrying", "with all its attempts before it"
+
+
+async def test_what_is_not_acknowledged_in_time_is_escalated_once_dead_or_not_by_one_claimer(queue):
+    """Mutants: escalated again after each failure; dead ones left out; without the lock; at the first delivery."""
+    await queue.consumer(escalate_after=60.0)
+    one = await dead(queue, "[1]")
+    other = await queue.claimer()
+    await due(queue, "[2]")
+    held = await one.claim()
+    assert await one.connection.fetch("SELECT * FROM notifychannel.escalations($1, 9)", one.me) == []
+    await queue.passes(61.0)
+    await queue.changes("[3]")
+    told = await one.connection.fetch("SELECT * FROM notifychannel.escalations($1, 9)", one.me)
+    assert [(row["key"], row["is_dead"], row["error"], row["count"]) for row in told] == [
+        ("[1]", True, "500", 1),
+        ("[2]", False, None, 1),
+    ]
+    assert told[1]["id"] == held[0]["id"]
+    assert await other.connection.fetch("SELECT * FROM notifychannel.escalations($1, 9)", other.me) == []
+    again = await one.connection.fetch("SELECT * FROM notifychannel.escalations($1, 9)", one.me)
+    assert len(again) == 2, "until it is marked"
+    assert await one.call("escalated", ["[1]", "[2]", "[3]"]) == 2
+    await one.settle(held, "retry")
+    await queue.passes(40.0)
+    await queue.changes("[1]")
+    assert await one.connection.fetch("SELECT key FROM notifychannel.escalations($1, 9)", one.me) == []
+    await one.connection.close()
+    await queue.passes(30.0)
+    next_ones = await other.connection.fetch("SELECT key FROM notifychannel.escalations($1, 9)", other.me)
+    assert [row["key"] for row in next_ones] == ["[3]"]
+
+
+async def test_what_was_acknowledged_may_be_escalated_anew(queue):
+    """Mutant: escalated_at kept by `done`."""
+    await queue.consumer(escalate_after=60.0)
+    await due(queue, "[1]")
+    await queue.passes(60.0)
+    one = await queue.claimer()
+    await one.call("escalations", 9)
+    await one.call("escalated", ["[1]"])
+    held = await one.claim()
+    await queue.changes("[1]")
+    await one.settle(held)
+    assert await one.call("escalations", 9) is None
+    await queue.passes(61.0)
+    assert await one.call("escalations", 9) is not None
+
+
+async def test_another_time_for_escalation_holds_for_what_waits_already(queue):
+    """Mutant: escalated_after not compared."""
+    await due(queue, "[1]")
+    one = await queue.claimer()
+    for after_s, is_told in ((60.0, False), (0.5, True), (None, False), (0.5, True)):
+        await queue.consumer(escalate_after=after_s)
+        assert (await one.call("escalations", 9) is not None) is is_told
+
+
+async def test_a_history_is_kept_where_it_is_wanted_and_tells_each_step_of_a_key(queue):
+    """Mutants: a step not noted; noted for channels without; of all keys."""
+    await queue.changes("[0]")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600)")
+    await due(queue, "[1]", "[2]")
+    one = await queue.claimer()
+    for outcome, error in (("alone", "400"), ("back", "refused"), ("retry", "500"), ("retry", "500"), ("retry", "504")):
+        await one.settle(await one.claim(), outcome, error=error)
+        await queue.passes()
+    await queue.owner.execute("SELECT notifychannel.redrive($1, NULL, '[1]', false)", queue.first)
+    await one.claim()
+    await queue.reclaim()
+    last = await queue.claimer()
+    await last.settle(await last.claim())
+    of = await queue.owner.fetchval("SELECT id FROM notifychannel.audited")
+    told = await queue.owner.fetch("SELECT * FROM notifychannel.history($1, '[1]', 100)", of)
+    assert [(row["step"], row["error"]) for row in reversed(told)] == [
+        ("captured", None), ("alone", "400"), ("back", "refused"), ("refused", "500"), ("refused", "500"),
+        ("dead", "504"), ("redriven", None), ("reclaimed", None), ("delivered", None),
+    ]  # fmt: skip
+    assert {row["key"] for row in told} == {"[1]"}
+    assert [row["group"] for row in told] == ["api"] * 8 + [None]
+    everything = await queue.owner.fetch("SELECT * FROM notifychannel.history($1, NULL, 100)", of)
+    assert {row["key"] for row in everything} == {"[0]", "[1]", "[2]"}
+
+
+async def test_a_history_goes_in_batches_when_its_time_is_over_and_with_its_channel(queue):
+    """Mutants: no LIMIT; retention of another channel; rows of a channel that is gone stay."""
+    for name in ("orders", "billing"):
+        put = "SELECT notifychannel.put_audit('dev', 'shop', $1, $1, $2)"
+        await queue.owner.execute(put, name, 60.0 if name == "orders" else 1e6)
+        for number in range(5):
+            await queue.owner.execute(APPEND, name, payload(f"[{number}]"))
+    await queue.drain()
+    count = "SELECT count(*) FROM notifychannel.audit"
+    assert await queue.owner.fetchval(count) == 10
+    await queue.owner.execute("UPDATE notifychannel.audit SET at = at - interval '1 hour'")
+    trim = "SELECT notifychannel.trim_queue(3)"
+    assert [await queue.owner.fetchval(trim) for _ in range(3)] == [3, 2, 0]
+    assert await queue.owner.fetchval(count) == 5
+    assert await queue.owner.fetchval("SELECT notifychannel.drop_audit('dev', 'shop', 'billing')")
+    assert [await queue.owner.fetchval(trim) for _ in range(3)] == [3, 2, 0]
+    assert await queue.owner.fetchval(count) == 0
+
+
+async def test_a_consumer_for_whom_something_waits_stays_unless_forced(queue):
+    """Mutants: without the count; rows left behind."""
+    await due(queue, "[1]", "[2]")
+    drop = "SELECT notifychannel.drop_consumer($1, $2)"
+    assert await queue.owner.fetchval(drop, queue.first, False) == 2
+    assert len(await queue.rows()) == 2
+    one = await queue.claimer()
+    await one.claim()
+    assert await queue.owner.fetchval(drop, queue.first, True) == 2
+    left = await queue.owner.fetchrow(
+        "SELECT (SELECT count(*) FROM notifychannel.queue), (SELECT count(*) FROM notifychannel.claimer)"
+    )
+    assert tuple(left) == (0, 0)
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+        await one.call("beat")
+    await queue.changes("[1]")
+    assert await queue.rows() == {}
+
+
+async def test_making_it_again_changes_nothing_and_keeps_what_waits(queue):
+    """An upgrade. Mutants: a routine of another shape not dropped; the sequence begun anew."""
+    await queue.changes("[1]")
+    before = await queue.row()
+    await queue.owner.execute("DROP FUNCTION notifychannel.beat(integer)")
+    await queue.owner.execute(
+        "CREATE FUNCTION notifychannel.beat(integer) RETURNS text LANGUAGE sql AS $$ SELECT 'older' $$"
+    )
+    await install(queue.owner)
+    row = await queue.row()
+    assert (row["version"], row["state"]) == (before["version"], before["state"])
+    assert await (await queue.claimer()).call("beat") is not None
+
+
+async def test_a_table_that_somebody_has_altered_is_left_to_him(queue):
+    """Mutant: no look at the columns."""
+    await queue.owner.execute("ALTER TABLE notifychannel.queue ADD COLUMN mine text")
+    with pytest.raises(asyncpg.RaiseError, match=r"notifychannel\.queue was altered by hand"):
+        await install(queue.owner)
+
+
+async def test_over_many_cycles_the_tables_do_not_grow(queue):
+    """Deleted rows leave no bloat: what a vacuum gives back is used again. Mutant: a row of the queue kept for ever."""
+    await queue.consumer(debounce=0.0, max_delay=0.0)
+    one = await queue.claimer()
+    names = [f"[{number}]" for number in range(500)]
+    size = """
+    SELECT sum(pg_total_relation_size(name::regclass))::bigint
+    FROM unnest('{notifychannel.queue, notifychannel.claimer, notifychannel.consumer}'::text[]) AS name
+    """
+    sizes = []
+    for _ in range(24):
+        for start in range(0, 500, 100):
+            await queue.owner.execute(APPEND, "orders", payload(*names[start : start + 100]))
+        await queue.drain()
+        claimed = await one.claim(500)
+        assert len(claimed) == 500
+        await one.settle(claimed)
+        await queue.owner.execute("VACUUM (TRUNCATE false) notifychannel.queue, notifychannel.claimer")
+        sizes.append(await queue.owner.fetchval(size))
+    assert sizes[-1] <= 1.1 * sizes[3]
