@@ -142,6 +142,8 @@ DECLARE
     ordered notifychannel.outbox[];
     logged notifychannel.outbox[];
     late_logged notifychannel.outbox[];
+    -- of those that are logged in one call: each key of theirs is a row of the queue to write
+    most_bytes CONSTANT integer := 100000;
     line record;
     of_channel text;
     of_head text;
@@ -172,14 +174,21 @@ BEGIN
             )) RETURNING xid, channel, payload
         ), gone_logged AS (
             DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-                SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid = ANY (late) LIMIT most
+                SELECT w.ctid FROM (
+                    SELECT o.ctid,
+                        sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
+                    FROM (
+                        SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late) LIMIT most
+                    ) AS o
+                ) AS w WHERE w.before < most_bytes
             )) RETURNING xid, channel, payload
         )
         SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-            array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox) FILTER (WHERE g.is_logged)
-        INTO batch, late_logged
+            array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox) FILTER (WHERE g.is_logged),
+            count(*) >= most OR sum(octet_length(g.payload)) FILTER (WHERE g.is_logged) >= most_bytes
+        INTO batch, late_logged, more
         FROM (SELECT false AS is_logged, * FROM gone UNION ALL SELECT true, * FROM gone_logged) AS g;
-        more := coalesce(cardinality(batch), 0) >= most;
+        more := coalesce(more, false);
     END IF;
 
     WITH gone AS (
@@ -193,11 +202,18 @@ BEGIN
     FROM gone AS g;
     WITH gone AS (
         DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-            SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+            SELECT w.ctid FROM (
+                SELECT o.ctid,
+                    sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
+                FROM (
+                    SELECT l.ctid, l.xid, l.payload FROM notifychannel.outbox_logged AS l
+                    WHERE l.xid >= low ORDER BY l.xid LIMIT most
+                ) AS o
+            ) AS w WHERE w.before < most_bytes
         )) RETURNING xid, channel, payload
     )
     SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-        least(last, CASE WHEN count(*) >= most THEN max(g.xid) END)
+        least(last, CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END)
     INTO logged, last
     FROM gone AS g;
     more := more OR last IS NOT NULL;

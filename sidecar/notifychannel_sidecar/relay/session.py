@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from notifychannel_sidecar.relay import statements
 from notifychannel_sidecar.relay.claimers import Claimer
 from notifychannel_sidecar.relay.position import Drained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import asyncpg
 
     from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.relay.position import Position
@@ -36,6 +36,7 @@ class Session:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._flag = False
+        self._batch_rows = BATCH_ROWS
 
     async def settle_in(self, application_name: str) -> None:
         """Name the session and bound how long the server waits for it."""
@@ -57,12 +58,22 @@ class Session:
             await self._connection.add_listener(DOORBELL, lambda *_: rung())
 
     async def drain(self, position: Position, *, awake: bool) -> Drained:
-        """One call; while awake it raises the flag too, if that is not up yet."""
-        async with asyncio.timeout(STATEMENT_TIMEOUT_S):
-            rows = await self._connection.fetch(
-                statements.DRAIN, position.low, position.late, BATCH_ROWS, awake and not self._flag
-            )
-        row = rows[0]
+        """One call; while awake it raises the flag too, if that is not up yet. Where so many rows took the server too
+        long, with fewer: the next relay would come no further.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+                    [row] = await self._connection.fetch(
+                        statements.DRAIN, position.low, position.late, self._batch_rows, awake and not self._flag
+                    )
+            except asyncpg.QueryCanceledError:
+                if self._batch_rows == 1:
+                    raise
+                self._batch_rows = max(1, self._batch_rows // 8)
+            else:
+                break
+        self._batch_rows = min(BATCH_ROWS, self._batch_rows * 2)
         self._flag = self._flag or bool(row["raised"])
         return Drained.of(row)
 

@@ -1,0 +1,262 @@
+"""The relay and the queue: what it merges, however slowly; and what it does when sidecars die or freeze."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import asyncpg
+import pytest
+
+from notifychannel_sidecar.relay import claimers, upkeep
+from notifychannel_sidecar.relay.position import Position
+from notifychannel_sidecar.relay.relay import Wakefulness
+from notifychannel_sidecar.relay.session import Session
+from notifychannel_sidecar.relay.upkeep import Upkeep
+from tests.queueing import APPEND, Queue, install, payload
+from tests.relaying import ONLY_RUNG, StandingBy
+
+PATIENCE_S = 30.0
+TIMEOUT_S = 0.1
+
+
+@pytest.fixture
+async def queue(database):
+    return await Queue.on(database, debounce=0.0, max_delay=0.0, timeout=TIMEOUT_S)
+
+
+@pytest.fixture
+async def hasty(monkeypatch):
+    """A relay that waits for a fraction of a second where the real one waits for seconds."""
+    for name in ("POST_WITHIN_S", "MARGIN_S", "ENDING_S"):
+        monkeypatch.setattr(claimers, name, 0.1)
+    monkeypatch.setattr(claimers, "IDLE_S", 2.0)
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(upkeep, "FIND_EVERY_S", 0.05)
+
+
+async def session(queue):
+    """The relay's, which has the role."""
+    made = Session(await queue.database.connect())
+    await made.settle_in("nch-relay/test")
+    assert await made.take_role()
+    return made
+
+
+async def claims(claimer, *keys):
+    """Wait until it has got all of these."""
+    found = []
+    async with asyncio.timeout(PATIENCE_S):
+        while not set(keys) <= {row["key"] for row in found}:
+            found += await claimer.claim()
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_what_a_relay_drains_can_be_claimed_and_many_rows_come_in_bounded_bites(queue):
+    """Mutants: most_bytes of 10 MB; `last` without it (the rest is never drained)."""
+    wide = 20
+    for number in range(60):
+        keys = [f'["{number}-{key}-{"x" * 300}"]' for key in range(wide)]
+        await queue.owner.execute(APPEND, "orders", payload(*keys))
+    relay, position, takings = await session(queue), Position(), []
+    while True:
+        drained = await relay.drain(position, awake=False)
+        takings.append(drained.taken)
+        if position.advance(drained) or not drained.more:
+            break
+    assert sum(takings) == 60
+    assert max(takings) <= 20
+    assert len(await queue.rows()) == 60 * wide
+
+
+async def test_rows_of_one_late_transaction_come_in_bounded_bites_too(queue):
+    """Mutant: `more` of the late ones by their number alone."""
+    late = await queue.database.connect()
+    await late.execute("BEGIN")
+    for number in range(60):
+        await late.execute(APPEND, "orders", payload(f'["{number}-{"x" * 1500}"]', f'["{number}-{"y" * 1500}"]'))
+    relay, position = await session(queue), Position()
+    assert position.advance(await relay.drain(position, awake=False))
+    await late.execute("COMMIT")
+    takings = []
+    while len(takings) < 60:
+        drained = await relay.drain(position, awake=False)
+        takings.append(drained.taken)
+        if not drained.more:
+            break
+        position.advance(drained)
+    assert sum(takings) == 60
+    assert max(takings) <= 40
+    assert len(await queue.rows()) == 120
+
+
+async def test_a_server_that_is_too_slow_for_a_whole_batch_gets_smaller_ones_until_all_is_merged(queue):
+    """Mutant: QueryCanceledError gives the role up, for the next one to do the same."""
+    await queue.owner.execute("""
+        CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$;
+        CREATE TRIGGER slowly BEFORE INSERT ON notifychannel.queue FOR EACH ROW EXECUTE FUNCTION public.slowly();
+    """)
+    for number in range(60):
+        await queue.owner.execute(APPEND, "orders", payload(f"[{number}]"))
+    connection = await queue.database.connect()
+    relay, position = Session(connection), Position()
+    assert await relay.take_role()
+    await connection.execute("SET statement_timeout = '500ms'")
+    async with asyncio.timeout(PATIENCE_S):
+        while not position.advance(await relay.drain(position, awake=False)) or len(await queue.rows()) < 60:
+            pass
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_rows_of_a_sidecar_that_was_killed_go_to_another(queue):
+    """Mutants: the relay never looks at claimers; `reclaim` only of those that were ended."""
+    one, other = await queue.claimer(), await queue.claimer()
+    async with StandingBy(database=queue.database):
+        await queue.owner.execute(APPEND, "orders", payload("[1]", "[2]"))
+        await claims(one, "[1]", "[2]")
+        one.connection.terminate()
+        rows = await claims(other, "[1]", "[2]")
+    assert [row["count"] for row in rows] == [1, 1]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_sidecar_that_stands_still_loses_its_session_and_its_rows_and_one_that_beats_does_not(queue):
+    """Mutants: `end` not done; by the pid alone, whoever has that by now; beats not looked at."""
+    still, beating, other = await queue.claimer(), await queue.claimer(), await queue.claimer()
+    async with StandingBy(database=queue.database):
+        await queue.owner.execute(APPEND, "orders", payload("[1]"))
+        await claims(still, "[1]")
+        await queue.owner.execute(APPEND, "orders", payload("[2]"))
+        held = await claims(beating, "[2]")
+
+        async def beats():
+            while True:
+                await beating.call("beat")
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(beats())
+        await claims(other, "[1]")
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert await beating.settle(held) == 1
+        with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+            await still.call("beat")
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_sidecar_of_a_role_that_the_relay_may_not_end_loses_its_rows_a_little_later(queue):
+    """Mutants: InsufficientPrivilegeError ends the relay; no ENDING_S."""
+    listener, role = await queue.database.role("listener"), await queue.database.role("other")
+    for name in (listener, role):
+        await queue.owner.execute(f'GRANT USAGE ON SCHEMA notifychannel TO "{name}"')
+        await queue.owner.execute(f'GRANT EXECUTE ON FUNCTION notifychannel.skipped() TO "{name}"')
+    await install(queue.owner)
+    still, other = await queue.claimer(user=role), await queue.claimer(user=listener)
+    async with StandingBy(database=queue.database, dsn=queue.database.dsn(listener)):
+        await queue.owner.execute(APPEND, "orders", payload("[1]"))
+        await claims(still, "[1]")
+        await claims(other, "[1]")
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+        await still.call("beat")
+
+
+async def test_a_queue_that_is_made_while_the_relay_works_is_found_and_one_that_goes_is_not_missed(
+    database, monkeypatch
+):
+    """Mutants: has_queue asked once; UndefinedFunctionError ends the relay."""
+    monkeypatch.setattr(upkeep, "FIND_EVERY_S", 0.0)
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    queue = await Queue.on(database)
+    await queue.owner.execute("ALTER FUNCTION notifychannel.claimers_look() RENAME TO other")
+    relay = Upkeep(await session(queue))
+    one = await queue.claimer()
+    one.connection.terminate()
+    await relay.look()
+    assert await queue.owner.fetchval("SELECT count(*) FROM notifychannel.claimer") == 1
+    await queue.owner.execute("ALTER FUNCTION notifychannel.other() RENAME TO claimers_look")
+    async with asyncio.timeout(PATIENCE_S):
+        while await queue.owner.fetchval("SELECT count(*) FROM notifychannel.claimer"):
+            await relay.look()
+    await queue.owner.execute("ALTER FUNCTION notifychannel.claimers_look() RENAME TO other")
+    await relay.look()
+    await relay.look()
+
+
+class SetClock(Session):
+    """A server whose clock somebody sets."""
+
+    by_s = 0.0
+
+    async def look_at_claimers(self):
+        server_s, found = await super().look_at_claimers()
+        return server_s + self.by_s, found
+
+
+@pytest.mark.parametrize("by_s", [3600.0, -3600.0])
+async def test_the_relay_notices_a_clock_that_is_set_and_the_queue_goes_on_by_the_old_one(queue, by_s, monkeypatch):
+    """Mutants: set_clock not called; mend_clock not called after it."""
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    await queue.consumer(debounce=100.0, max_delay=1000.0, timeout=TIMEOUT_S)
+    await queue.changes("[1]")
+    made = SetClock(await queue.database.connect())
+    await made.take_role()
+    relay = Upkeep(made)
+    await relay.look()
+    made.by_s = by_s
+    await queue.passes(by_s)
+    await queue.owner.execute(APPEND, "orders", payload("[2]"))
+    await made.drain(Position(), awake=False)
+    await relay.look()
+    waits = {key: row["due_in"] for key, row in (await queue.rows()).items()}
+    assert 70.0 < waits["[1]"] <= 100.0
+    assert waits["[2]"] <= 100.0
+
+
+async def test_a_new_relay_puts_right_what_a_clock_ahead_has_written(queue):
+    """Mutant: `_mends` begins with False."""
+    await queue.consumer(debounce=100.0, max_delay=1000.0, timeout=TIMEOUT_S)
+    await queue.passes(7200.0)
+    await queue.changes("[1]")
+    await queue.passes(-7200.0)
+    await Upkeep(await session(queue)).look()
+    assert (await queue.row())["due_in"] <= 100.0
+
+
+async def test_the_relay_takes_away_history_past_its_time_a_bite_at_a_time(queue, monkeypatch):
+    """Mutants: trim_queue never called; called again only a minute after a full bite."""
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(upkeep, "BATCH_ROWS", 2)
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0)")
+    await queue.changes(*(f"[{number}]" for number in range(5)))
+    relay = Upkeep(await session(queue))
+    left = []
+    for _ in range(3):
+        await relay.look()
+        left.append(await queue.owner.fetchval("SELECT count(*) FROM notifychannel.audit"))
+    assert left == [3, 1, 0]
+
+
+async def test_a_frozen_relay_that_claims_too_is_replaced_though_the_outbox_is_empty(queue):
+    """Its own claims wait for it. Mutant: relay_waiting without the claims."""
+    waiting = "SELECT notifychannel.relay_waiting()"
+    await queue.changes("[1]")
+    assert await queue.owner.fetchval(waiting) is False
+    await (await queue.claimer()).claim()
+    assert await queue.owner.fetchval(waiting) is True
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_relay_that_sleeps_looks_after_claimers_and_drains_no_oftener_for_it(queue):
+    """Mutant: `_sleeps_in_vain` drains after each look; looks only when it drains."""
+    one = await queue.claimer()
+    async with StandingBy(database=queue.database, pace=ONLY_RUNG) as relay:
+        await relay.becomes(Wakefulness.ASLEEP)
+        before = len(relay.drains)
+        one.connection.terminate()
+        async with asyncio.timeout(PATIENCE_S):
+            while await queue.look():  # noqa: ASYNC110 - PostgreSQL tells nobody
+                await asyncio.sleep(0.02)
+        assert len(relay.drains) == before
