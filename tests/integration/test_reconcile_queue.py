@@ -1,0 +1,220 @@
+"""Passes over a channel whose hints are jobs: what it says of dead letters, and how such a channel goes.
+
+The cluster is in memory (tests/kube_memory.py), the database is real; sidecars are sessions that claim.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from notifychannel_operator.kinds import CHANNELS
+from notifychannel_operator.passes import cleanup
+from tests.operating import CONSUMER, ORDERS, SOURCE, listening, pod, resource
+from tests.premises import build
+
+DURABLE = {**CONSUMER, "delivery": "AtLeastOnce"}
+
+
+def jobs(name="orders", **spec):
+    return resource(name, **{"capture": "Outbox", "consumers": [DURABLE], **spec})
+
+
+@pytest.fixture
+async def site(database):
+    """Nobody has granted rights on our schema, so that it goes with its last channel."""
+    made = await build(database)
+    await made.admin.execute(f'GRANT CREATE, CONNECT ON DATABASE "{database.name}" TO "{made.installer}"')
+    await made.admin.execute(f'GRANT USAGE ON SCHEMA public TO "{made.installer}"')
+    await made.app.execute(f'GRANT TRIGGER ON orders, events, events_1, events_2 TO "{made.installer}"')
+    return made
+
+
+async def rows(site):
+    found = await site.admin.fetch("SELECT key FROM notifychannel.queue WHERE state <> 'resting' ORDER BY 1")
+    return [row[0] for row in found]
+
+
+async def drain(site):
+    await (await site.session()).fetchrow("SELECT * FROM notifychannel.drain('0', '{}', 1000)")
+
+
+async def acknowledge(site):
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+
+
+async def claimer(site):
+    """A sidecar that delivers."""
+    session = await site.database.connect(site.installer)
+    me = await session.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
+    assert me is not None
+    return session
+
+
+def told(operator, reason):
+    return [note for _, said, note in operator.kube.events if said == reason]
+
+
+async def test_a_channel_of_jobs_is_installed_and_its_sidecars_are_told_so(operator):
+    """Mutants: configmap.py without delivery or escalation."""
+    late = {**DURABLE, "escalation": {"after": "30m", "path": "/late"}}
+    operator.apply(jobs(consumers=[late]))
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("True", "Installed")
+    (channel,) = operator.config().channels
+    assert (channel.delivery, channel.escalation_path) == ("AtLeastOnce", "/late")
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("True", "Installed")
+
+
+async def test_dead_letters_are_said_with_the_command_that_sends_them_again(site, operator):
+    """Mutants: `judged` that returns what it was given; `news` that yields nothing; Ready True all the same."""
+    operator.apply(jobs())
+    operator.pods(pod())
+    operator.statuses["10.0.0.7"] = listening()
+    await operator.run()
+    await acknowledge(site)
+    await site.app.execute("INSERT INTO orders SELECT generate_series(1, 3)")
+    await drain(site)
+    await operator.run()
+    assert operator.says("Delivering") == ("True", "Delivering")
+    await site.admin.execute("UPDATE notifychannel.queue SET state = 'dead' WHERE key = '[1]'")
+    await operator.run()
+    status, reason, message = operator.condition("Delivering")
+    assert (status, reason) == ("False", "DeadLetters")
+    assert "the group app has a dead letter" in message
+    assert operator.says("Ready") == ("False", "DeadLetters")
+    assert len(told(operator, "DeadLetters")) == 1
+    await site.admin.execute("UPDATE notifychannel.queue SET state = 'dead' WHERE key = '[2]'")
+    await operator.run()
+    await operator.run()
+    assert told(operator, "DeadLetters")[1:] == ["the group app has 2 dead letters, 1 more"]
+    await (await site.session()).execute(message[message.index("SELECT ") :])
+    await operator.run()
+    assert operator.says("Delivering") == ("True", "Delivering")
+    waiting = operator.edges.memory.queues[ORDERS]
+    assert [(it.group, it.rows >= 3, it.dead) for it in waiting] == [("app", True, 0)]
+
+
+async def test_an_escalation_is_an_event_once(site, operator):
+    """Mutant: `news` that forgets what was known."""
+    operator.apply(jobs())
+    await operator.run()
+    await operator.run()
+    await site.admin.execute("UPDATE notifychannel.queue SET escalated_at = now()")
+    await operator.run()
+    await operator.run()
+    (note,) = told(operator, "Escalated")
+    assert "the group app has 1 keys that were escalated" in note
+
+
+async def test_a_deleted_channel_is_let_go_when_its_jobs_are_done_and_leaves_nothing(site, operator):
+    """Its triggers go at once, its sidecars go on. Mutants: `drain` that returns None; one without the triggers."""
+    operator.apply(jobs())
+    await operator.run()
+    await acknowledge(site)
+    sidecar = await claimer(site)
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    operator.kube.remove(CHANNELS, "orders")
+    outcome = await operator.run()
+    assert outcome.next_in_s == pytest.approx(2.0)
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert operator.told() == ["orders"]
+    assert await site.triggers() == []
+    await drain(site)
+    await operator.run()
+    assert operator.kube.find(CHANNELS, "orders") is not None
+    await acknowledge(site)
+    outcome = await operator.run()
+    assert outcome.is_gone
+    assert operator.told() == []
+    assert told(operator, "RowsLeft") == []
+    assert await site.admin.fetchval("SELECT to_regnamespace('notifychannel')") is None
+    await sidecar.close()
+
+
+async def test_what_is_not_acknowledged_in_time_stays_is_said_and_is_taken_up_by_a_channel_of_that_name(site, operator):
+    """Mutants: cleanup with Rows.DROP; `drain` without the time; `_say_kept` without the Event."""
+    operator.apply(jobs(cleanupTimeout="1m"))
+    await operator.run()
+    await acknowledge(site)
+    await claimer(site)
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    await drain(site)
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    operator.time += timedelta(minutes=2)
+    outcome = await operator.run()
+    assert outcome.is_gone
+    (note,) = told(operator, "RowsLeft")
+    assert "the group app has 1 key that no application has acknowledged" in note
+    assert await rows(site) == ["[1]"]
+    operator.apply(jobs())
+    await operator.run()
+    assert "[1]" in await rows(site)
+
+
+async def test_the_command_of_the_event_drops_what_was_left(site, operator):
+    """Mutant: by_hand without the installation."""
+    operator.apply(jobs())
+    await operator.run()
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    (note,) = told(operator, "RowsLeft")
+    await (await site.session()).execute(note[note.index("SELECT ") :])
+    assert await rows(site) == []
+
+
+async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_are_left(site, operator):
+    """A deletion must not hang. Mutant: `drain` without `claimers`, or with dead letters."""
+    operator.apply(jobs())
+    await operator.run()
+    operator.kube.remove(CHANNELS, "orders")
+    assert (await operator.run()).is_gone
+    operator.apply(jobs())
+    await operator.run()
+    await claimer(site)
+    await site.admin.execute("UPDATE notifychannel.queue SET state = 'dead'")
+    operator.kube.remove(CHANNELS, "orders")
+    assert (await operator.run()).is_gone
+    assert len(told(operator, "RowsLeft")) == 2
+
+
+async def test_the_end_of_a_release_waits_for_nobody_and_says_what_stays(site, operator):
+    """Mutant: `Rest.kept` left out of the status."""
+    operator.apply(jobs())
+    await operator.run()
+    await claimer(site)
+    cleaned = await cleanup.release(operator.edges, ORDERS, since=operator.time)
+    assert cleaned.problem is None
+    assert await site.triggers() == []
+    status, reason, message = operator.condition("TriggersInstalled")
+    assert (status, reason) == ("Unknown", "Uninstalled")
+    assert "the group app has 1 key that no application has acknowledged" in message
+    assert await rows(site) == [""]
+
+
+async def test_what_rules_owe_is_told_and_history_is_trimmed_where_no_relay_lives(site, operator):
+    """Mutant: `_mind_queue` that returns at once."""
+    operator.apply(jobs(audit={"enabled": True, "retention": "1h"}))
+    await operator.run()
+    await acknowledge(site)
+    await site.admin.execute("""
+        INSERT INTO notifychannel.audit (channel, at, key, step)
+        SELECT a.id, now() - interval '2 hours', '[1]', 'captured' FROM notifychannel.audited AS a
+    """)
+    operator.edges.memory.outboxes.clear()
+    await operator.run()
+    assert await site.admin.fetchval("SELECT count(*) FROM notifychannel.audit WHERE key = '[1]'") == 0
+    assert await rows(site) == [""]
+
+
+async def test_two_sources_and_a_group_each_way_live_side_by_side(site, operator):
+    """BestEffort beside AtLeastOnce on one channel: only the one has a row. Mutant: consumers.wanted with all."""
+    operator.apply(jobs(consumers=[DURABLE, {**CONSUMER, "group": "cache"}], sources=[SOURCE]))
+    await operator.run()
+    found = await site.admin.fetch('SELECT "group" FROM notifychannel.consumer')
+    assert [row[0] for row in found] == ["app"]
+    assert operator.config("cache").channels[0].delivery == "BestEffort"
