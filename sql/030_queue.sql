@@ -376,6 +376,9 @@ DECLARE
     now_us CONSTANT bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
     them integer[];
 BEGIN
+    IF why <> ALL (ARRAY['start', 'rules', 'reconnect', 'skipped', 'overflow', 'bulk', 'poll']) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'not a reason for a resync';
+    END IF;
     them := ARRAY(
         SELECT c.id FROM notifychannel.consumer AS c
         WHERE c.id = ANY (whose)

@@ -115,7 +115,8 @@ BEGIN
     FROM ahead AS a
     WHERE q.consumer = a.consumer AND q.key = a.key;
     GET DIAGNOSTICS mended = ROW_COUNT;
-    UPDATE notifychannel.claimer AS m SET low = '-infinity', full_look_at = '-infinity' WHERE m.low > at;
+    UPDATE notifychannel.claimer AS m SET low = '-infinity', full_look_at = '-infinity'
+    WHERE m.low > at OR m.full_look_at > at + interval '1 min';
     RETURN mended;
 END
 $mend$;

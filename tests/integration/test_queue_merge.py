@@ -152,3 +152,11 @@ async def test_a_new_consumer_and_one_whose_rules_change_or_that_hears_again_is_
     second = await queue.owner.fetchrow("SELECT version FROM notifychannel.queue")
     await queue.consumer(rules="0a0a0a0a")
     assert await queue.owner.fetchrow("SELECT version FROM notifychannel.queue") == second
+
+
+async def test_a_resync_has_one_of_the_reasons_that_applications_know(queue):
+    """Mutant: any text."""
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await queue.owner.execute("SELECT notifychannel.resync($1, 'whatever')", [queue.first])
+    await queue.owner.execute("SELECT notifychannel.resync($1, 'skipped')", [queue.first])
+    assert (await queue.row(""))["reason"] == "skipped"
