@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from notifychannel_cli.embedded import Server
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4_000_000_000
+OLD_S = 3600.0
 WITHOUT_FSYNC = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'256MB'"}
 
 
@@ -34,12 +36,14 @@ def _memory() -> Path | None:
 
 
 def _is_dead(folder: Path) -> bool:
-    """Its server has ended without removing it: somebody killed the tests."""
+    """Its server has ended long ago without removing it: somebody killed the tests."""
     try:
         pid = int((folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+        if pid < 0 or time.time() - folder.stat().st_mtime < OLD_S:  # initdb's own server has its number negated
+            return False
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except (OSError, ValueError):  # it is just being made
+    except (OSError, ValueError):  # it is just being made, or removed
         return False
     return False
