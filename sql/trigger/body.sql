@@ -11,12 +11,15 @@ DECLARE
 BEGIN
     BEGIN
         nch_header := '1%{rules}' || left(TG_OP, 1)
-            || lpad((extract(epoch FROM statement_timestamp()) * 1000000)::bigint::text, 16, '0');
+            || lpad((date_part('epoch', statement_timestamp()) * 1000000)::bigint::text, 16, '0');
 %{branches}
         IF nch_keys IS NULL THEN
             RETURN NULL;
         END IF;
 %{guard}
+        IF cardinality(nch_keys) = 1 AND octet_length(nch_keys[1]) < 7900 THEN
+            nch_payloads := ARRAY[nch_header || E'\n' || nch_keys[1]];
+        ELSE
         nch_payload := nch_header;
         FOREACH nch_key IN ARRAY nch_keys LOOP
             IF octet_length(nch_header) + octet_length(nch_key) > 7998 THEN
@@ -27,7 +30,8 @@ BEGIN
             END IF;
             nch_payload := nch_payload || E'\n' || nch_key;
         END LOOP;
-        nch_payloads := array_append(nch_payloads, nch_payload);%{ready}
+        nch_payloads := array_append(nch_payloads, nch_payload);
+        END IF;%{ready}
     EXCEPTION WHEN OTHERS THEN
 %{failed}
     END;%{append}

@@ -1,6 +1,6 @@
         -- What could keep us from appending: the table or our right on it is gone, or somebody alters it just now.
         LOCK TABLE notifychannel.%{outbox} IN ROW EXCLUSIVE MODE%{wait};
-        IF NOT has_table_privilege('notifychannel.%{outbox}', 'INSERT') THEN
+        IF has_table_privilege('notifychannel.%{outbox}'::regclass, 'INSERT') IS NOT TRUE THEN
             RAISE EXCEPTION 'not our outbox any more';
         END IF;
         -- While the relay is awake it holds the flag, and looks until all have ended who have an id by then; else it has

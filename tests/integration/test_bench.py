@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
     ],
 )
 async def test_the_figures_are_printed_as_json_beside_their_floors(what, names):
-    async with notifychannel("bench", what, "--json") as bench:
+    async with notifychannel("bench", what, "--quick", "--json") as bench:
         assert await bench.ends(170) == 0, bench.printed
     figures = json.loads("\n".join(bench.printed))["figures"]
     assert [figure["name"] for figure in figures] == names

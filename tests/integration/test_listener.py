@@ -7,7 +7,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from notifychannel_cli.embedded import FOLDERS, Server
+from notifychannel_cli.embedded import Server
+from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_sidecar.hints import timestamp
 from notifychannel_sidecar.listener.session import Timings
 from notifychannel_sidecar.state import Why

@@ -78,8 +78,9 @@ async def test_a_change_travels_through_the_outbox(orders, pod):
     """Mutants: app.py does not run the candidate; configmap.py does not say the capture."""
     one = await pod("one")
     await relay_of(one)
-    await orders.admin.execute("INSERT INTO orders SELECT i FROM generate_series(1, 3) AS i")
-    await orders.admin.execute("UPDATE orders SET version = 1 WHERE id = 2")
+    async with orders.admin.transaction():
+        await orders.admin.execute("INSERT INTO orders SELECT i FROM generate_series(1, 3) AS i")
+        await orders.admin.execute("UPDATE orders SET version = 1 WHERE id = 2")
     await one.hears(1, 2, 3, after=1)
     assert all(post.body["reason"] == "change" for post in one.application.posts[1:])
     assert await one.sidecar.metric("notifychannel_relay") == 1

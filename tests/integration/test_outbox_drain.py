@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifychannel_cli.embedded import Server
 from notifychannel_operator import sqlfile
 from tests.integration.hints.stage import counted
+from tests.servers import quick
 
 MAX_BYTES = 7999
 ANY_SETTINGS = settings(
@@ -263,7 +263,7 @@ async def test_a_drain_after_many_reads_few_pages_though_vacuum_has_not_been_the
 @pytest.fixture(scope="module")
 def small_queue():
     """Only PostgreSQL 18 has a queue that is small enough to fill here."""
-    with Server(version=18, settings={"max_notify_queue_pages": "64"}) as running:
+    with quick(18, {"max_notify_queue_pages": "64"}) as running:
         yield running
 
 

@@ -259,15 +259,20 @@ async def test_capture_changes_both_ways_with_a_resync_each_and_the_old_bodys_ro
     assert (await asyncio.wait_for(heard.get(), 30)).startswith("100000000T")
 
 
-async def test_objects_that_the_version_before_made_are_as_this_one_wants_them(site):
-    """From a dump of what 0.x installed for the same channel, marker and all: nobody is resynced by an upgrade.
+async def test_objects_that_the_version_before_made_are_brought_up_to_date_in_one_change(site):
+    """From a dump of what 0.x installed for the same channel, marker and all.
 
-    Mutant: a space in body.sql, or the capture in the hash of a channel that NOTIFYs.
+    Mutant: the capture in the hash of a channel that NOTIFYs; the marker's hash leaves the body out.
     """
     await site.grant(BY_NOTIFY)
     site.psql(f'DROP SCHEMA notifychannel CASCADE; CREATE SCHEMA notifychannel AUTHORIZATION "{site.installer}"')
     site.psql(DUMP.read_text(encoding="utf-8"), role=site.installer)
+    rules = "SELECT substring(prosrc from $$'1([0-9a-f]{8})U$$) FROM pg_proc WHERE proname LIKE 'orders%'"
+    made_for = await site.admin.fetchval(rules)
+    assert [step.kind for step in (await site.step(BY_NOTIFY)).done] == [Kind.CHANGE]
     assert (await site.plan(BY_NOTIFY)).steps == ()
+    assert made_for is not None
+    assert await site.admin.fetchval(rules) == made_for
     before = site.dump()
     result = await site.step(BY_OUTBOX)
     assert [step.kind for step in result.done] == [Kind.SCHEMA, Kind.CHANGE]

@@ -11,7 +11,7 @@ from notifychannel_cli.bench import admission, bulk, latency, memory, outbox, re
 from notifychannel_cli.bench.figure import Figure, as_table
 from notifychannel_cli.bench.rig import rig
 from notifychannel_cli.console import console
-from notifychannel_cli.embedded import FOLDERS
+from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_cli.running import run
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
     epilog="Example: notifychannel bench bulk --json",
 )
 @click.argument("what", type=click.Choice([*MEASURES, "all"]))
+@click.option("--quick", is_flag=True, help="Once and briefly: whether it runs here. The figures mean little.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"figures": [...]}; ratios where the goal is a ratio.')
 @click.option("--postgres", type=click.Choice([str(version) for version in FOLDERS]), default="18", show_default=True,
               help="Version of the embedded PostgreSQL.")  # fmt: skip
-def command(*, what: str, as_json: bool, postgres: str) -> None:
+def command(*, what: str, quick: bool, as_json: bool, postgres: str) -> None:
     """Measure on an embedded PostgreSQL with fsync on, and show each figure beside its floor and its goal.
 
     Machines are noisy, so what counts is the ratio to a floor of the same run: no trigger, a bare listener, a bare
@@ -49,7 +50,7 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
 
     Exit codes: 0 measured, 1 a part did not start, 130 Ctrl-C.
     """
-    figures = run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quiet=as_json))
+    figures = run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quick=quick, quiet=as_json))
     if as_json:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:
@@ -58,9 +59,9 @@ def command(*, what: str, as_json: bool, postgres: str) -> None:
         out.print(as_table(figures))
 
 
-async def _measure(what: list[str], version: int, *, quiet: bool) -> list[Figure]:
+async def _measure(what: list[str], version: int, *, quick: bool, quiet: bool) -> list[Figure]:
     figures: list[Figure] = []
-    async with rig(version) as on:
+    async with rig(version, quick=quick) as on:
         for name in what:
             if not quiet:
                 console().print(f"[dim]measuring {name} on PostgreSQL {version} ...[/dim]")

@@ -37,7 +37,7 @@ NAME = "injector.bench.svc"
 BARE = Path(__file__).with_name("bare_webhook.py")
 
 
-async def measure(_rig: Rig) -> list[Figure]:
+async def measure(rig: Rig) -> list[Figure]:
     """Both are asked at that rate in turn; a time runs from when its pod was due, so that waiting counts too."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifychannel-bench-")))
@@ -45,10 +45,11 @@ async def measure(_rig: Rig) -> list[Figure]:
         connector = aiohttp.TCPConnector(ssl=context)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         ports = [await stack.enter_async_context(_injector(folder)), await stack.enter_async_context(_bare(folder))]
+        pods = PODS_PER_S * rig.rounds(SECONDS, least=2)
         milliseconds: tuple[list[float], list[float]] = ([], [])
         async with asyncio.TaskGroup() as group:
             for times, port, start_s in zip(milliseconds, ports, (0.0, 0.5 / PODS_PER_S), strict=True):
-                group.create_task(_stream(session, port, times, start_s))
+                group.create_task(_stream(session, port, times, pods=pods, start_s=start_s))
     (p50, p99), (floor50, floor99) = (_percentiles(times) for times in milliseconds)
     floors = Floor(floor50, "ms, bare aiohttp over TLS"), Floor(floor99, "ms, bare aiohttp over TLS")
     return [
@@ -57,7 +58,7 @@ async def measure(_rig: Rig) -> list[Figure]:
     ]
 
 
-async def _stream(session: aiohttp.ClientSession, port: int, times: list[float], start_s: float) -> None:
+async def _stream(session: aiohttp.ClientSession, port: int, times: list[float], *, pods: int, start_s: float) -> None:
     """One pod every 1/PODS_PER_S seconds, whether or not the last one is answered."""
     body = json.dumps(_review()).encode()
     for _ in range(5):  # connections and caches, as a server has them that is not just born
@@ -70,7 +71,7 @@ async def _stream(session: aiohttp.ClientSession, port: int, times: list[float],
         times.append((loop.time() - due) * 1000)
 
     async with asyncio.TaskGroup() as group:
-        for number in range(PODS_PER_S * SECONDS):
+        for number in range(pods):
             due = began + number / PODS_PER_S
             await asyncio.sleep(due - loop.time())
             group.create_task(one(due))

@@ -29,7 +29,7 @@ async def measure(rig: Rig) -> list[Figure]:
     owners = [names.Owner(installation="bench", namespace="bench", name=channel.name) for channel in channels]
     await rig.listens(*(names.pg_channel(owner) for owner in owners))
     seconds: dict[str, list[float]] = {"bulk_plain": [], "bulk_hinted": [], "bulk_all_keys": []}
-    for _ in range(ROUNDS):
+    for _ in range(rig.rounds(ROUNDS)):
         for table, times in seconds.items():
             times.append(await _insert(rig, table))
     plain, hinted, packed = (statistics.median(times) for times in seconds.values())

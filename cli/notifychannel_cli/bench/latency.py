@@ -46,7 +46,7 @@ async def measure(rig: Rig) -> list[Figure]:
         await sidecar.listening()
         await asyncio.wait_for(arrivals.get(), PATIENCE_S)  # the resync of the start
         measured: dict[str, list[float]] = {"latency_hinted": [], "latency_bare": []}
-        for _ in range(CHANGES):
+        for _ in range(rig.rounds(CHANGES, least=100)):
             for table, milliseconds in measured.items():
                 milliseconds.append(await _one(rig, table, arrivals))
                 await asyncio.sleep(PAUSE_S)

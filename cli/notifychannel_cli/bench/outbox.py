@@ -53,9 +53,9 @@ async def measure(rig: Rig) -> list[Figure]:
 
 async def _at(rig: Rig, clients: int, delay_us: int) -> list[Figure]:
     rates: dict[str, list[float]] = {PLAIN: [], NOTIFY: [], OUTBOX: []}
-    for _ in range(ROUNDS):
+    for _ in range(rig.rounds(ROUNDS)):
         for table, measured in rates.items():
-            measured.append(await asyncio.to_thread(commits_per_second, rig, table, clients, SECONDS))
+            measured.append(await asyncio.to_thread(commits_per_second, rig, table, clients, rig.rounds(SECONDS)))
     plain, notify, outbox = (statistics.median(measured) for measured in rates.values())
     floor = Floor(plain, "commits/s, no trigger")
     where = f"{clients} {'writer' if clients == 1 else 'writers'}{', fsync + 1 ms' if delay_us else ''}"

@@ -58,7 +58,7 @@ async def measure(rig: Rig) -> list[Figure]:
             "receive_bare": _counter(session, bare.port, "bare_notifications"),
         }
         rates: dict[str, list[float]] = {name: [] for name in counters}
-        for _ in range(ROUNDS):
+        for _ in range(rig.rounds(ROUNDS)):
             for pg_channel, counter in counters.items():
                 rates[pg_channel].append(await _round(rig, pg_channel, rules, counter))
     value, floor = (statistics.median(measured) for measured in rates.values())

@@ -31,6 +31,12 @@ class Rig:
     server: Server
     admin: asyncpg.Connection
     stack: AsyncExitStack
+    quick: bool = False
+    """Whether it works at all is the question, not how fast: `rounds` are as few as can be."""
+
+    def rounds(self, usual: int, *, least: int = 1) -> int:
+        """How often, or for how many seconds, something is measured."""
+        return least if self.quick else usual
 
     def dsn(self, role: str = "postgres") -> str:
         """Of the benchmark's database."""
@@ -75,7 +81,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(version: int) -> AsyncIterator[Rig]:
+async def rig(version: int, *, quick: bool = False) -> AsyncIterator[Rig]:
     """Start server, database and roles; remove them at the end."""
     async with AsyncExitStack() as stack:
         server = stack.enter_context(Server(version=version, settings={"shared_buffers": "128MB"}))
@@ -86,7 +92,7 @@ async def rig(version: int) -> AsyncIterator[Rig]:
         await admin.close()
         admin = await asyncpg.connect(server.dsn("bench"))
         stack.push_async_callback(admin.close, timeout=5)
-        yield Rig(server=server, admin=admin, stack=stack)
+        yield Rig(server=server, admin=admin, stack=stack, quick=quick)
 
 
 def _channel(table: str, max_keys: int, capture: spec.Capture) -> spec.Channel:

@@ -32,9 +32,9 @@ async def measure(rig: Rig) -> list[Figure]:
     figures = []
     for clients in CLIENTS:
         rates: dict[str, list[float]] = {"writers_plain": [], "writers_hinted": []}
-        for _ in range(ROUNDS):
+        for _ in range(rig.rounds(ROUNDS)):
             for table, measured in rates.items():
-                measured.append(await asyncio.to_thread(commits_per_second, rig, table, clients, SECONDS))
+                measured.append(await asyncio.to_thread(commits_per_second, rig, table, clients, rig.rounds(SECONDS)))
         plain, hinted = (statistics.median(measured) for measured in rates.values())
         figures.append(
             Figure(

@@ -16,7 +16,8 @@ import click
 from notifychannel_cli.console import console
 from notifychannel_cli.demo.application import HostApplication
 from notifychannel_cli.demo.story import Story
-from notifychannel_cli.embedded import FOLDERS, Server
+from notifychannel_cli.embedded import Server
+from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_cli.exits import Exit, WrongError
 from notifychannel_cli.install import grant, install
 from notifychannel_cli.running import run

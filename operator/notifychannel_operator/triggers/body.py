@@ -112,6 +112,7 @@ def _compute(subject: Subject, event: Event) -> str:
             return sqlfile.fill(
                 "trigger/keys_of_many.sql",
                 max_keys=_max_keys(subject),
+                one=_key_of_one(subject, event),
                 first=_keys(subject, _rows(subject, event, "trigger/first_rows.sql")),
                 all=_keys(subject, _rows(subject, event, "trigger/rows.sql")),
             )
@@ -120,6 +121,11 @@ def _compute(subject: Subject, event: Event) -> str:
 def _max_keys(subject: Subject) -> str:
     """Without a key one row is enough, and it prints NULL: a resync."""
     return str(subject.source.max_keys if subject.source.key else 1)
+
+
+def _key_of_one(subject: Subject, event: Event) -> str:
+    rows = _rows(subject, event, "trigger/first_rows.sql", max_keys="1")
+    return sqlfile.fill("trigger/keys_of_one.sql", printed=subject.printed_distinct("d"), rows=rows)
 
 
 def _keys(subject: Subject, rows: str) -> str:
@@ -133,14 +139,14 @@ def _keys(subject: Subject, rows: str) -> str:
     )
 
 
-def _rows(subject: Subject, event: Event, template: str) -> str:
+def _rows(subject: Subject, event: Event, template: str, *, max_keys: str | None = None) -> str:
     transition, side = ("notifychannel_new", Row.NEW) if event is Event.INSERT else ("notifychannel_old", Row.OLD)
     return sqlfile.fill(
         template,
         tuple=", ".join(f"{sql} AS {name}" for sql, name in subject.distinct(within("r"))),
         transition=transition,
         condition=_any(_one_side(subject, rule, side, "r") for rule in _rules(subject, event)),
-        max_keys=_max_keys(subject),
+        max_keys=max_keys or _max_keys(subject),
     )
 
 

@@ -39,7 +39,7 @@ async def test_only_the_events_of_the_rules_are_hinted(shop):
 
 
 async def test_the_keys_of_one_statement_come_together_each_once(shop):
-    """Mutant: `GROUP BY %{names}, random()` in keys.sql."""
+    """Mutants: `GROUP BY %{names}, random()` in keys.sql; `max_keys="0"` in `_key_of_one`."""
     await shop.install(orders(rule(Event.INSERT), keys=("tenant_id", "id")))
     [(event, keys)] = await shop.hear("INSERT INTO orders VALUES (1, 9), (2, 9), (1, 9), (1, 8)")
     assert (event, sorted(keys)) == ("insert", [[8, 1], [9, 1], [9, 2]])

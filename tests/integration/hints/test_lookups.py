@@ -45,7 +45,7 @@ async def test_null_in_the_row_that_was_found_is_a_value(shop):
 
 
 async def test_a_lookup_that_finds_no_row_is_a_resync(shop):
-    """Mutant: `OR count(*) > count(k.key)` left out of keys.sql."""
+    """Mutants: `OR count(*) > count(k.key)` left out of keys.sql; `OR nch_keys[1] IS NULL …` of keys_of_many.sql."""
     await shop.install(orders(rule(Event.INSERT)))
     assert await shop.hear("INSERT INTO orders VALUES (10, 1), (11, 99)") == [("insert", "resync")]
     assert await shop.hear("INSERT INTO orders VALUES (12, NULL)") == [("insert", "resync")]

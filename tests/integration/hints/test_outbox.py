@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from notifychannel_cli.embedded import FOLDERS, Server
+from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_operator.spec import Capture, Event, Source
 from tests.integration.hints.stage import key, rule
+from tests.servers import quick
 
 ALL = (Event.INSERT, Event.UPDATE, Event.DELETE, Event.TRUNCATE)
 LEFT = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = $1"
@@ -16,7 +17,7 @@ LEFT = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = $1"
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
 def server(request):
-    with Server(version=request.param, settings={"max_prepared_transactions": "2"}) as running:
+    with quick(request.param, {"max_prepared_transactions": "2"}) as running:
         yield running
 
 

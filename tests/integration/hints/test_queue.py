@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from notifychannel_cli.embedded import Server
 from notifychannel_operator.spec import Capture, Event, Source
 from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
+from tests.servers import quick
 
 pytestmark = BY_EACH_CAPTURE
 
@@ -19,7 +19,7 @@ QUEUE_PAGES = 64
 
 @pytest.fixture(scope="module")
 def server():
-    with Server(version=18, settings={"max_notify_queue_pages": str(QUEUE_PAGES)}) as running:
+    with quick(18, {"max_notify_queue_pages": str(QUEUE_PAGES)}) as running:
         yield running
 
 
