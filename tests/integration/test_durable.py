@@ -240,6 +240,7 @@ async def test_what_waits_too_long_is_escalated_once_dead_letters_too(database, 
         total = await one.metric("notifychannel_escalated_total") + await two.metric("notifychannel_escalated_total")
     assert [post.hint["key"]["id"] for post in escalated()] == [POISON]
     assert escalated()[0].hint["id"] == hints(application, POISON)[0]["id"]
+    assert "Idempotency-Key" not in escalated()[0].headers
     assert total == 1
 
 
@@ -252,8 +253,10 @@ async def test_a_sidecar_that_finishes_delivers_what_is_in_flight_and_gives_back
         await claims(one)
         await queue.change(*range(40))
         await application.until(lambda posts: len(posts) >= 6)
+        before = len(application.posts)
         one.signal(signal.SIGUSR1)
         await one.logs("finished")
+        assert len(application.posts) <= before + 4
         states = set((await queue.rows()).values())
         assert states == {"pending"}
         assert await queue.admin.fetchval("SELECT count(*) FROM notifychannel.claimer") == 0
@@ -375,7 +378,7 @@ async def test_a_sidecar_without_the_objects_says_so_and_goes_on_when_they_are_t
 
 
 async def test_a_listener_that_hears_nothing_is_late_and_not_deaf(queue, application):
-    """Nothing wakes this sidecar: it looks by itself. Mutant: `called` waits for news where nothing is due."""
+    """Nothing wakes this sidecar: it looks by itself. Mutant: LOOK_S is infinite."""
     async with queue.sidecar(application, pg_channel="another") as one:
         await claims(one)
         await queue.change(1)

@@ -12,6 +12,7 @@ import signal
 import pytest
 
 from notifychannel_cli.embedded import Server
+from notifychannel_sidecar.durable.hold import FRESH_S
 from tests.application import Application, Work
 from tests.durably import Queue, claims, own, told
 from tests.wire import Wire
@@ -47,6 +48,11 @@ async def until_posts(application, path, number):
     await application.until(lambda _: len(by(application, path)) >= number)
 
 
+def posted_late(application, path, before):
+    """How many of the first keys were POSTed to that path after its first so many."""
+    return sum(post.hint["key"]["id"] in KEYS for post in by(application, path)[before:])
+
+
 def all_told_and_none_twice_at_once(application, keys=KEYS):
     assert set(told(application)) == set(keys)
     assert application.overlaps == []
@@ -71,31 +77,56 @@ async def test_what_a_killed_sidecar_had_claimed_is_delivered_by_another(queue, 
     all_told_and_none_twice_at_once(application)
 
 
+@pytest.mark.parametrize("wire_is", ["whole", "frozen"])
 async def test_a_sidecar_that_was_stopped_for_longer_than_its_claims_live_posts_none_of_them_when_it_goes_on(
-    queue, application
+    queue, application, database, wire_is
 ):
-    """Mutants: `Hold._may_start` looks at the claims alone; at the loop's time, which stood still."""
-    async with (
-        queue.sidecar(application, "b", path="/b", **HARD) as other,
-        queue.sidecar(application, "a", path="/a", **HARD) as one,
-    ):
+    """Where the wire is whole it hears at once that its session was ended; where it is not, only the time tells.
+
+    Mutant: `Hold._may_start` without the time (frozen).
+    """
+    async with Wire(target=database.server.port) as wire, queue.sidecar(application, "b", path="/b", **HARD) as other:
         await claims(other)
-        await claims(one)
-        await queue.change(*KEYS)
-        await until_posts(application, "/a", 6)
-        one.signal(signal.SIGSTOP)
-        application.behaviour = Work(seconds=0.05)
-        await queue.is_done()
-        before = len(by(application, "/a"))
-        one.signal(signal.SIGCONT)
-        await one.logs("not claiming")
-        await claims(one)
-        assert len(by(application, "/a")) - before <= 4, "more than may have been on their way"
-        other.signal(signal.SIGTERM)
-        await other.ends()
-        await queue.change(1000)
-        await application.until(lambda posts: 1000 in told(application))
+        async with queue.sidecar(application, "a", uri=over(wire, database), path="/a", **HARD) as one:
+            await claims(one)
+            await queue.change(*KEYS)
+            await until_posts(application, "/a", 6)
+            if wire_is == "frozen":
+                wire.freeze()
+            one.signal(signal.SIGSTOP)
+            application.behaviour = Work(seconds=0.05)
+            await queue.is_done()
+            before = len(by(application, "/a"))
+            one.signal(signal.SIGCONT)
+            await one.logs("not claiming")
+            wire.thaw()
+            await claims(one)
+            other.signal(signal.SIGTERM)
+            await other.ends()
+            await queue.change(1000)
+            await queue.is_done()
+    assert posted_late(application, "/a", before) <= 4, "more than may have been on their way"
     all_told_and_none_twice_at_once(application, [*KEYS, 1000])
+
+
+async def test_behind_a_frozen_wire_no_post_starts_later_than_the_relay_counts_on(database, application):
+    """Mutants: `Hold._may_start` without the time; `proven_s` is the end of a call."""
+    queue = await Queue.on(database, timeout=3.0)
+    application.behaviour = Work(seconds=2.5)
+    async with Wire(target=database.server.port) as wire, queue.sidecar(application, "b", path="/b", **HARD) as other:
+        await claims(other)
+        async with queue.sidecar(application, "a", uri=over(wire, database), path="/a", **HARD) as one:
+            await claims(one)
+            await queue.change(*KEYS)
+            await until_posts(application, "/a", 5)
+            wire.freeze()
+            frozen_at = asyncio.get_running_loop().time()
+            await one.logs("not claiming")
+            application.behaviour = Work(seconds=0.05)
+            await queue.is_done()
+            last_at = by(application, "/a")[-1].at
+    assert last_at - frozen_at <= FRESH_S + 0.5
+    all_told_and_none_twice_at_once(application)
 
 
 async def test_the_relay_that_is_stopped_with_claims_is_replaced_and_its_claims_are_delivered(queue, application):
@@ -135,10 +166,10 @@ async def test_claims_behind_a_broken_wire_are_delivered_by_another_and_not_by_u
                 await wire.accept()
             wire.thaw()
             await claims(one)
-            assert len(by(application, "/a")) - before <= 4
             await queue.change(1000)
             await application.until(lambda posts: 1000 in told(application))
             await queue.is_done()
+    assert posted_late(application, "/a", before) <= 4
     all_told_and_none_twice_at_once(application, [*KEYS, 1000])
 
 

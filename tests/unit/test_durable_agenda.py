@@ -41,7 +41,7 @@ def test_it_enters_at_once_and_again_when_the_queue_does_not_know_it_yet():
 
 
 def test_with_nothing_to_do_it_looks_every_few_seconds():
-    """Rows that another pod has let go of are nobody's news. Mutant: `called` waits for news where nothing is due."""
+    """Rows that another pod has let go of are nobody's news. Mutant: LOOK_S is infinite."""
     assert entered().next_at == 100.0 + LOOK_S
 
 

@@ -125,6 +125,7 @@ def test_in_trouble_all_goes_back_and_nothing_is_claimed_until_the_endpoint_may_
     hold.put_back(hold.take(0.0), until=3.0, error="refused")
     assert settled(hold) == [(0, "back", "refused"), (1, "back", "refused"), (2, "back", None), (3, "back", None)]
     assert (hold.claims, hold.quiet_until) == (0, 3.0)
+    assert hold.room() == READY_LEAST, "what one trial needs"
 
 
 def test_a_refusal_keeps_no_more_than_a_batch_for_later():

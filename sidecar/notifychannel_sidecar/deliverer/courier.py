@@ -151,7 +151,7 @@ class Courier:
         endpoint = self._endpoint(self._config.path)
         started = loop.time()
         try:
-            reply = await self._post(work, endpoint)
+            reply = await self._post(work, endpoint, idempotency_key=self._idempotency_key(work))
         except asyncio.CancelledError:
             self._source.broke_off(work)
             raise
@@ -168,19 +168,23 @@ class Courier:
         self.wake()
 
     async def escalate(self, work: Work[Any], path: str) -> bool:
-        """Tell of something that nobody has acknowledged for too long; whether that was acknowledged."""
-        reply = await self._post(work, self._endpoint(path))
+        """Tell of something that nobody has acknowledged for too long; whether that was acknowledged.
+
+        Without the hint's key: an application that remembers it must not take the hint for done.
+        """
+        reply = await self._post(work, self._endpoint(path), idempotency_key=None)
         return judge(reply, hints=len(work.hints), retried=0) is Outcome.ACKNOWLEDGED
 
     def _endpoint(self, path: str) -> Endpoint:
         config = self._config
         return Endpoint(http=self._around.http, port=config.port, path=path, timeout_s=config.timeout)
 
-    async def _post(self, work: Work[Any], endpoint: Endpoint) -> Reply:
+    def _idempotency_key(self, work: Work[Any]) -> str | None:
+        return work.hints[0].id if self._config.delivery == "AtLeastOnce" and len(work.hints) == 1 else None
+
+    async def _post(self, work: Work[Any], endpoint: Endpoint, *, idempotency_key: str | None) -> Reply:
         message = body(work, mode=self._around.mode(), next_within=next_within(self._config))
-        durable = self._config.delivery == "AtLeastOnce" and len(work.hints) == 1
-        key = work.hints[0].id if durable else None
-        return await endpoint.post(message, token=self._around.token(), idempotency_key=key)
+        return await endpoint.post(message, token=self._around.token(), idempotency_key=idempotency_key)
 
     def _settle(self, work: Work[Any], reply: Reply, outcome: Outcome, wanted: frozenset[str], now: float) -> None:
         match outcome:

@@ -29,8 +29,8 @@ FRESH_S = 5.0
 """A POST starts only so soon after the begin of the last call that succeeded; the relay counts on it."""
 READY_BATCHES, READY_MOST = 2, 8
 """Batches that are claimed ahead: at first, and where the application empties them faster than we claim."""
-READY_LEAST = 16
-"""Hints, however small the batches."""
+READY_LEAST, READY_AT_MOST = 16, 2000
+"""Hints, however small or large the batches; but always one batch."""
 _RULES = 9
 """Version and hash of the rules: what a payload begins with."""
 ASKED = "asked"
@@ -103,15 +103,14 @@ class Hold:
 
     def take(self, clock_s: float) -> Work[Claim] | None:
         """One POST's worth."""
-        due = self.next_due(clock_s)
-        if due is None or due > clock_s:
-            return None
-        claims = self._next_claims()
-        self._ready_since = clock_s if self._ready else math.inf
-        if not claims[0].key:
-            return self._out(claims[0].reason, claims, ())
-        hints = tuple([hint for claim in claims if (hint := self._hint(claim)) is not None])
-        return self._out(Reason.CHANGE, [hint.entry for hint in hints], hints) if hints else self.take(clock_s)
+        while (due := self.next_due(clock_s)) is not None and due <= clock_s:
+            claims = self._next_claims()
+            self._ready_since = clock_s if self._ready else math.inf
+            if not claims[0].key:
+                return self._out(claims[0].reason, claims, ())
+            if hints := tuple([hint for claim in claims if (hint := self._hint(claim)) is not None]):
+                return self._out(Reason.CHANGE, [hint.entry for hint in hints], hints)
+        return None
 
     def acknowledge(self, work: Work[Claim], retry_ids: AbstractSet[str]) -> None:
         """2xx, but for these ids."""
@@ -136,7 +135,7 @@ class Hold:
         self.quiet_until = until
         self._settle(Outcome.BACK, error, *self._landed(work))
         self._give_back_all()
-        self._ahead = READY_BATCHES
+        self._ahead = 1
 
     def broke_off(self, work: Work[Claim], clock_s: float) -> None:
         """The POST was cancelled, and the application may work on it for as long as it may take to answer."""
@@ -155,7 +154,8 @@ class Hold:
         """How many rows to claim now, however many are due; few at a time are not worth a call."""
         if self.is_closing or self.config.suspend:
             return 0
-        ahead = max(self._ahead * self.config.max_hints, READY_LEAST)
+        most = max(self.config.max_hints, READY_AT_MOST)
+        ahead = min(max(self._ahead * self.config.max_hints, READY_LEAST), most)
         room = ahead - len(self._ready)
         return room if room * 2 >= ahead else 0
 
