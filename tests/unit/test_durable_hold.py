@@ -167,6 +167,7 @@ def test_small_batches_are_claimed_some_at_a_time():
 
 @pytest.mark.parametrize("why", ["suspend", "close"])
 def test_a_channel_that_rests_claims_nothing_and_gives_back_what_is_not_in_flight(why):
+    """Also what a call brings that was under way. Mutant: `claimed` without the look at `is_closing`."""
     hold = holding(claim(1), claim(2), max_hints=1)
     work = hold.take(0.0)
     if why == "suspend":
@@ -174,7 +175,8 @@ def test_a_channel_that_rests_claims_nothing_and_gives_back_what_is_not_in_fligh
     else:
         hold.close()
     assert (hold.room(), hold.take(0.0)) == (0, None)
-    assert settled(hold) == [(2, "back", None)]
+    hold.claimed([claim(3)], 1, 0.0)
+    assert (hold.take(0.0), settled(hold)) == (None, [(2, "back", None), (3, "back", None)])
     hold.acknowledge(work, frozenset())
     assert settled(hold) == [(1, "done", None)]
 

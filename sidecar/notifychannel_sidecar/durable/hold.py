@@ -160,7 +160,10 @@ class Hold:
         return room if room * 2 >= ahead else 0
 
     def claimed(self, claims: Sequence[Claim], asked: int, clock_s: float) -> None:
-        """That many were asked for."""
+        """That many were asked for. Where the channel came to rest meanwhile they go back."""
+        if self.is_closing or self.config.suspend:
+            self._settle(Outcome.BACK, None, *claims)
+            return
         if not self._ready and len(claims) == asked:
             self._ahead = min(2 * self._ahead, READY_MOST)
         if claims and not self._ready:

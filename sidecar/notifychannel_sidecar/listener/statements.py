@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from functools import partial
 
-_FOLDER = files("notifychannel_sidecar") / "listener" / "sql"
+from notifychannel_sidecar import sqlfile
 
-
-def _read(name: str) -> str:
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-
+_read = partial(sqlfile.read, "listener")
 
 IDENTIFY = _read("identify")
 ROUND_TRIP = _read("round_trip")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from functools import partial
 
-_FOLDER = files("notifychannel_sidecar") / "relay" / "sql"
+from notifychannel_sidecar import sqlfile
 
-
-def _read(name: str) -> str:
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-
+_read = partial(sqlfile.read, "relay")
 
 SETTLE_IN = _read("settle_in")
 TAKE_ROLE = _read("take_role")
