@@ -282,6 +282,20 @@ async def test_a_channel_that_is_removed_is_left_and_delivered_again_when_it_is_
     assert application.overlaps == []
 
 
+async def test_a_rotated_secret_moves_the_claims_without_a_duplicate(queue, application):
+    """Mutant: `_move` raises at once."""
+    application.behaviour = Work(seconds=0.3)
+    async with queue.sidecar(application, max_hints=1) as one:
+        await claims(one)
+        await queue.change(*range(40))
+        await application.until(lambda posts: len(posts) >= 6)
+        one.write("secret/uri", f"{queue.database.dsn()}?sslmode=disable")
+        await one.logs("claiming anew")
+        application.behaviour = Say()
+        await queue.is_done()
+    assert sorted(told(application)) == list(range(40)), "each once"
+
+
 async def test_a_suspended_channel_delivers_nothing_and_is_looked_at_when_it_is_resumed(queue, application):
     async with queue.sidecar(application) as one:
         await claims(one)

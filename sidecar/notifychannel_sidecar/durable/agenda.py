@@ -17,10 +17,8 @@ from notifychannel_sidecar.hints import Reason, stronger
 from notifychannel_sidecar.inbox.work import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Self
-
-    import asyncpg
+    from collections.abc import Iterable, Sequence
+    from typing import Any, Self
 
     from notifychannel_sidecar.durable.claim import Claim
     from notifychannel_sidecar.durable.hold import Hold, Settlement
@@ -50,7 +48,7 @@ class Waiting:
     """Since the arrival of the oldest that is not acknowledged."""
 
     @classmethod
-    def of(cls, row: asyncpg.Record) -> Self:
+    def of(cls, row: Iterable[Any]) -> Self:
         """From the row that notifychannel.consumer_look() answers."""
         pending, claimed, retrying, dead, oldest_s = row
         return cls(pending=pending, claimed=claimed, retrying=retrying, dead=dead, oldest_s=oldest_s)

@@ -10,9 +10,8 @@ from notifychannel_sidecar.inbox.payload import key_object
 from notifychannel_sidecar.inbox.work import Hint
 
 if TYPE_CHECKING:
-    from typing import Self
-
-    import asyncpg
+    from collections.abc import Iterable
+    from typing import Any, Self
 
     from notifychannel_sidecar.config import ChannelConfig
 
@@ -39,7 +38,7 @@ class Claim:
     waited_s: float
 
     @classmethod
-    def of(cls, row: asyncpg.Record) -> Self:
+    def of(cls, row: Iterable[Any]) -> Self:
         """From that row; a reason that this version does not know is `bulk`."""
         identity, key, version, events, count, first_us, last_us, reason, attempt, alone, waited_s = row
         return cls(

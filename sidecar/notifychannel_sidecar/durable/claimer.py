@@ -87,7 +87,8 @@ class Claimer:
             log.info("claiming for %d channels", len(self.durable.agendas))
             while self.durable.agendas:
                 self.durable.news.clear()
-                self._follow(target)
+                if self._has_moved(target):
+                    await self._move(session)
                 for agenda in list(self.durable.agendas):
                     if agenda.next_at <= time.monotonic():
                         await self._turn(session, agenda, target)
@@ -154,9 +155,19 @@ class Claimer:
                 await self.durable.news.wait()
         self.durable.news.clear()
 
-    def _follow(self, target: Target) -> None:
-        if not isinstance(self._target, Target) or self._target.server != target.server:
-            raise _Moved
+    def _has_moved(self, target: Target) -> bool:
+        return not isinstance(self._target, Target) or self._target.server != target.server
+
+    async def _move(self, session: Session) -> None:
+        """Away from this session, when all that is in flight is answered and told, so that nothing comes twice."""
+        for agenda in self.durable.agendas:
+            agenda.hold.pause()
+        if any(agenda.hold.claims for agenda in self.durable.agendas):
+            return
+        for agenda in self.durable.agendas:
+            if agenda.claimer is not None:
+                await session.leave(agenda.claimer)
+        raise _Moved
 
     async def _wait(self, why: Why, error: Exception, *, lived_s: float) -> None:
         self._drop()

@@ -66,6 +66,8 @@ class Hold:
         """The endpoint is in trouble: nothing is claimed before."""
         self.is_closing = False
         """Claims nothing more and gives back what is not in flight."""
+        self._is_paused = False
+        """The same until `lose`: the session is about to be another."""
         self.proven_s = -math.inf
         """Begin of the last call of this claimer's that succeeded."""
         self._epochs = epochs
@@ -146,13 +148,14 @@ class Hold:
     def lose(self) -> None:
         """The session is gone, and so are the claims: somebody else's soon, who must not meet us."""
         self.epoch = next(self._epochs)
+        self._is_paused = False
         self.proven_s = -math.inf
         self._ready.clear()
         self._in_flight, self._broken, self._settled = {}, [], []
 
     def room(self) -> int:
         """How many rows to claim now, however many are due; few at a time are not worth a call."""
-        if self.is_closing or self.config.suspend:
+        if self._rests:
             return 0
         most = max(self.config.max_hints, READY_AT_MOST)
         ahead = min(max(self._ahead * self.config.max_hints, READY_LEAST), most)
@@ -161,7 +164,7 @@ class Hold:
 
     def claimed(self, claims: Sequence[Claim], asked: int, clock_s: float) -> None:
         """That many were asked for. Where the channel came to rest meanwhile they go back."""
-        if self.is_closing or self.config.suspend:
+        if self._rests:
             self._settle(Outcome.BACK, None, *claims)
             return
         if not self._ready and len(claims) == asked:
@@ -173,6 +176,11 @@ class Hold:
     def close(self) -> None:
         """Nothing more: what is in flight is delivered, everything else goes back."""
         self.is_closing = True
+        self._give_back_all()
+
+    def pause(self) -> None:
+        """The same, for as long as this session lasts."""
+        self._is_paused = True
         self._give_back_all()
 
     def settlements(self, clock_s: float) -> list[Settlement]:
@@ -204,6 +212,10 @@ class Hold:
     def _out(self, reason: Reason, claims: Sequence[Claim], hints: tuple[Hint[Claim], ...]) -> Work[Claim]:
         self._in_flight.update((claim.key, claim) for claim in claims)
         return Work(channel=self.config.name, hints=hints, reason=reason, generation=self.epoch)
+
+    @property
+    def _rests(self) -> bool:
+        return self.is_closing or self._is_paused or self.config.suspend
 
     def _may_start(self, clock_s: float) -> bool:
         return clock_s < self.proven_s + FRESH_S and not self.config.suspend
