@@ -143,7 +143,7 @@ async def observe_removal(
         existing = Existing(server=server, schema=schema, functions=functions)
         if schema and schema.has_queue:
             there = await roster.read(connection, owners, role=existing.installer, every_installation=False)
-            existing = replace(existing, consumers=there.consumers, has_others=there.has_others)
+            existing = replace(existing, consumers=there.consumers, has_others=there.has_others, named=there.named)
     return removal.of(existing, owners, rows=rows)
 
 

@@ -176,6 +176,8 @@ class Existing:
     """Of the queue, as far as they concern this channel or these owners."""
     has_others: bool = False
     """The queue has consumers of others."""
+    named: frozenset[Owner] | None = None
+    """Of whom anything is registered with the queue; None: not known."""
 
     @property
     def installer(self) -> str:

@@ -175,7 +175,7 @@ def _step(differs: Comparison, facts: Facts) -> Step:
     return Step(
         kind=_kind(differs),
         sentence=_sentence(differs),
-        statements=(*what, *shared.told(facts)),
+        statements=(*what, *shared.told(facts, is_new=differs.found is None)),
         then=shared.settle(facts),
         function=wanted.name,
         seen=found,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from notifychannel_operator import sqlfile
 from notifychannel_operator.names import SCHEMA, digest
@@ -134,12 +134,21 @@ def _row(owner: Owner, terms: Terms) -> str:
 
 def leave(owner: Owner, *, groups: Collection[str] | None, rows: Rows) -> str:
     """These consumers of an owner go, all of them with None; `rows`: what of those for whom something waits."""
-    return tagged(
-        "plan/leave.sql",
-        owner=_owner(owner),
-        groups="true" if groups is None else f'c."group" = ANY ({array(sorted(groups))})',
-        what=sqlfile.fill(f"plan/leave_{rows.value}.sql"),
-    )
+    which = "true" if groups is None else f'c."group" = ANY ({array(sorted(groups))})'
+    match rows:
+        case Rows.REFUSE:
+            what = sqlfile.fill("plan/leave_refuse.sql", queued="notifychannel.drop_consumer(whose.id, false)")
+        case Rows.KEEP | Rows.DROP:
+            what = sqlfile.fill(f"plan/leave_{rows.value}.sql")
+        case _:
+            assert_never(rows)
+    return tagged("plan/leave.sql", owner=_owner(owner), groups=which, what=what)
+
+
+def refuse(owner: Owner) -> str:
+    """Raises where anything waits for a consumer of the owner, and does nothing else."""
+    what = sqlfile.fill("plan/leave_refuse.sql", queued=sqlfile.fill("plan/leave_count.sql"))
+    return tagged("plan/leave.sql", owner=_owner(owner), groups="true", what=what)
 
 
 def forget_by_hand(owner: Owner, group: str | None = None) -> str:
@@ -155,9 +164,13 @@ def audit(owner: Owner, *, pg_channel: str, retention_s: float | None) -> str:
     return tagged("plan/audit.sql", owner=_owner(owner), pg_channel=literal(pg_channel), retention=str(retention_s))
 
 
-def change(pg_channel: str) -> str:
-    """Tells the consumers, with the change, to look at everything."""
-    return tagged("plan/durable_change.sql", channel=literal(pg_channel))
+def change(pg_channel: str, *, is_new: bool) -> str:
+    """Tells the consumers, with the change, to look at everything; `is_new`: there was no body under which somebody may
+    be writing still, for whoever makes a trigger waits for the writers.
+    """
+    channel = literal(pg_channel)
+    fence = "" if is_new else sqlfile.fill("plan/durable_fence.sql", channel=channel)
+    return tagged("plan/durable_change.sql", channel=channel, fence=fence)
 
 
 def outbox_lost() -> str:

@@ -24,7 +24,7 @@ def of(existing: Existing, owners: Collection[Owner], *, rows: Rows = Rows.REFUS
     mine = [it for it in existing.functions.values() if it.marker is not None and it.marker.owner in owners]
     made = Plan(
         installer=existing.installer,
-        steps=(*(drop(it) for it in mine), *_consumers(existing, owners, rows)),
+        steps=(*_looks(existing, owners, rows), *(drop(it) for it in mine), *_consumers(existing, owners, rows)),
         problems=tuple(refusals.of_schema(existing)) if mine else (),
     )
     waiting = [said for it in existing.consumers if it.owner in owners and (said := it.waiting)]
@@ -44,11 +44,25 @@ def of(existing: Existing, owners: Collection[Owner], *, rows: Rows = Rows.REFUS
     return made if step is None else made.with_more(steps=[step])
 
 
+def _looks(existing: Existing, owners: Collection[Owner], rows: Rows) -> Iterator[Step]:
+    """Before anything is dropped, for a script may be run long after it was made."""
+    if rows is Rows.REFUSE:
+        for owner in _registered(existing, owners):
+            yield Step(
+                kind=Kind.REGISTER,
+                sentence=f"see that nothing waits for {owner.namespace}/{owner.name}",
+                statements=(queue_statements.refuse(owner),),
+            )
+
+
+def _registered(existing: Existing, owners: Collection[Owner]) -> Iterator[Owner]:
+    """All where it is not known who is: who looked may not have been allowed to."""
+    if existing.schema is not None and existing.schema.has_queue:
+        yield from (it for it in owners if existing.named is None or it in existing.named)
+
+
 def _consumers(existing: Existing, owners: Collection[Owner], rows: Rows) -> Iterator[Step]:
-    """Also of those of whom none is known: who looked may not have been allowed to."""
-    if existing.schema is None or not existing.schema.has_queue:
-        return
-    for owner in owners:
+    for owner in _registered(existing, owners):
         yield Step(
             kind=Kind.REMOVE,
             sentence=f"drop what the queue knows of {owner.namespace}/{owner.name}",

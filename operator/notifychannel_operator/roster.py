@@ -30,9 +30,11 @@ class Roster:
 
     consumers: tuple[Registered, ...] = ()
     audited: tuple[str, float] | None = None
-    """Of the first owner."""
+    """Of the first owner that is."""
     has_others: bool = False
     """There are consumers of other owners."""
+    named: frozenset[Owner] | None = None
+    """Those of the owners of whom anything is registered; None: not known."""
 
 
 NOBODY = Roster()
@@ -57,18 +59,23 @@ async def read(connection: Connection, owners: Collection[Owner], *, role: str, 
         if not may_act or not await connection.fetchval(sqlfile.read("observe/queue_tables.sql")):
             return NOBODY
         found: list[Registered] = []
-        audited = None
-        for number, it in enumerate(owners):
+        audits: dict[Owner, tuple[str, float]] = {}
+        for it in owners:
             whose = None if every_installation else it.installation
             rows = await connection.fetch(sqlfile.read("observe/consumers.sql"), it.namespace, it.name, whose)
             found += [_registered(row, it) for row in rows]
-            if number == 0:
-                kept = await connection.fetchrow(
-                    sqlfile.read("observe/audited.sql"), it.installation, it.namespace, it.name
-                )
-                audited = None if kept is None else (kept["pg_channel"], kept["retention"])
+            kept = await connection.fetchrow(
+                sqlfile.read("observe/audited.sql"), it.installation, it.namespace, it.name
+            )
+            if kept is not None:
+                audits[it] = (kept["pg_channel"], kept["retention"])
         has_others = await _has_others(connection, owners)
-    return Roster(consumers=tuple(found), audited=audited, has_others=has_others)
+    return Roster(
+        consumers=tuple(found),
+        audited=next((audits[it] for it in owners if it in audits), None),
+        has_others=has_others,
+        named=frozenset((*audits, *(it.owner for it in found))),
+    )
 
 
 async def has_consumers(connection: Connection) -> bool:

@@ -70,10 +70,13 @@ def _grants(listener: Listener, needs: Needs) -> Iterator[Step]:
         yield Step(kind=Kind.GRANT, sentence=sentence, statements=(right.removesuffix(";"),))
 
 
-def told(facts: Facts) -> tuple[str, ...]:
-    """What says that rules change: to whoever listens, and to consumers whether they listen or not."""
+def told(facts: Facts, *, is_new: bool) -> tuple[str, ...]:
+    """What says that rules change: to whoever listens, and to consumers whether they listen or not.
+
+    `is_new`: there is no function yet whose rules it would be that change.
+    """
     said = (statements.rules_change(), statements.resync(facts.pg_channel))
-    return (*said, queue_statements.change(facts.pg_channel)) if _is_told_by_queue(facts) else said
+    return (*said, queue_statements.change(facts.pg_channel, is_new=is_new)) if _is_told_by_queue(facts) else said
 
 
 def settle(facts: Facts) -> Step:

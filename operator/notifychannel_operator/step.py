@@ -25,7 +25,7 @@ class Kind(Enum):
     """The resource is as before, the database is not: drift."""
     REMOVE = "remove"
     REGISTER = "register"
-    """Who wants what of the queue."""
+    """Who wants what of the queue, or that nobody wants anything; what follows stands on it."""
     SETTLE = "settle"
     """What a pass that broke off has left open."""
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from notifychannel_cli.commands import cli
+from notifychannel_cli.embedded import EmbeddedError
 from notifychannel_operator.names import Owner
 from tests.premises import build
 
@@ -199,6 +200,56 @@ async def test_every_problem_of_a_bad_file_is_said_before_the_database_is_asked(
     result = await run("-f", bad, "--dsn", "postgresql://nobody@127.0.0.1:1/nothing", code=1)
     assert result.stdout == ""
     assert result.stderr.count("bad.yaml:") == 2
+
+
+JOBS = (
+    ORDERS.replace("spec:\n", "spec:\n  capture: Outbox\n").replace(
+        "path: /hints}", "path: /hints}, delivery: AtLeastOnce"
+    )
+    % "orders"
+)
+
+
+@pytest.fixture
+async def jobs(site, tmp_path):
+    """A channel of jobs, installed by the printed script, whose first resync nobody has acknowledged."""
+    (tmp_path / "jobs.yaml").write_text(JOBS)
+    roles = ("--installer", site.installer, "--listener", site.listener)
+    site.psql((await run("-f", tmp_path / "jobs.yaml", "--dsn", site.database.dsn(), "--grants", *roles)).stdout)
+    where = ("-f", tmp_path / "jobs.yaml", "--dsn", site.database.dsn(site.installer))
+    site.psql((await run(*where)).stdout, role=site.installer)
+    assert (await run(*where)).stdout.endswith("-- Nothing to do.\n")
+    return where
+
+
+async def test_removal_with_rows_waiting_is_refused_with_their_number_and_force_removes_them(site, jobs):
+    """Mutants: `_removal` that always forces; `removal.of` without the problem."""
+    refused = await run(*jobs, "--remove", code=1)
+    said = " ".join(refused.stderr.split())
+    assert "the group orders-api has 1 key that no application has acknowledged" in said
+    assert "remove with --force" in said
+    assert refused.stdout == ""
+    removal = (await run(*jobs, "--remove", "--force")).stdout
+    site.psql(removal, role=site.installer)
+    site.psql(removal, role=site.installer)
+    assert await site.triggers() == []
+    assert (await run(*jobs)).exit_code == 0
+
+
+async def test_a_removal_that_was_printed_before_the_rows_came_refuses_too(site, jobs):
+    """Nothing is dropped then. Mutants: leave_refuse.sql without RAISE; `removal.of` without `_looks`."""
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    removal = (await run(*jobs, "--remove")).stdout
+    await site.app.execute("INSERT INTO orders VALUES (1), (2)")
+    with pytest.raises(EmbeddedError, match="rows of the outbox wait for the group orders-api"):
+        site.psql(removal, role=site.installer)
+    assert await site.admin.fetchval("SELECT count(*) FROM notifychannel.outbox_logged") == 1
+    assert len(await site.triggers()) == 4
+
+
+async def test_force_is_for_removal(files):
+    result = await run("-f", files / "orders.yaml", "--dsn", "postgresql://x", "--force", code=2)
+    assert "--force is for --remove" in result.output
 
 
 async def test_remove_and_grants_exclude_each_other(files):

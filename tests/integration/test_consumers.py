@@ -270,7 +270,7 @@ async def test_a_late_writer_that_has_changed_no_row_yet_is_waited_for_too(site)
 async def test_a_pass_that_broke_off_behind_a_change_is_made_up_for(site):
     """Mutant: `plan.plan` without registration.changing."""
     await site.install(durable())
-    await site.admin.execute("UPDATE notifychannel.fence SET since = NULL")
+    await site.admin.execute("INSERT INTO notifychannel.fence (pg_channel) VALUES ($1)", pg_channel(OWNER))
     await acknowledge(site)
     result = await site.step(durable())
     assert [step.kind for step in result.done] == [Kind.SETTLE]
@@ -357,6 +357,7 @@ async def test_removal_with_rows_waiting_refuses_and_says_how_many(site):
     assert len(await site.triggers()) == 4
     refused = await edge.apply(await site.session(), made)
     assert "4 keys or rows of the outbox wait for the group app" in refused.failed[0]
+    assert len(await site.triggers()) == 4
     assert len(await waiting(site)) == 3
 
 

@@ -267,3 +267,35 @@ async def test_a_removal_that_fails_says_what_stays_and_how_to_remove_it(shop):
     printed = "\n".join(dev.printed)
     assert "The triggers are still in the database." in printed
     assert "--installation dev --remove | psql" in printed
+
+
+async def test_jobs_are_delivered_and_what_the_application_did_not_take_stays_unless_forced(shop, tmp_path):
+    """Mutants: `_narrowed` that returns all: the other group's keys wait for ever; `force` not handed on."""
+    admin, arguments = shop
+    jobs = CHANNEL.replace("spec:\n", "spec:\n  capture: Outbox\n").replace(
+        "      debounce:", "      delivery: AtLeastOnce\n      debounce:"
+    )
+    other = "    - {group: other, endpoint: {port: 1, path: /}, delivery: AtLeastOnce}\n"
+    (tmp_path / "orders.yaml").write_text(jobs + other)
+    arguments = (*arguments, "--group", "orders-api")
+    async with notifychannel(*arguments, "--print") as dev:
+        await dev.line("Listening as orders-api")
+        await admin.execute("INSERT INTO orders VALUES (42, 'new')")
+        assert "orders change 1 hint" in await dev.line('{"id": 42}')
+        dev.interrupt()
+        assert await dev.ends() == 0, dev.printed
+    assert await admin.fetchval(LEFT) == 0
+    async with notifychannel(*arguments, "--exec", "false") as dev:
+        await dev.line("Listening as orders-api")
+        await dev.line("→ 500")
+        dev.interrupt()
+        assert await dev.ends() == 1
+    printed = " ".join(" ".join(dev.printed).split())
+    assert "the group orders-api has 1 key that no application has acknowledged" in printed
+    assert await admin.fetchval("SELECT count(*) FROM notifychannel.queue") == 1
+    await admin.execute("DROP SCHEMA notifychannel CASCADE")
+    async with notifychannel(*arguments, "--exec", "false", "--force") as dev:
+        await dev.line("Listening as orders-api")
+        dev.interrupt()
+        assert await dev.ends() == 0
+    assert await admin.fetchval(LEFT) == 0

@@ -205,6 +205,7 @@ async def test_what_rules_owe_is_told_and_history_is_trimmed_where_no_relay_live
         INSERT INTO notifychannel.audit (channel, at, key, step)
         SELECT a.id, now() - interval '2 hours', '[1]', 'captured' FROM notifychannel.audited AS a
     """)
+    await site.admin.execute("INSERT INTO notifychannel.fence SELECT pg_channel, '3' FROM notifychannel.consumer")
     operator.edges.memory.outboxes.clear()
     await operator.run()
     assert await site.admin.fetchval("SELECT count(*) FROM notifychannel.audit WHERE key = '[1]'") == 0
