@@ -131,8 +131,8 @@ RETURNS TABLE (
     attempt integer, alone boolean, waited double precision
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET jit = off
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on
+SET jit = off
 AS $claim$
 #variable_conflict use_column
 DECLARE
@@ -141,6 +141,7 @@ DECLARE
     mine notifychannel.claimer;
     c notifychannel.consumer;
     is_full boolean;
+    due record;
 BEGIN
     SELECT m.* INTO mine FROM notifychannel.claimer AS m
     WHERE m.id = me AND m.role = session_user AND m.pid = pg_backend_pid()
@@ -154,41 +155,43 @@ BEGIN
         UPDATE notifychannel.claimer AS m SET beats = m.beats + 1 WHERE m.id = me;
         RETURN;
     END IF;
+
+    SELECT count(*) AS rows, array_agg(d.ctid) AS places, max(d.due_at) AS last INTO due
+    FROM (
+        SELECT q.ctid, q.due_at FROM notifychannel.queue AS q
+        WHERE q.consumer = c.id AND q.state IN ('pending', 'retrying') AND q.due_at <= at
+            AND q.due_at >= CASE WHEN is_full THEN '-infinity' ELSE mine.low END
+        ORDER BY q.due_at
+        LIMIT most
+        FOR UPDATE SKIP LOCKED
+    ) AS d;
+    UPDATE notifychannel.claimer AS m SET
+        beats = m.beats + 1,
+        low = CASE
+            WHEN due.rows < most THEN at - interval '1 s'
+            WHEN is_full THEN m.low
+            ELSE greatest(m.low, due.last - interval '1 s') END,
+        full_look_at = CASE
+            WHEN is_full THEN at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
+            ELSE m.full_look_at END
+    WHERE m.id = me;
+
+    SET LOCAL enable_indexscan = off; -- until the end of this function: they are locked, so they are where they were
     RETURN QUERY
-        WITH due AS MATERIALIZED (
-            SELECT d.consumer, d.key, d.due_at FROM notifychannel.queue AS d
-            WHERE d.consumer = c.id AND d.state IN ('pending', 'retrying') AND d.due_at <= at
-                AND d.due_at >= CASE WHEN is_full THEN '-infinity' ELSE mine.low END
-            ORDER BY d.due_at
-            LIMIT most
-            FOR UPDATE SKIP LOCKED
-        ), taken AS (
+        WITH taken AS (
             UPDATE notifychannel.queue AS q SET
                 state = 'claimed', claimer = me,
                 taken_events = q.events, taken_count = q.count, taken_first_us = q.first_us,
                 taken_last_us = q.last_us, taken_version = q.version, taken_reason = q.reason,
                 attempts = CASE WHEN q.taken_version = q.version THEN q.attempts ELSE 0 END,
                 events = '', count = 0, first_us = NULL, last_us = NULL, reason = NULL
-            FROM due
-            WHERE q.consumer = due.consumer AND q.key = due.key
-            RETURNING q.*, due.due_at AS was_due_at
-        ), looked AS ( -- after all that
-            UPDATE notifychannel.claimer AS m SET
-                beats = m.beats + 1,
-                low = CASE
-                    WHEN d.taken < most THEN at - interval '1 s'
-                    WHEN is_full THEN m.low
-                    ELSE greatest(m.low, d.last - interval '1 s') END,
-                full_look_at = CASE
-                    WHEN is_full THEN at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
-                    ELSE m.full_look_at END
-            FROM (SELECT count(*) AS taken, max(due.due_at) AS last FROM due) AS d
-            WHERE m.id = me
+            WHERE q.ctid = ANY (due.places)
+            RETURNING q.*
         )
         SELECT notifychannel.hint_id(c, t.key, t.taken_version), t.key, t.taken_version, t.taken_events,
             t.taken_count, t.taken_first_us, t.taken_last_us, t.taken_reason, t.attempts + 1, t.alone,
             extract(epoch FROM at - t.since)::double precision
-        FROM taken AS t ORDER BY t.was_due_at;
+        FROM taken AS t ORDER BY t.due_at;
 END
 $claim$;
 
@@ -216,16 +219,16 @@ CREATE OR REPLACE FUNCTION notifychannel.settle(
     me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[]
 ) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET jit = off
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on
+SET jit = off
 AS $settle$
 #variable_conflict use_column
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
     whose integer;
     c notifychannel.consumer;
-    mine integer;
-    gone integer;
+    mine record;
+    said record;
 BEGIN
     UPDATE notifychannel.claimer AS m SET
         beats = m.beats + 1,
@@ -244,87 +247,95 @@ BEGIN
     IF NOT FOUND THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not that claimer, or not any more';
     END IF;
-    IF coalesce(cardinality(keys), 0) = 0 THEN
-        RETURN 0;
-    END IF;
     SELECT o.* INTO c FROM notifychannel.consumer AS o WHERE o.id = whose;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR coalesce(cardinality(keys), 0) = 0 THEN
         RETURN 0;
     END IF;
 
-    -- IS NOT DISTINCT FROM, which no index answers: by the key, not by the claimer, of whom all but a few rows may be
-    PERFORM FROM (SELECT u.key, u.version FROM unnest(keys, versions) AS u (key, version) ORDER BY u.key COLLATE "C") AS s
-    JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me
-        AND q.taken_version = s.version
-    ORDER BY q.key
-    FOR UPDATE OF q;
-    GET DIAGNOSTICS mine = ROW_COUNT;
+    -- Lateral, and by IS NOT DISTINCT FROM, which no index answers: one look by key for each, whatever the statistics say
+    -- of a table that is empty one moment and full the next, and of which one claimer may hold all or nothing.
+    SELECT count(*) AS rows, array_agg(l.ctid) AS places, array_agg(s.key) AS keys, array_agg(s.outcome) AS outcomes,
+        array_agg(s.error) AS errors, array_agg(s.wait) AS waits, array_agg(l.is_gone) AS are_gone,
+        array_agg(l.failures) AS failures, array_agg(l.taken_events) AS events, array_agg(l.taken_count) AS counts
+    INTO mine
+    FROM (
+        SELECT u.* FROM unnest(keys, versions, outcomes, errors, waits) AS u (key, version, outcome, error, wait)
+        ORDER BY u.key COLLATE "C"
+    ) AS s
+    CROSS JOIN LATERAL (
+        SELECT q.ctid, s.outcome = 'done' AND q.count = 0 AND c.min_interval <= 0 AS is_gone, q.failures, q.taken_events,
+            q.taken_count
+        FROM notifychannel.queue AS q
+        WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me
+            AND q.taken_version = s.version
+        FOR UPDATE
+    ) AS l;
 
     IF EXISTS (
         SELECT FROM notifychannel.audited AS a
         WHERE (a.installation, a.namespace, a.channel) = (c.installation, c.namespace, c.channel)
     ) THEN
         PERFORM notifychannel.note(
-            ARRAY[whose], array_agg(q.key),
-            array_agg(CASE s.outcome WHEN 'done' THEN 'delivered'
-                WHEN 'retry' THEN CASE WHEN q.failures + 1 >= c.max_attempts THEN 'dead' ELSE 'refused' END
-                ELSE s.outcome END),
-            array_agg(q.taken_events), array_agg(q.taken_count), array_agg(s.error)
-        )
-        FROM unnest(keys, versions, outcomes, errors) AS s (key, version, outcome, error)
-        JOIN notifychannel.queue AS q ON q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me
-            AND q.taken_version = s.version;
+            ARRAY[whose], mine.keys,
+            ARRAY(
+                SELECT CASE s.outcome WHEN 'done' THEN 'delivered'
+                    WHEN 'retry' THEN CASE WHEN s.failures + 1 >= c.max_attempts THEN 'dead' ELSE 'refused' END
+                    ELSE s.outcome END
+                FROM unnest(mine.outcomes, mine.failures) WITH ORDINALITY AS s (outcome, failures, number)
+                ORDER BY s.number
+            ),
+            mine.events, mine.counts, mine.errors
+        );
     END IF;
 
-    IF c.min_interval <= 0 THEN
-        DELETE FROM notifychannel.queue AS q
-        USING unnest(keys, versions, outcomes) AS s (key, version, outcome)
-        WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me AND q.taken_version = s.version
-            AND s.outcome = 'done' AND q.count = 0;
-        GET DIAGNOSTICS gone = ROW_COUNT;
-        IF gone = mine THEN
-            RETURN mine;
+    SET LOCAL enable_indexscan = off; -- until the end of this function: they are locked, so they are where they were
+    DELETE FROM notifychannel.queue AS q WHERE q.ctid = ANY (ARRAY(
+        SELECT s.place FROM unnest(mine.places, mine.are_gone) AS s (place, is_gone) WHERE s.is_gone
+    ));
+    FOR said IN
+        SELECT s.outcome, s.error, s.wait, array_agg(s.place) AS places
+        FROM unnest(mine.places, mine.outcomes, mine.errors, mine.waits, mine.are_gone)
+            AS s (place, outcome, error, wait, is_gone)
+        WHERE NOT s.is_gone
+        GROUP BY s.outcome, s.error, s.wait
+    LOOP
+        IF said.outcome = 'done' THEN
+            UPDATE notifychannel.queue AS q SET
+                state = CASE WHEN q.count = 0 THEN 'resting' ELSE 'pending' END,
+                claimer = NULL, attempts = 0, failures = 0, alone = false, last_error = NULL, escalated_at = NULL,
+                since = q.arrived_at,
+                escalate_at = CASE WHEN q.count > 0 THEN q.arrived_at + make_interval(secs => c.escalated_after) END,
+                set_at = at,
+                not_before = at + make_interval(secs => c.min_interval),
+                due_at = CASE WHEN q.count = 0 THEN at + make_interval(secs => c.min_interval)
+                    ELSE greatest(q.due_at, at + make_interval(secs => c.min_interval)) END
+            WHERE q.ctid = ANY (said.places);
+        ELSE
+            UPDATE notifychannel.queue AS q SET
+                state = CASE
+                    WHEN said.outcome <> 'retry' THEN CASE WHEN q.failures > 0 THEN 'retrying' ELSE 'pending' END
+                    WHEN q.failures + 1 >= c.max_attempts THEN 'dead'
+                    ELSE 'retrying' END,
+                claimer = NULL,
+                events = notifychannel.united(q.taken_events, q.events),
+                count = q.taken_count + q.count,
+                first_us = least(q.taken_first_us, q.first_us),
+                last_us = greatest(q.taken_last_us, q.last_us),
+                reason = notifychannel.stronger(q.taken_reason, q.reason),
+                arrived_at = q.since,
+                attempts = q.attempts + (said.outcome = 'retry')::integer,
+                failures = q.failures + (said.outcome = 'retry')::integer,
+                alone = q.alone OR said.outcome = 'alone',
+                last_error = coalesce(said.error, q.last_error),
+                died_at = CASE
+                    WHEN said.outcome = 'retry' AND q.failures + 1 >= c.max_attempts THEN clock_timestamp() END,
+                set_at = at,
+                not_before = at + notifychannel.pause(c, said.outcome, q.failures, said.wait, 0),
+                due_at = at + notifychannel.pause(c, said.outcome, q.failures, said.wait, random())
+            WHERE q.ctid = ANY (said.places);
         END IF;
-    END IF;
-
-    UPDATE notifychannel.queue AS q SET
-        state = CASE WHEN q.count = 0 THEN 'resting' ELSE 'pending' END,
-        claimer = NULL, attempts = 0, failures = 0, alone = false, last_error = NULL, escalated_at = NULL,
-        since = q.arrived_at,
-        escalate_at = CASE WHEN q.count > 0 THEN q.arrived_at + make_interval(secs => c.escalated_after) END,
-        set_at = at,
-        not_before = at + make_interval(secs => c.min_interval),
-        due_at = CASE WHEN q.count = 0 THEN at + make_interval(secs => c.min_interval)
-            ELSE greatest(q.due_at, at + make_interval(secs => c.min_interval)) END
-    FROM unnest(keys, versions, outcomes) AS s (key, version, outcome)
-    WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me AND q.taken_version = s.version AND s.outcome = 'done';
-
-    UPDATE notifychannel.queue AS q SET
-        state = CASE
-            WHEN s.outcome <> 'retry' THEN CASE WHEN q.failures > 0 THEN 'retrying' ELSE 'pending' END
-            WHEN q.failures + 1 >= c.max_attempts THEN 'dead'
-            ELSE 'retrying' END,
-        claimer = NULL,
-        events = notifychannel.united(q.taken_events, q.events),
-        count = q.taken_count + q.count,
-        first_us = least(q.taken_first_us, q.first_us),
-        last_us = greatest(q.taken_last_us, q.last_us),
-        reason = notifychannel.stronger(q.taken_reason, q.reason),
-        arrived_at = q.since,
-        attempts = q.attempts + (s.outcome = 'retry')::integer,
-        failures = q.failures + (s.outcome = 'retry')::integer,
-        alone = q.alone OR s.outcome = 'alone',
-        last_error = coalesce(s.error, q.last_error),
-        died_at = CASE WHEN s.outcome = 'retry' AND q.failures + 1 >= c.max_attempts THEN clock_timestamp() END,
-        set_at = at,
-        not_before = at + notifychannel.pause(c, s.outcome, q.failures, s.wait, s.chance),
-        due_at = at + notifychannel.pause(c, s.outcome, q.failures, s.wait, s.chance)
-    FROM (
-        SELECT u.*, random() AS chance
-        FROM unnest(keys, versions, outcomes, errors, waits) AS u (key, version, outcome, error, wait)
-    ) AS s
-    WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me AND q.taken_version = s.version AND s.outcome <> 'done';
-    RETURN mine;
+    END LOOP;
+    RETURN mine.rows;
 END
 $settle$;
 

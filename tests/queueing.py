@@ -18,13 +18,15 @@ RULES = "abababab"
 AT_US = 1_767_225_600_000_000
 CONSUMER: dict[str, Any] = {
     "installation": "dev", "namespace": "shop", "channel": "orders", "group": "api", "pg_channel": "orders",
-    "rules": RULES, "key_names": ["id"], "suspended": False, "debounce": 0.25, "max_delay": 2.0, "min_interval": 0.0,
-    "timeout": 2.0, "max_attempts": 3, "initial_delay": 1.0, "longest_delay": 300.0, "escalate_after": None,
+    "rules": RULES, "key_names": ["id"], "suspended": False, "debounce": 60.0, "max_delay": 600.0, "min_interval": 0.0,
+    "timeout": 2.0, "max_attempts": 3, "initial_delay": 40.0, "longest_delay": 300.0, "escalate_after": None,
 }  # fmt: skip
 PUT = f"SELECT * FROM notifychannel.put_consumer({', '.join(f'${number + 1}' for number in range(len(CONSUMER)))})"
 APPEND = "INSERT INTO notifychannel.outbox_logged (channel, payload) VALUES ($1, $2)"
-LONG_S = 400.0
-"""More than any wait of these consumers."""
+LONG_S = 1000.0
+"""More than any wait of these consumers, which are so long that a slow machine does not matter."""
+WINDOW_S = 61.0
+"""So does a change after it."""
 
 
 def payload(*keys: str, event: str = "I", at_us: int = AT_US, rules: str = RULES) -> str:

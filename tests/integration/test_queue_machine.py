@@ -25,6 +25,7 @@ from notifychannel_sidecar.relay.server_clock import ServerClock
 from tests.queueing import APPEND, CONSUMER, LONG_S, PUT, install, payload
 
 TIMEOUT_S = CONSUMER["timeout"]
+QUICK = {"debounce": 0.2, "max_delay": 1.0, "initial_delay": 1.0, "max_attempts": 2}
 KEYS = ("[1]", "[2]", "[3]", "")
 TELLERS = range(3)
 CLEAN = """
@@ -73,7 +74,7 @@ class Protocol(RuleBasedStateMachine):
     @initialize(min_interval=st.sampled_from([0.0, 0.0, 3.0]))
     def a_consumer(self, min_interval):
         self.run(self.relay.execute(CLEAN))
-        wanted = CONSUMER | {"max_attempts": 2, "min_interval": min_interval}
+        wanted = CONSUMER | QUICK | {"min_interval": min_interval}
         self.run(self.relay.fetchrow(PUT, *wanted.values()))
         self.counts[""] = 1
         self.the_relay_looks()

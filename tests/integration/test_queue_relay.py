@@ -211,7 +211,7 @@ async def test_the_relay_notices_a_clock_that_is_set_and_the_queue_goes_on_by_th
     await made.drain(Position(), awake=False)
     await relay.look()
     waits = {key: row["due_in"] for key, row in (await queue.rows()).items()}
-    assert 70.0 < waits["[1]"] <= 100.0
+    assert 40.0 < waits["[1]"] <= 100.0
     assert waits["[2]"] <= 100.0
 
 
