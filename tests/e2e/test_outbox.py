@@ -1,0 +1,102 @@
+"""Channels that capture by Outbox: the relay's pod may go, and jobs wait in the queue while there is no pod at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from tests.e2e import application
+from tests.e2e import shop as shops
+
+GUARD_S = 60.0
+GOAL_S = 15.0
+RELAY = "SELECT right(application_name, 5) FROM pg_stat_activity WHERE application_name LIKE 'nch-relay/%'"
+
+
+def scale(shop, replicas):
+    shop.kubectl.run("scale", f"deployment/{shops.GROUP}", f"--replicas={replicas}")
+
+
+def acknowledged(shop, pods):
+    """How often each key was, by all of them together."""
+    heard = [each for pod in pods for each in application.heard(shop.kubectl, pod)["acknowledged"]]
+    return Counter(each["key"]["id"] for each in heard if each["id"] is not None)
+
+
+async def until(condition):
+    async with asyncio.timeout(GUARD_S):
+        while not (found := await condition()):  # noqa: ASYNC110  pods and tables can only be asked
+            await asyncio.sleep(0.2)
+    return found
+
+
+async def test_the_relays_pod_is_killed_and_another_one_drains(shop, images, record_property):
+    """Mutant: the sidecar's candidate that never looks again when it was refused once."""
+    await shop.open(shops.channel(capture="Outbox"))
+    pods = shop.run(images, replicas=2)
+    shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    owner, admin = await shop.postgres.connect(), await shop.postgres.connect("postgres")
+    await owner.execute("INSERT INTO orders (id) VALUES (1)")
+    for pod in pods:
+        shops.until_heard(shop.kubectl, pod, {"id": 1})
+    tail = await until(lambda: admin.fetchval(RELAY))
+    [relay] = [pod for pod in pods if pod.endswith(tail)]
+    [other] = set(pods) - {relay}
+    gone_at = time.time()
+    shop.kubectl.run("delete", "pod", relay, "--grace-period=0", "--force")
+    await owner.execute("INSERT INTO orders (id) VALUES (2)")
+    heard_s = shops.until_heard(shop.kubectl, other, {"id": 2}) - gone_at
+    assert await until(lambda: admin.fetchval(RELAY)) != tail
+    record_property(
+        "figures", f"relay's pod killed: a change after it heard {heard_s:.1f} s later (goal {GOAL_S:.0f} s)"
+    )
+
+
+async def test_a_job_goes_to_one_pod_and_waits_while_there_is_none(shop, images, record_property):
+    """Mutants: `claim` without SKIP LOCKED and state; a sidecar that settles what it has not POSTed."""
+    await shop.open(shops.channel(capture="Outbox", consumer={"delivery": "AtLeastOnce"}))
+    pods = shop.run(images, replicas=2)
+    shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    owner, admin = await shop.postgres.connect(), await shop.postgres.connect("postgres")
+
+    async def waiting():
+        return await admin.fetchval("SELECT count(*) FROM notifychannel.queue")
+
+    async def is_empty():
+        return await waiting() == 0
+
+    async def all_are_acknowledged():
+        return set(acknowledged(shop, pods)) == set(range(1, 51))
+
+    await until(is_empty)  # the resync of a new consumer
+    await owner.execute("INSERT INTO orders (id) SELECT generate_series(1, 50)")
+    await until(all_are_acknowledged)
+    assert set(acknowledged(shop, pods).values()) == {1}
+    scale(shop, 0)
+    shop.kubectl.wait_for(f"pod/{pods[0]}", "delete")
+    shop.kubectl.wait_for(f"pod/{pods[1]}", "delete")
+    await owner.execute("INSERT INTO orders (id) SELECT generate_series(51, 60)")
+    await owner.execute("UPDATE orders SET note = 'again' WHERE id <= 55")
+    began_at = time.time()
+    scale(shop, 1)
+    shop.kubectl.rolled_out(f"deployment/{shops.GROUP}")
+    [late] = shops.pods(shop.kubectl)
+    heard_s = max(shops.until_heard(shop.kubectl, late, {"id": key}) for key in range(1, 61)) - began_at
+    await until(is_empty)
+    assert acknowledged(shop, [late]) == Counter(range(1, 61))
+    record_property("figures", f"60 jobs that waited while there was no pod: all acknowledged {heard_s:.1f} s after")
+
+
+@pytest.mark.parametrize("delivery", ["BestEffort", "AtLeastOnce"])
+async def test_a_deleted_channel_takes_outbox_and_queue_along(shop, images, delivery):
+    """Mutant: `removal` without the queue's objects."""
+    await shop.open(shops.channel(capture="Outbox", consumer={"delivery": delivery}))
+    shop.run(images)
+    shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    shop.kubectl.run("delete", "notifychannel", "orders", "--timeout=60s")
+    admin = await shop.postgres.connect("postgres")
+    left = "SELECT array_agg(relname::text) FROM pg_class WHERE relnamespace = 'notifychannel'::regnamespace"
+    assert await admin.fetchval(left) is None
