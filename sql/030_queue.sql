@@ -61,17 +61,17 @@ BEGIN
     FOR theirs IN
         SELECT p.oid
         FROM (VALUES
-            ('queue_time()', '', 'timestamp with time zone'),
-            ('united(text, text)', 'one text, other text', 'text'),
-            ('stronger(text, text)', 'one text, other text', 'text'),
-            ('hint_id(notifychannel.consumer, text, bigint)', 'whose notifychannel.consumer, key text, version bigint',
-                'text'),
-            ('note(integer[], text[], text[], text[], bigint[], text[])', 'whose integer[], keys text[], '
+            ('queue_time', '', 'timestamp with time zone'),
+            ('united', 'one text, other text', 'text'),
+            ('stronger', 'one text, other text', 'text'),
+            ('hint_id', 'whose notifychannel.consumer, key text, version bigint', 'text'),
+            ('note', 'whose integer[], keys text[], '
                 'steps text[], events text[], counts bigint[], errors text[]', 'void'),
-            ('merge(text[], text[])', 'channels text[], payloads text[]', 'integer'),
-            ('resync(integer[], text)', 'whose integer[], why text', 'integer')
-        ) AS f (signature, arguments, result)
-        JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || f.signature)
+            ('merge', 'channels text[], payloads text[]', 'integer'),
+            ('resync', 'whose integer[], why text', 'integer')
+        ) AS f (name, arguments, result)
+        JOIN pg_catalog.pg_proc AS p ON p.proname = f.name
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'notifychannel'
         WHERE (f.arguments, f.result)
             <> (pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid))
     LOOP
@@ -346,17 +346,20 @@ BEGIN
         first_us = least(q.first_us, excluded.first_us),
         last_us = greatest(q.last_us, excluded.last_us),
         reason = CASE WHEN q.count = 0 THEN excluded.reason ELSE notifychannel.stronger(q.reason, excluded.reason) END,
-        arrived_at = CASE WHEN q.count = 0 THEN at ELSE q.arrived_at END,
+        arrived_at = CASE WHEN q.count = 0 THEN at ELSE least(q.arrived_at, at) END,
         since = CASE WHEN q.state = 'resting' THEN at ELSE q.since END,
         escalate_at = CASE WHEN q.state = 'resting' THEN excluded.escalate_at ELSE q.escalate_at END,
         failures = CASE WHEN q.state = 'dead' THEN 0 ELSE q.failures END,
         died_at = NULL,
+        -- what a clock ahead has written is no reason to wait for the time that it showed
         set_at = CASE WHEN q.state = 'retrying' THEN q.set_at ELSE at END,
+        not_before = CASE WHEN q.state = 'retrying' THEN q.not_before
+            ELSE q.not_before - greatest(q.set_at - at, interval '0') END,
         due_at = CASE WHEN q.state = 'retrying' THEN q.due_at ELSE greatest(
-            q.not_before,
+            q.not_before - greatest(q.set_at - at, interval '0'),
             least(
                 excluded.due_at,
-                CASE WHEN q.count = 0 THEN at ELSE q.arrived_at END + (
+                CASE WHEN q.count = 0 THEN at ELSE least(q.arrived_at, at) END + (
                     SELECT make_interval(secs => c.max_delay) FROM notifychannel.consumer AS c WHERE c.id = q.consumer
                 )
             )
@@ -400,13 +403,16 @@ BEGIN
         first_us = least(q.first_us, excluded.first_us),
         last_us = greatest(q.last_us, excluded.last_us),
         reason = CASE WHEN q.count = 0 THEN excluded.reason ELSE notifychannel.stronger(q.reason, excluded.reason) END,
-        arrived_at = CASE WHEN q.count = 0 THEN at ELSE q.arrived_at END,
+        arrived_at = CASE WHEN q.count = 0 THEN at ELSE least(q.arrived_at, at) END,
         since = CASE WHEN q.state = 'resting' THEN at ELSE q.since END,
         escalate_at = CASE WHEN q.state = 'resting' THEN excluded.escalate_at ELSE q.escalate_at END,
         failures = CASE WHEN q.state = 'dead' THEN 0 ELSE q.failures END,
         died_at = NULL,
         set_at = CASE WHEN q.state = 'retrying' THEN q.set_at ELSE at END,
-        due_at = CASE WHEN q.state = 'retrying' THEN q.due_at ELSE greatest(q.not_before, at) END;
+        not_before = CASE WHEN q.state = 'retrying' THEN q.not_before
+            ELSE q.not_before - greatest(q.set_at - at, interval '0') END,
+        due_at = CASE WHEN q.state = 'retrying' THEN q.due_at
+            ELSE greatest(q.not_before - greatest(q.set_at - at, interval '0'), at) END;
     PERFORM notifychannel.note(them, ARRAY(SELECT '' FROM unnest(them)), ARRAY['resync'], NULL, NULL, ARRAY[why]);
     RETURN cardinality(them);
 END

@@ -15,30 +15,28 @@ BEGIN
     FOR theirs IN
         SELECT p.oid
         FROM (VALUES
-            ('enter(text, text, text, text, text)',
-                'installation text, namespace text, channel text, "group" text, session_name text', 'integer'),
-            ('is_claimer(integer)', 'me integer', 'integer'),
-            ('beat(integer)', 'me integer', 'double precision'),
-            ('claim(integer, integer)', 'me integer, most integer', taken),
-            ('pause(notifychannel.consumer, text, integer, double precision, double precision)', 'whose '
-                'notifychannel.consumer, outcome text, failures integer, wait double precision, chance double precision',
-                'interval'),
-            ('settle(integer, text[], bigint[], text[], text[], double precision[])', 'me integer, keys text[], '
+            ('enter', 'installation text, namespace text, channel text, "group" text, session_name text', 'integer'),
+            ('is_claimer', 'me integer', 'integer'),
+            ('beat', 'me integer, rules text DEFAULT NULL::text', 'double precision'),
+            ('claim', 'me integer, most integer, rules text DEFAULT NULL::text', taken),
+            ('pause', 'whose notifychannel.consumer, outcome text, failures integer, wait double precision, '
+                'chance double precision', 'interval'),
+            ('settle', 'me integer, keys text[], '
                 'versions bigint[], outcomes text[], errors text[], waits double precision[]', 'integer'),
-            ('turn(integer, text[], bigint[], text[], text[], double precision[], integer)',
-                'me integer, keys text[], versions bigint[], outcomes text[], errors text[], '
-                'waits double precision[], most integer', taken),
-            ('give_back(integer[])', 'gone integer[]', 'integer'),
-            ('leave(integer)', 'me integer', 'integer'),
-            ('want_resync(integer, text)', 'me integer, why text', 'void'),
-            ('consumer_look(integer)', 'me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, '
+            ('turn', 'me integer, keys text[], versions bigint[], outcomes text[], errors text[], '
+                'waits double precision[], most integer, rules text DEFAULT NULL::text', taken),
+            ('give_back', 'gone integer[]', 'integer'),
+            ('leave', 'me integer', 'integer'),
+            ('want_resync', 'me integer, why text', 'void'),
+            ('consumer_look', 'me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, '
                 'OUT dead bigint, OUT oldest double precision', 'record'),
-            ('escalations(integer, integer)', 'me integer, most integer', 'TABLE(id text, key text, version bigint, '
+            ('escalations', 'me integer, most integer', 'TABLE(id text, key text, version bigint, '
                 'events text, count bigint, first_us bigint, last_us bigint, reason text, attempt integer, '
                 'is_dead boolean, waited double precision, error text)'),
-            ('escalated(integer, text[])', 'me integer, keys text[]', 'integer')
-        ) AS f (signature, arguments, result)
-        JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || f.signature)
+            ('escalated', 'me integer, keys text[]', 'integer')
+        ) AS f (name, arguments, result)
+        JOIN pg_catalog.pg_proc AS p ON p.proname = f.name
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'notifychannel'
         WHERE (f.arguments, f.result)
             <> (pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid))
     LOOP
@@ -87,8 +85,9 @@ BEGIN
 END
 $is$;
 
--- A sign of life; the seconds until the next row is due: NULL when none waits, 0 when one is due already.
-CREATE OR REPLACE FUNCTION notifychannel.beat(me integer) RETURNS double precision
+-- A sign of life; the seconds until the next row is due that `claim` would take: NULL when none waits, 0 when one is due
+-- already.
+CREATE OR REPLACE FUNCTION notifychannel.beat(me integer, rules text DEFAULT NULL) RETURNS double precision
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $beat$
@@ -99,7 +98,10 @@ DECLARE
     start timestamptz;
     due timestamptz;
 BEGIN
-    IF NOT EXISTS (SELECT FROM notifychannel.consumer AS c WHERE c.id = whose AND NOT c.suspended) THEN
+    IF NOT EXISTS (
+        SELECT FROM notifychannel.consumer AS c
+        WHERE c.id = whose AND NOT c.suspended AND c.rules = coalesce(beat.rules, c.rules)
+    ) THEN
         RETURN NULL;
     END IF;
     SELECT CASE WHEN m.full_look_at BETWEEN at AND at + interval '1 h' THEN m.low ELSE '-infinity' END
@@ -121,11 +123,12 @@ $beat$;
 
 -- Takes up to `most` due rows for a claimer and returns them, those that are due longest first; what another one is taking
 -- is passed over. `key` is '' for a resync, of which `reason` says why. `attempt` is that of the POST to come; `alone`: not
--- with others, which were refused with it; `waited`: seconds since its first change has arrived here.
+-- with others, which were refused with it; `waited`: seconds since its first change has arrived here. Nothing where the
+-- consumer's rules are not `rules`: who was configured by others would give the key's values the wrong names.
 -- Rows that are dead, but that somebody's old snapshot keeps, lie in front of the index. So it begins at `low`, below which
 -- all was taken by then, but for what is committed late or was locked just then: a look at everything follows each second,
 -- or so often that it takes a twentieth of the time.
-CREATE OR REPLACE FUNCTION notifychannel.claim(me integer, most integer)
+CREATE OR REPLACE FUNCTION notifychannel.claim(me integer, most integer, rules text DEFAULT NULL)
 RETURNS TABLE (
     id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
     attempt integer, alone boolean, waited double precision
@@ -150,7 +153,8 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not that claimer, or not any more';
     END IF;
     is_full := mine.full_look_at <= at OR mine.full_look_at > at + interval '1 h';
-    SELECT o.* INTO c FROM notifychannel.consumer AS o WHERE o.id = mine.consumer AND NOT o.suspended;
+    SELECT o.* INTO c FROM notifychannel.consumer AS o
+    WHERE o.id = mine.consumer AND NOT o.suspended AND o.rules = coalesce(claim.rules, o.rules);
     IF NOT FOUND OR most <= 0 THEN
         UPDATE notifychannel.claimer AS m SET beats = m.beats + 1 WHERE m.id = me;
         RETURN;
@@ -308,7 +312,8 @@ BEGIN
                 set_at = at,
                 not_before = at + make_interval(secs => c.min_interval),
                 due_at = CASE WHEN q.count = 0 THEN at + make_interval(secs => c.min_interval)
-                    ELSE greatest(q.due_at, at + make_interval(secs => c.min_interval)) END
+                    ELSE greatest(q.due_at - greatest(q.set_at - at, interval '0'),
+                        at + make_interval(secs => c.min_interval)) END
             WHERE q.ctid = ANY (said.places);
         ELSE
             UPDATE notifychannel.queue AS q SET
@@ -342,7 +347,8 @@ $settle$;
 -- Both in one transaction and one round trip. The last row has no key: `waited` are the seconds until another is due, as
 -- of beat().
 CREATE OR REPLACE FUNCTION notifychannel.turn(
-    me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[], most integer
+    me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[], most integer,
+    rules text DEFAULT NULL
 )
 RETURNS TABLE (
     id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
@@ -352,9 +358,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $turn$
 BEGIN
     PERFORM notifychannel.settle(me, keys, versions, outcomes, errors, waits);
-    RETURN QUERY SELECT * FROM notifychannel.claim(me, most);
+    RETURN QUERY SELECT * FROM notifychannel.claim(me, most, rules);
     id := NULL;
-    waited := notifychannel.beat(me);
+    waited := notifychannel.beat(me, rules);
     RETURN NEXT;
 END
 $turn$;
@@ -515,13 +521,13 @@ $escalated$;
 
 REVOKE ALL ON FUNCTION notifychannel.enter(text, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.is_claimer(integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION notifychannel.beat(integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION notifychannel.claim(integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.beat(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.claim(integer, integer, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     notifychannel.pause(notifychannel.consumer, text, integer, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION
-    notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer) FROM PUBLIC;
+    notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.give_back(integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.leave(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.want_resync(integer, text) FROM PUBLIC;
@@ -544,9 +550,9 @@ BEGIN
             AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
     LOOP
         EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.enter(text, text, text, text, text), '
-            'notifychannel.beat(integer), notifychannel.claim(integer, integer), '
+            'notifychannel.beat(integer, text), notifychannel.claim(integer, integer, text), '
             'notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]), '
-            'notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer), '
+            'notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text), '
             'notifychannel.leave(integer), notifychannel.want_resync(integer, text), '
             'notifychannel.consumer_look(integer), notifychannel.escalations(integer, integer), '
             'notifychannel.escalated(integer, text[]) '

@@ -11,29 +11,28 @@ BEGIN
     FOR theirs IN
         SELECT p.oid
         FROM (VALUES
-            ('claimers_look()', '', 'TABLE(claimer integer, pid integer, is_alive boolean, holds boolean, '
+            ('claimers_look', '', 'TABLE(claimer integer, pid integer, is_alive boolean, holds boolean, '
                 'beats bigint, timeout double precision)'),
-            ('reclaim(integer[], bigint[])', 'gone integer[], seen bigint[]', 'integer'),
-            ('set_clock(double precision)', 'jumped double precision', 'void'),
-            ('mend_clock(integer)', 'most integer', 'integer'),
-            ('trim_queue(integer)', 'most integer', 'integer'),
-            ('put_consumer(text, text, text, text, text, text, text[], boolean, double precision, double precision, '
-                'double precision, double precision, integer, double precision, double precision, double precision)',
-                'installation text, namespace text, channel text, "group" text, pg_channel text, rules text, '
+            ('reclaim', 'gone integer[], seen bigint[]', 'integer'),
+            ('set_clock', 'jumped double precision', 'void'),
+            ('mend_clock', 'most integer', 'integer'),
+            ('trim_queue', 'most integer', 'integer'),
+            ('put_consumer', 'installation text, namespace text, channel text, "group" text, pg_channel text, rules text, '
                 'key_names text[], suspended boolean, debounce double precision, max_delay double precision, '
                 'min_interval double precision, timeout double precision, max_attempts integer, '
                 'initial_delay double precision, longest_delay double precision, escalate_after double precision, '
                 'OUT id integer, OUT did text', 'record'),
-            ('drop_consumer(integer, boolean)', 'whose integer, force boolean', 'bigint'),
-            ('put_audit(text, text, text, text, double precision)', 'installation text, namespace text, channel text, '
+            ('drop_consumer', 'whose integer, force boolean', 'bigint'),
+            ('put_audit', 'installation text, namespace text, channel text, '
                 'pg_channel text, retention double precision', 'boolean'),
-            ('drop_audit(text, text, text)', 'installation text, namespace text, channel text', 'boolean'),
-            ('redrive(integer, text, text, boolean)', 'whose integer, id text, key text, dry_run boolean', 'bigint'),
-            ('history(integer, text, integer)', 'of_channel integer, of_key text, most integer',
+            ('drop_audit', 'installation text, namespace text, channel text', 'boolean'),
+            ('redrive', 'whose integer, id text, key text, dry_run boolean', 'bigint'),
+            ('history', 'of_channel integer, of_key text, most integer',
                 'TABLE(at timestamp with time zone, "group" text, key text, step text, events text, count bigint, '
                 'error text)')
-        ) AS f (signature, arguments, result)
-        JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || f.signature)
+        ) AS f (name, arguments, result)
+        JOIN pg_catalog.pg_proc AS p ON p.proname = f.name
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'notifychannel'
         WHERE (f.arguments, f.result)
             <> (pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid))
     LOOP

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.queueing import LONG_S, WINDOW_S, Queue, payload
+from tests.queueing import LONG_S, RULES, WINDOW_S, Queue, payload
 
 NOT_A_CLAIMER = pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError)
 CALLS = ("claim(me, 9)", "beat(me)", "settle(me, '{}', '{}', '{}', '{}', '{}')", "leave(me)", "want_resync(me, 'poll')",
@@ -219,6 +219,17 @@ async def test_nothing_of_a_suspended_channel_is_claimed_and_all_of_it_stays(que
     assert await one.call("beat") is None
     await queue.consumer()
     assert keys(await one.claim()) == ["[1]", ""]
+
+
+async def test_who_was_configured_by_other_rules_claims_nothing_and_settles_what_it_has(queue):
+    """It would name the key's values by them. Mutants: claim, or beat, without the rules."""
+    await due(queue, "[1]", "[2]")
+    one = await queue.claimer()
+    held = await one.connection.fetch("SELECT * FROM notifychannel.claim($1, 1, $2)", one.me, RULES)
+    assert await one.connection.fetch("SELECT * FROM notifychannel.claim($1, 9, '0a0a0a0a')", one.me) == []
+    assert await one.call("beat", "0a0a0a0a") is None
+    assert await one.call("beat", RULES) == 0.0
+    assert await one.settle(held) == 1
 
 
 async def test_one_channels_failures_never_delay_another(queue):

@@ -120,6 +120,22 @@ async def test_what_a_clock_ahead_has_written_waits_from_now_on_for_as_long_as_i
     assert [row["waited"] < 1000.0 for row in await one.claim()] == [True]
 
 
+async def test_a_change_under_a_clock_that_was_set_back_does_not_wait_for_what_the_old_one_showed(queue):
+    """Nor what has changed during its delivery. Mutants: `not_before`, `due_at` or `arrived_at` as they were."""
+    await queue.owner.execute("SELECT notifychannel.resync($1, 'start')", [queue.first])
+    await queue.changes("[1]", "[2]")
+    one = await queue.claimer()
+    await queue.passes(WINDOW_S)
+    held = [row for row in await one.claim() if row["key"] == "[2]"]
+    await queue.changes("[2]")
+    await queue.passes(-7200.0)
+    await one.settle(held)
+    await queue.reclaim()
+    await queue.changes("[1]")
+    await queue.owner.execute("SELECT notifychannel.resync($1, 'bulk')", [queue.first])
+    assert max(row["due_in"] for row in (await queue.rows()).values()) <= 60.0
+
+
 async def test_the_registry_tells_of_each_group_who_is_active_how_it_went_and_what_waits(queue):
     """Also of what claimers did that are gone. Mutants: `executions` of the living only; oldest without `ahead`."""
     await queue.consumer(group="mail")
@@ -295,7 +311,7 @@ async def test_making_it_again_changes_nothing_and_keeps_what_waits(queue):
     """An upgrade. Mutants: a routine of another shape not dropped; the sequence begun anew."""
     await queue.changes("[1]")
     before = await queue.row()
-    await queue.owner.execute("DROP FUNCTION notifychannel.beat(integer)")
+    await queue.owner.execute("DROP FUNCTION notifychannel.beat(integer, text)")
     await queue.owner.execute(
         "CREATE FUNCTION notifychannel.beat(integer) RETURNS text LANGUAGE sql AS $$ SELECT 'older' $$"
     )
@@ -313,7 +329,7 @@ async def test_a_table_that_somebody_has_altered_is_left_to_him(queue):
 
 
 async def test_over_many_cycles_the_tables_do_not_grow(queue):
-    """Deleted rows leave no bloat: what a vacuum gives back is used again. Mutant: `done` that keeps the row, resting."""
+    """Deleted rows leave no bloat: what a vacuum gives back is used again. Mutant: `done` that keeps the row."""
     await queue.consumer(debounce=0.0, max_delay=0.0)
     one = await queue.claimer()
     size = """
