@@ -47,7 +47,7 @@ class Registered:
     is_changing: bool = False
     """A pass has changed its rules and ended before it could say since when they hold."""
     rows: int = 0
-    """Keys that no application has acknowledged."""
+    """Keys that no application has acknowledged; these three are 0 where nobody has counted."""
     dead: int = 0
     """Of them: dead letters."""
     unmerged: int = 0

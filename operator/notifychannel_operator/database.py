@@ -142,7 +142,7 @@ async def observe_removal(
         functions = await inventory.functions_of(connection, owners)
         existing = Existing(server=server, schema=schema, functions=functions)
         if schema and schema.has_queue:
-            there = await roster.read(connection, owners, role=existing.installer, every_installation=False)
+            there = await roster.read(connection, owners, role=existing.installer, is_counted=True)
             existing = replace(existing, consumers=there.consumers, has_others=there.has_others, named=there.named)
     return removal.of(existing, owners, rows=rows)
 
@@ -154,7 +154,7 @@ async def observe_waiting(connection: Connection, owner: names.Owner) -> tuple[R
         if schema is None or not schema.has_queue:
             return ()
         role = Existing(server=server, schema=schema).installer
-        there = await roster.read(connection, [owner], role=role, every_installation=False)
+        there = await roster.read(connection, [owner], role=role, is_counted=True)
     return there.consumers
 
 

@@ -53,8 +53,15 @@ async def queue(connection: Connection) -> Queue:
     return Queue(**row)
 
 
-async def read(connection: Connection, owners: Collection[Owner], *, role: str, every_installation: bool) -> Roster:
-    """Within a transaction, as `role`."""
+async def read(
+    connection: Connection,
+    owners: Collection[Owner],
+    *,
+    role: str,
+    every_installation: bool = False,
+    is_counted: bool = False,
+) -> Roster:
+    """Within a transaction, as `role`; `is_counted`: with what waits, also for those who have not left."""
     async with _acting(connection, role) as may_act:
         if not may_act or not await connection.fetchval(sqlfile.read("observe/queue_tables.sql")):
             return NOBODY
@@ -62,7 +69,8 @@ async def read(connection: Connection, owners: Collection[Owner], *, role: str, 
         audits: dict[Owner, tuple[str, float]] = {}
         for it in owners:
             whose = None if every_installation else it.installation
-            rows = await connection.fetch(sqlfile.read("observe/consumers.sql"), it.namespace, it.name, whose)
+            asked = (it.namespace, it.name, whose, is_counted)
+            rows = await connection.fetch(sqlfile.read("observe/consumers.sql"), *asked)
             found += [_registered(row, it) for row in rows]
             kept = await connection.fetchrow(
                 sqlfile.read("observe/audited.sql"), it.installation, it.namespace, it.name

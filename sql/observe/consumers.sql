@@ -1,11 +1,14 @@
--- The consumers of a channel as they are registered: what waits for each, and who claims. Run by: the installer, reading only.
--- $1, $2 text: namespace and name; $3 text: the installation, NULL for all.
+-- The consumers of a channel as they are registered, and who claims. Run by: the installer, reading only.
+-- $1, $2 text: namespace and name; $3 text: the installation, NULL for all; $4 boolean: count what waits, else only for
+-- those that have left, for there may be many rows.
 SELECT
     c.installation, c."group", c.pg_channel, c.rules, c.key_names, c.suspended, c.debounce, c.max_delay, c.min_interval,
     c.timeout, c.max_attempts, c.initial_delay, c.longest_delay, c.escalate_after,
     EXISTS (SELECT FROM notifychannel.fence AS f WHERE f.pg_channel = c.pg_channel AND f.since IS NULL) AS is_changing,
     w.rows, w.dead,
-    (SELECT pg_catalog.count(*) FROM notifychannel.outbox_logged AS o WHERE o.channel = c.pg_channel) AS unmerged,
+    CASE WHEN $4::boolean THEN (
+        SELECT pg_catalog.count(*) FROM notifychannel.outbox_logged AS o WHERE o.channel = c.pg_channel
+    ) ELSE 0 END AS unmerged,
     (
         SELECT pg_catalog.count(*)
         FROM notifychannel.claimer AS m
@@ -18,7 +21,7 @@ FROM notifychannel.consumer AS c
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS rows, pg_catalog.count(*) FILTER (WHERE q.state = 'dead') AS dead
     FROM notifychannel.queue AS q
-    WHERE q.consumer = c.id AND q.state <> 'resting'
+    WHERE q.consumer = c.id AND q.state <> 'resting' AND ($4::boolean OR c.pg_channel = '')
 ) AS w
 WHERE c.namespace = $1::text AND c.channel = $2::text AND c.installation = coalesce($3::text, c.installation)
 ORDER BY c.installation, c."group";

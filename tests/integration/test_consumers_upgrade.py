@@ -102,8 +102,8 @@ async def test_a_queue_of_an_older_text_is_brought_up_with_rows_and_claims_in_it
     await site.app.execute("INSERT INTO orders VALUES (4)")
     before = await site.admin.fetch(ROWS)
     await (await site.session()).execute("""
-        DROP FUNCTION notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]) CASCADE;
-        DROP FUNCTION notifychannel.beat(integer);
+        DROP FUNCTION notifychannel.settle CASCADE;
+        DROP FUNCTION notifychannel.beat;
         CREATE FUNCTION notifychannel.beat(me integer) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
         DROP FUNCTION notifychannel.rules_settled();
         DROP TABLE notifychannel.fence;
@@ -112,6 +112,7 @@ async def test_a_queue_of_an_older_text_is_brought_up_with_rows_and_claims_in_it
     result = await site.step(JOBS)
     assert result.done[0].sentence.startswith("put right the queue")
     assert await site.admin.fetch(ROWS) == before
+    assert await sidecar.fetchval("SELECT notifychannel.beat($1)", me) is not None
     settled = await sidecar.fetchval(
         "SELECT notifychannel.settle($1, $2, $3, $4, $5, $6)",
         me, [claimed[0]["key"]], [claimed[0]["version"]], ["done"], [None], [None],
