@@ -114,14 +114,14 @@ class Claimer:
         settlements = agenda.hold.settlements(time.monotonic())
         if (reason := agenda.asking(time.monotonic())) is not None:
             await session.want_resync(claimer, reason)
-        began_s = time.monotonic()
+        began_s, rules = time.monotonic(), agenda.hold.config.rules
         most = agenda.begin_claim(began_s)
         if settlements or most:
-            claims, due_s = await session.turn(claimer, settlements, most)
+            claims, due_s = await session.turn(claimer, settlements, most, rules)
             agenda.exchanged(settlements, claims, most, time.monotonic())
             in_vain = most > 0 and not claims
         elif began_s >= agenda.beat_at:
-            due_s, in_vain = await session.beat(claimer), False
+            due_s, in_vain = await session.beat(claimer, rules), False
         else:
             return
         agenda.called(began_s, due_s, time.monotonic(), in_vain=in_vain)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -164,6 +165,8 @@ class Durable:
 
     def _reconfigure(self, agenda: Agenda, channel: ChannelConfig) -> None:
         resumed = agenda.hold.config.suspend and not channel.suspend
+        if channel.rules != agenda.hold.config.rules:
+            agenda.claim_at = -math.inf
         agenda.hold.configure(channel)
         if resumed:
             agenda.ask(Reason.RULES)

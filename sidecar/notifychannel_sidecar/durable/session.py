@@ -52,21 +52,21 @@ class Session:
         return claimer
 
     async def turn(
-        self, claimer: int, settlements: Sequence[Settlement], most: int
+        self, claimer: int, settlements: Sequence[Settlement], most: int, rules: str
     ) -> tuple[list[Claim], float | None]:
         """Tell what became of claims, and take up to `most` that are due; and in how many seconds another is due
-        (None: nothing waits).
+        (None: nothing waits). Nothing is taken where the consumer has other `rules`: its keys would get wrong names.
         """
         keys = [it.claim.key for it in settlements]
         versions = [it.claim.version for it in settlements]
         outcomes = [it.outcome.value for it in settlements]
         errors = [it.error for it in settlements]
-        *rows, last = await self._rows(statements.TURN, claimer, keys, versions, outcomes, errors, most)
+        *rows, last = await self._rows(statements.TURN, claimer, keys, versions, outcomes, errors, most, rules)
         return [Claim.of(row) for row in rows], last["waited"]
 
-    async def beat(self, claimer: int) -> float | None:
+    async def beat(self, claimer: int, rules: str) -> float | None:
         """Show that we live, and learn whether others think so; in how many seconds something is due."""
-        due_s: float | None = await self._value(statements.BEAT, claimer)
+        due_s: float | None = await self._value(statements.BEAT, claimer, rules)
         return due_s
 
     async def want_resync(self, claimer: int, reason: Reason) -> None:

@@ -1,1 +1,1 @@
-SELECT notifychannel.beat($1::integer)
+SELECT notifychannel.beat($1::integer, $2::text)
