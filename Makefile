@@ -43,6 +43,10 @@ lint: $(VENV)/ready ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: soak
+soak: $(VENV)/ready ## The checker with a million changes, and ten minutes of an application that is down (an hour or more)
+	$(BIN)/pytest tests/soak -n 0
+
 .PHONY: model
 model: ## spin looks at every state of the doorbell's model (under a minute)
 	@docs/model/check
