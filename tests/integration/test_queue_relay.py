@@ -163,9 +163,7 @@ async def test_a_sidecar_of_a_role_that_the_relay_may_not_end_loses_its_rows_a_l
         await still.call("beat")
 
 
-async def test_a_queue_that_is_made_while_the_relay_works_is_found_and_one_that_goes_is_not_missed(
-    database, monkeypatch
-):
+async def test_a_queue_that_is_made_while_the_relay_works_is_found_and_may_go_again(database, monkeypatch):
     """Mutants: has_queue asked once; UndefinedFunctionError ends the relay."""
     monkeypatch.setattr(upkeep, "FIND_EVERY_S", 0.0)
     monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
