@@ -43,8 +43,7 @@ class Rows(Enum):
 def make() -> tuple[str, ...]:
     """Tables, sequences, views and functions of the queue, made or put right, and the note of what made them."""
     note = tagged("plan/queue_made.sql", version=literal(_version()), state=state().rstrip("\n"))
-    outdated = tagged("plan/queue_outdated.sql", routines=array(routines()))
-    return (*(sqlfile.body(name).removesuffix(";") for name in FILES), outdated, note)
+    return (*(sqlfile.body(name).removesuffix(";") for name in FILES), note)
 
 
 def is_made(found: Queue) -> bool:

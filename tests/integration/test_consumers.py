@@ -370,8 +370,10 @@ async def test_removal_by_force_drops_them(site):
     assert await waiting(site) == []
 
 
-async def test_removal_that_keeps_drops_the_triggers_and_no_row_and_another_installation_of_it_goes_on(site):
-    """Mutants: leave_keep.sql that drops; the last step though a consumer is left."""
+async def test_removal_that_keeps_drops_the_triggers_and_no_row_and_a_channel_of_that_name_goes_on(site):
+    """The last channel of others leaves the queue to it. Mutants: leave_keep.sql that drops; `removal.of` without
+    `has_others`.
+    """
     await _bare(site)
     await site.step(durable())
     await site.app.execute("INSERT INTO orders VALUES (1)")
@@ -380,6 +382,8 @@ async def test_removal_that_keeps_drops_the_triggers_and_no_row_and_another_inst
     result = await edge.remove(await site.session(), OWNER, rows=Rows.KEEP)
     assert result.is_complete
     assert await site.triggers() == []
+    await site.step(channel(source("events"), name="billing"), OTHER)
+    assert (await edge.remove(await site.session(), OTHER)).is_complete
     assert ("app", "[1]", None) in await waiting(site)
     await site.step(durable())
     assert await ids(site) == before
@@ -455,7 +459,7 @@ DAMAGE = [
 
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_what_somebody_changed_by_hand_is_put_right_and_no_row_is_lost(site, damage):
-    """Mutant: any part of queue_state.sql left out."""
+    """Mutants: any part of queue_state.sql left out; $outdated$ in 031_claims.sql by signature."""
     await site.install(durable())
     await acknowledge(site)
     await site.app.execute("INSERT INTO orders VALUES (1)")
