@@ -333,8 +333,8 @@ async def test_what_is_committed_late_or_was_locked_is_found_though_later_rows_w
 
 
 async def test_a_merge_and_a_settlement_of_the_same_keys_in_any_order_never_deadlock(queue):
-    """Both lock rows by key: held up in the middle, neither holds what the other wants. Mutants: settle's lock (its keys
-    come in reverse), or merge, without ORDER BY.
+    """Both lock rows by key: held up in the middle, neither holds what the other wants. Mutants: settle's lock (its
+    keys come in reverse) without ORDER BY; merge in the other order.
     """
     names = [f"[{number:03}]" for number in range(9)]
     await due(queue, *names)
