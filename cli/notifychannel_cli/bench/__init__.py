@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from notifychannel_cli.bench import admission, bulk, latency, memory, outbox, receive, writers
+from notifychannel_cli.bench import (
+    admission,
+    bulk,
+    durable,
+    latency,
+    listeners,
+    memory,
+    outbox,
+    outbox_latency,
+    outbox_size,
+    receive,
+    writers,
+)
 from notifychannel_cli.bench.figure import Figure, as_table
 from notifychannel_cli.bench.rig import rig
 from notifychannel_cli.console import console
@@ -28,6 +40,10 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
     "bulk": bulk.measure,
     "writers": writers.measure,
     "outbox": outbox.measure,
+    "outbox-latency": outbox_latency.measure,
+    "outbox-size": outbox_size.measure,
+    "listeners": listeners.measure,
+    "durable": durable.measure,
     "memory": memory.measure,
     "admission": admission.measure,
 }
@@ -42,7 +58,8 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
 @click.option("--json", "as_json", is_flag=True, help='Print {"figures": [...]}; ratios where the goal is a ratio.')
 @click.option("--postgres", type=click.Choice([str(version) for version in FOLDERS]), default="18", show_default=True,
               help="Version of the embedded PostgreSQL.")  # fmt: skip
-def command(*, what: str, quick: bool, as_json: bool, postgres: str) -> None:
+@click.option("--changes", type=click.IntRange(min=1), help="How many changes outbox-size makes; 1,000,000.")
+def command(*, what: str, quick: bool, as_json: bool, postgres: str, changes: int | None) -> None:
     """Measure on an embedded PostgreSQL with fsync on, and show each figure beside its floor and its goal.
 
     Machines are noisy, so what counts is the ratio to a floor of the same run: no trigger, a bare listener, a bare
@@ -50,7 +67,8 @@ def command(*, what: str, quick: bool, as_json: bool, postgres: str) -> None:
 
     Exit codes: 0 measured, 1 a part did not start, 130 Ctrl-C.
     """
-    figures = run(_measure(list(MEASURES) if what == "all" else [what], int(postgres), quick=quick, quiet=as_json))
+    parts = list(MEASURES) if what == "all" else [what]
+    figures = run(_measure(parts, int(postgres), quick=quick, quiet=as_json, changes=changes))
     if as_json:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))
     else:
@@ -59,9 +77,9 @@ def command(*, what: str, quick: bool, as_json: bool, postgres: str) -> None:
         out.print(as_table(figures))
 
 
-async def _measure(what: list[str], version: int, *, quick: bool, quiet: bool) -> list[Figure]:
+async def _measure(what: list[str], version: int, *, quick: bool, quiet: bool, changes: int | None) -> list[Figure]:
     figures: list[Figure] = []
-    async with rig(version, quick=quick) as on:
+    async with rig(version, quick=quick, changes=changes) as on:
         for name in what:
             if not quiet:
                 console().print(f"[dim]measuring {name} on PostgreSQL {version} ...[/dim]")

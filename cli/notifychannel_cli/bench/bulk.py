@@ -1,4 +1,4 @@
-"""`bench bulk`: a 10,000-row INSERT with our trigger, as a ratio to the same table without one."""
+"""`bench bulk`: a 10,000-row INSERT with our triggers of each capture, as a ratio to the same table without one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING
 from notifychannel_cli.bench.figure import Figure, Floor
 from notifychannel_operator import names
 from notifychannel_operator.quote import ident
+from notifychannel_operator.spec import Capture
 
 if TYPE_CHECKING:
     from notifychannel_cli.bench.rig import Rig
 
 ROWS = 10_000
 ROUNDS = 15
-GOAL = 1.4
+GOAL, GOAL_OUTBOX = 1.4, 1.1
+ALL_KEYS = 100_000
+FIGURES = {
+    "bulk_hinted": ("bulk INSERT, default maxKeys", GOAL),
+    "bulk_all_keys": ("bulk INSERT, all keys packed", None),
+    "bulk_outbox": ("bulk INSERT by Outbox, default maxKeys", GOAL_OUTBOX),
+    "bulk_outbox_all_keys": ("bulk INSERT by Outbox, all keys packed", None),
+}
+"""Table → name of its figure, and the goal."""
 INSERT = (
     "INSERT INTO {table} (tenant_id, status, note) "
     "SELECT i % 100, 'paid', 'order number ' || i FROM generate_series(1, $1) AS i"
@@ -25,18 +34,20 @@ INSERT = (
 async def measure(rig: Rig) -> list[Figure]:
     """Rounds of the three tables in turn, so that the machine's moods fall on all; medians."""
     await rig.table("bulk_plain")
-    channels = [await rig.hinted("bulk_hinted"), await rig.hinted("bulk_all_keys", max_keys=100_000)]
-    owners = [names.Owner(installation="bench", namespace="bench", name=channel.name) for channel in channels]
+    notify = [await rig.hinted("bulk_hinted"), await rig.hinted("bulk_all_keys", max_keys=ALL_KEYS)]
+    await rig.hinted("bulk_outbox", capture=Capture.OUTBOX)
+    await rig.hinted("bulk_outbox_all_keys", capture=Capture.OUTBOX, max_keys=ALL_KEYS)
+    owners = [names.Owner(installation="bench", namespace="bench", name=channel.name) for channel in notify]
     await rig.listens(*(names.pg_channel(owner) for owner in owners))
-    seconds: dict[str, list[float]] = {"bulk_plain": [], "bulk_hinted": [], "bulk_all_keys": []}
+    seconds: dict[str, list[float]] = {table: [] for table in ("bulk_plain", *FIGURES)}
     for _ in range(rig.rounds(ROUNDS)):
         for table, times in seconds.items():
             times.append(await _insert(rig, table))
-    plain, hinted, packed = (statistics.median(times) for times in seconds.values())
+    plain = statistics.median(seconds["bulk_plain"])
     floor = Floor(plain * 1000, "ms, no trigger")
     return [
-        Figure(name="bulk INSERT, default maxKeys", value=hinted / plain, unit="x", floor=floor, goal=GOAL),
-        Figure(name="bulk INSERT, all keys packed", value=packed / plain, unit="x", floor=floor),
+        Figure(name=name, value=statistics.median(seconds[table]) / plain, unit="x", floor=floor, goal=goal)
+        for table, (name, goal) in FIGURES.items()
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,17 +12,25 @@ import asyncpg
 from notifychannel_cli.embedded import Server
 from notifychannel_cli.install import grant, install
 from notifychannel_operator import configmap, spec
-from notifychannel_operator.quote import ident
+from notifychannel_operator.quote import ident, literal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from notifychannel_sidecar.config import Config
 
 INSTALLATION = "bench"
+NAMESPACE = "bench"
 GROUP = "bench"
 INSTALLER, LISTENER = "bench_installer", "bench_listener"
 PATH = "/hints"
+MAX_CONNECTIONS = 620
+"""For 500 listeners and whoever else is there."""
+PATIENCE_S = 600.0
+ASK_AGAIN_S = 0.1
+LEFT = """
+SELECT EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged)
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +42,8 @@ class Rig:
     stack: AsyncExitStack
     quick: bool = False
     """Whether it works at all is the question, not how fast: `rounds` are as few as can be."""
+    changes: int | None = None
+    """How many changes are made where sizes are measured; None: as many as that measure thinks fit."""
 
     def rounds(self, usual: int, *, least: int = 1) -> int:
         """How often, or for how many seconds, something is measured."""
@@ -56,22 +67,41 @@ class Rig:
         )
 
     async def hinted(
-        self, name: str, *, max_keys: int = 1000, capture: spec.Capture = spec.Capture.NOTIFY
+        self,
+        name: str,
+        *,
+        event: spec.Event = spec.Event.INSERT,
+        max_keys: int = 1000,
+        capture: spec.Capture = spec.Capture.NOTIFY,
+        delivery: spec.Delivery = spec.Delivery.BEST_EFFORT,
+        window_s: float = 0.0,
     ) -> spec.Channel:
-        """A table with our triggers for Insert; its channel has window 0 and no polls."""
+        """A table with our triggers for one event; its channel has no polls."""
         await self.table(name)
-        channel = _channel(name, max_keys, capture)
+        channel = _channel(name, event, max_keys, capture, _consumer(delivery, window_s))
         await grant((channel,), dsn=self.dsn(), installer=INSTALLER, listener=LISTENER)
         await install((channel,), dsn=self.dsn(INSTALLER), installation=INSTALLATION)
         return channel
 
-    def config(self, channel: spec.Channel, *, port: int) -> Config:
-        """What the sidecar of this channel's group reads."""
+    def config(self, *channels: spec.Channel, port: int) -> Config:
+        """What one sidecar that hears these channels reads."""
         config = configmap.config_for(
-            (channel,), installation=INSTALLATION, namespace=channel.namespace, group=GROUP,
+            channels, installation=INSTALLATION, namespace=NAMESPACE, group=GROUP,
             system_identifier=None, dbname="bench",
         )  # fmt: skip
         return replace(config, channels=tuple(replace(each, port=port) for each in config.channels))
+
+    async def configure(self, settings: Mapping[str, str]) -> None:
+        """Settings of the server that need no restart."""
+        for name, value in settings.items():
+            await self.admin.execute(f"ALTER SYSTEM SET {ident(name)} = {literal(value)}")
+        await self.admin.execute("SELECT pg_reload_conf()")
+
+    async def drained(self) -> None:
+        """Wait until the relay has nothing left to do: its work is not to fall on what is measured next."""
+        async with asyncio.timeout(PATIENCE_S):
+            while await self.admin.fetchval(LEFT):  # noqa: ASYNC110  the server can only be asked
+                await asyncio.sleep(ASK_AGAIN_S)
 
     async def listens(self, *channels: str) -> None:
         """Somebody idle listens: without any listener a NOTIFY costs less than in production."""
@@ -81,10 +111,11 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(version: int, *, quick: bool = False) -> AsyncIterator[Rig]:
+async def rig(version: int, *, quick: bool = False, changes: int | None = None) -> AsyncIterator[Rig]:
     """Start server, database and roles; remove them at the end."""
     async with AsyncExitStack() as stack:
-        server = stack.enter_context(Server(version=version, settings={"shared_buffers": "128MB"}))
+        settings = {"shared_buffers": "128MB", "max_connections": str(MAX_CONNECTIONS)}
+        server = stack.enter_context(Server(version=version, settings=settings))
         admin = await asyncpg.connect(server.dsn())
         await admin.execute("CREATE DATABASE bench")
         for role in (INSTALLER, LISTENER):
@@ -92,19 +123,29 @@ async def rig(version: int, *, quick: bool = False) -> AsyncIterator[Rig]:
         await admin.close()
         admin = await asyncpg.connect(server.dsn("bench"))
         stack.push_async_callback(admin.close, timeout=5)
-        yield Rig(server=server, admin=admin, stack=stack, quick=quick)
+        yield Rig(server=server, admin=admin, stack=stack, quick=quick, changes=changes)
 
 
-def _channel(table: str, max_keys: int, capture: spec.Capture) -> spec.Channel:
-    rule = spec.Rule(name="created", events=(spec.Event.INSERT,))
+def _consumer(delivery: spec.Delivery, window_s: float) -> spec.Consumer:
+    return spec.Consumer(
+        group=GROUP,
+        endpoint=spec.Endpoint(port=1, path=PATH),
+        debounce=spec.Debounce(window=window_s, max_delay=max(window_s, 2.0)),
+        poll_interval=0.0,
+        delivery=delivery,
+        retry=spec.Retry() if delivery is spec.Delivery.AT_LEAST_ONCE else None,
+    )
+
+
+def _channel(
+    table: str, event: spec.Event, max_keys: int, capture: spec.Capture, consumer: spec.Consumer
+) -> spec.Channel:
+    rule = spec.Rule(name="changed", events=(event,))
     source = spec.Source(
         schema="public", table=table, key=(spec.KeyPart(name="id", column="id"),), max_keys=max_keys, rules=(rule,)
     )
-    consumer = spec.Consumer(
-        group=GROUP, endpoint=spec.Endpoint(port=1, path=PATH), debounce=spec.Debounce(window=0.0), poll_interval=0.0
-    )
     return spec.Channel(
-        namespace="bench",
+        namespace=NAMESPACE,
         name=table.replace("_", "-"),
         secret=GROUP,
         sources=(source,),
