@@ -88,7 +88,7 @@ class Pod:
         body = json.loads(await request.content.read())
         hints = {hint["key"]["id"]: hint["id"] for hint in body["hints"]}
         if request.path == ESCALATIONS:
-            self.reader.escalated.update(hints)
+            self.reader.escalated.update(hints.keys())
             return web.Response()
         if self.is_down:
             return web.Response(status=503)
