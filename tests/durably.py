@@ -100,6 +100,14 @@ class Queue:
             raise AssertionError(f"never; the queue holds {rows}") from None
         return rows
 
+    async def beats_again(self) -> None:
+        """Wait until the claimers have shown twice that they live: one call at least began after this one."""
+        beats = "SELECT sum(beats) FROM notifychannel.claimer"
+        before = await self.admin.fetchval(beats)
+        async with asyncio.timeout(PATIENCE_S):
+            while await self.admin.fetchval(beats) < before + 2:  # noqa: ASYNC110 - the server can only be asked
+                await asyncio.sleep(ASK_AGAIN_S)
+
     async def is_done(self) -> None:
         """Wait until all is acknowledged."""
         await self.until(lambda rows: not set(rows.values()) - {"resting"})

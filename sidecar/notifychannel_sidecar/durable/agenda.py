@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from notifychannel_sidecar.durable.claim import Claim
-    from notifychannel_sidecar.durable.hold import Hold, Settlement
+    from notifychannel_sidecar.durable.hold import Hold
+    from notifychannel_sidecar.durable.settlement import Settlement
 
 BEAT_S = 1.0
 """While it has claims: they go out only for so long after a call as `hold.FRESH_S`."""

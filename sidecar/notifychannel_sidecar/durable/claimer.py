@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from notifychannel_sidecar.durable.agenda import ESCALATE_S
 from notifychannel_sidecar.durable.session import Session
 from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.failures import Refused
 from notifychannel_sidecar.listener.session import Session as ListenerSession
-from notifychannel_sidecar.listener.session import Timings, connection
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Phase, State, Why
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from notifychannel_sidecar.durable.settlement import Outcome, Settlement
 from notifychannel_sidecar.hints import RELAYED_VERSION, VERSION, Reason
 from notifychannel_sidecar.inbox.keys import MalformedKeyError
 from notifychannel_sidecar.inbox.work import Hint, Work
@@ -35,23 +35,6 @@ _RULES = 9
 """Version and hash of the rules: what a payload begins with."""
 ASKED = "asked"
 """The error of a hint that the application answered 2xx for and wants again."""
-
-
-class Outcome(Enum):
-    """What notifychannel.turn() is told of a row."""
-
-    DONE = "done"
-    RETRY = "retry"
-    BACK = "back"
-    ALONE = "alone"
-
-
-class Settlement(NamedTuple):
-    """What became of one claim."""
-
-    claim: Claim
-    outcome: Outcome
-    error: str | None
 
 
 class Hold:

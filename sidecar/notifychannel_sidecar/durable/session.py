@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncpg.prepared_stmt
 
     from notifychannel_sidecar.config import Config
-    from notifychannel_sidecar.durable.hold import Settlement
+    from notifychannel_sidecar.durable.settlement import Settlement
     from notifychannel_sidecar.hints import Reason
 
 CALL_TIMEOUT_S = 8.0
