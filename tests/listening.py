@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from notifychannel_sidecar.config import ChannelConfig, Config
 from notifychannel_sidecar.listener.backoff import Backoff
+from notifychannel_sidecar.listener.connection import Timings
 from notifychannel_sidecar.listener.listener import Listener
-from notifychannel_sidecar.listener.session import Timings
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Phase, State, Why
 

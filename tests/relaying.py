@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 
 from notifychannel_sidecar.listener.backoff import Backoff
-from notifychannel_sidecar.listener.session import Session, Timings
+from notifychannel_sidecar.listener.session import Session
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.relay.relay import Pace, Wakefulness
@@ -19,6 +19,7 @@ from notifychannel_sidecar.relay.standby import StandBy
 from tests.listening import QUICK, channel, config
 
 if TYPE_CHECKING:
+    from notifychannel_sidecar.listener.connection import Timings
     from notifychannel_sidecar.relay.position import Drained
     from tests.conftest import Database
 

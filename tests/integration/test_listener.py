@@ -10,7 +10,7 @@ import pytest
 from notifychannel_cli.embedded import Server
 from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_sidecar.hints import timestamp
-from notifychannel_sidecar.listener.session import Timings
+from notifychannel_sidecar.listener.connection import Timings
 from notifychannel_sidecar.state import Why
 from tests.listening import Listening, channel, target
 from tests.standby import standby

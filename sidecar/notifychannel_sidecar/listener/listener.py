@@ -14,50 +14,28 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn
 
 from notifychannel_sidecar.hints import Reason, earlier, timestamp
 from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.failures import Refused
 from notifychannel_sidecar.listener.look import Drains
 from notifychannel_sidecar.listener.roundtrip import RoundTrip, Samples, Skips
-from notifychannel_sidecar.listener.session import Session, Timings, connection
+from notifychannel_sidecar.listener.session import Session
 from notifychannel_sidecar.listener.subscriptions import Due, Subscriptions
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Phase, State, Why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from notifychannel_sidecar.listener.backoff import Backoff
     from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.listener.session import Identity
+    from notifychannel_sidecar.listener.sink import Sink
 
 log = logging.getLogger(__name__)
-
-
-class Sink(Protocol):
-    """Where hints go: the inbox. No call may block."""
-
-    def put(self, name: str, payload: str, now: float) -> None:
-        """A notification for that channel, heard at `now` (loop time)."""
-
-    def resync(self, name: str, reason: Reason, now: float, *, since: str | None, delay: float) -> None:
-        """Every key of that channel is to be looked at, `delay` seconds after `now`; `since`: RFC 3339."""
-
-    def set_clock(self, now: float, database_us: int) -> None:
-        """At `now` the database's clock showed at least that."""
-
-    def round_trip_starts(self) -> bool:
-        """The next call of `round_trip` is about transactions that ran after this; whether somebody waits for it."""
-
-    def round_trip(self, now: float, *, transaction: int, oldest_running: int, late: Collection[str]) -> None:
-        """All below `oldest_running` have ended; `transaction` is above all that had written by then; `late`: channels
-        subscribed to after other rules while somebody was open who wrote under the old ones.
-        """
-
-    def another_server(self) -> None:
-        """Transaction ids of before mean nothing now."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course

@@ -1,4 +1,4 @@
-"""One connection that listens: opened, checked, subscribed, proven, named; closed without ever hanging.
+"""One connection that listens: checked, subscribed, proven, named.
 
 Listening is proven, not assumed: LISTEN says yes behind a pooler in transaction mode, where nothing arrives. Behind
 one even a NOTIFY to oneself comes back (on the server connection that both happened to use), so where something
@@ -8,28 +8,29 @@ stands between, the proof is a NOTIFY by a second, short-lived connection. Refus
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
 from notifychannel_sidecar.listener import statements
-from notifychannel_sidecar.listener.failures import Refused, label
+from notifychannel_sidecar.listener.connection import connection
+from notifychannel_sidecar.listener.failures import Refused
 from notifychannel_sidecar.listener.look import Look
 from notifychannel_sidecar.listener.roundtrip import RoundTrip
 from notifychannel_sidecar.state import Why
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from notifychannel_sidecar.listener.connection import Timings
 
     Heard = Callable[[object, int, str, object], None]
     """(connection, server process, PostgreSQL channel, payload), as asyncpg calls it: not one frame more."""
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MISSING = (
@@ -39,21 +40,6 @@ MISSING = (
     asyncpg.UndefinedTableError,
 )
 """How notifychannel.skipped() fails where it went away between two looks."""
-NEXT_HOST = (OSError, TimeoutError, asyncpg.TargetServerAttributeNotMatched, asyncpg.CannotConnectNowError)
-"""How a host fails that leaves the next one to be tried, as in libpq: nobody there, the wrong one, one that starts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timings:
-    """How long the listener waits for what, in seconds."""
-
-    connect_timeout_s: float = 10.0
-    statement_timeout_s: float = 10.0
-    round_trip_interval_s: float = 10.0
-    round_trip_timeout_s: float = 5.0
-    relay_interval_s: float = 4.0
-    """Between two looks at the relay, where there is an outbox."""
-    close_timeout_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,43 +199,3 @@ class Session:
         answer = await statement(*arguments)
         await self._connection.execute("COMMIT")
         return answer
-
-
-@asynccontextmanager
-async def connection(arguments: Mapping[str, Any], timings: Timings) -> AsyncIterator[asyncpg.Connection]:
-    """Connect to the first host that will do; leaving closes politely, then hard, and never hangs."""
-    opened = await _first(_each_host(arguments), timings)
-    try:
-        yield opened
-    except BaseException:
-        opened.terminate()
-        raise
-    try:
-        await opened.close(timeout=timings.close_timeout_s)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        log.debug("the connection did not close (%s); it was cut", label(error))
-
-
-async def _first(hosts: Sequence[Mapping[str, Any]], timings: Timings) -> asyncpg.Connection:
-    """The hosts in their order, each with a timeout of its own: asyncpg's is over all, so a dead one eats it up.
-
-    `prefer-standby` prefers nothing here, for a standby refuses LISTEN. Raises what the last host did.
-    """
-    *others, last = hosts
-    for each in others:
-        with suppress(*NEXT_HOST):
-            return await _connect(each, timings)
-    return await _connect(last, timings)
-
-
-async def _connect(arguments: Mapping[str, Any], timings: Timings) -> asyncpg.Connection:
-    # No prepared statements are kept: a pooler may hand the next transaction to another server connection.
-    return await asyncpg.connect(**{**arguments, "statement_cache_size": 0, "timeout": timings.connect_timeout_s})
-
-
-def _each_host(arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The same arguments once for each host that they name."""
-    hosts, ports = arguments.get("host"), arguments.get("port")
-    if not isinstance(hosts, list) or not isinstance(ports, list):
-        return [arguments]
-    return [{**arguments, "host": [host], "port": [port]} for host, port in zip(hosts, ports, strict=True)]

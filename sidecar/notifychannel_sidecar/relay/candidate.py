@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.session import Session as ListenerSession
-from notifychannel_sidecar.listener.session import Timings, connection
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.relay.relay import Pace, Relay, Wakefulness
 from notifychannel_sidecar.relay.session import Session
