@@ -70,7 +70,11 @@ def test_times_are_in_utc():
 
 
 def test_keys_are_packed_up_to_what_a_payload_holds_and_what_fits_in_none_is_one_resync():
-    """Mutant: `>=` for `>` in `bodies`, or a size that counts characters."""
+    """Mutants in `bodies`: one more or less than MOST_BYTES; a size that counts characters."""
+    half = "x" * (MOST_BYTES // 2 - 1)
+    rest = "y" * (MOST_BYTES - len(half) - 2)
+    assert list(bodies([half, rest])) == [f"\n{half}\n{rest}"]
+    assert list(bodies([half, rest + "y"])) == [f"\n{half}", f"\n{rest}y"]
     keys = [f'["{n:04}ä"]' for n in range(2000)]
     made = list(bodies([*keys, None, "x" * MOST_BYTES, "y" * (MOST_BYTES - 1)]))
     assert made[-1] == ""
