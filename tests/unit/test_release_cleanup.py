@@ -197,7 +197,7 @@ async def test_in_the_last_round_nobody_waits_for_a_turn_that_does_not_come(monk
     async def identify(_connection):
         return SOMEWHERE
 
-    async def observe(_connection, _owners):
+    async def observe(_connection, _owners, **_options):
         asked.append(took_s())
         raise Failed(Reason.UNREACHABLE, "away")
 
@@ -219,7 +219,7 @@ async def test_who_is_led_to_another_database_by_the_second_connection_removes_n
     async def identify(_connection):
         return next(found)
 
-    async def observe(_connection, _owners):
+    async def observe(_connection, _owners, **_options):
         asked.append(took_s())
 
     monkeypatch.setattr(cleanup, "identify", identify)
