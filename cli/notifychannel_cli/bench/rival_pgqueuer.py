@@ -1,7 +1,8 @@
 """PgQueuer (https://pypi.org/project/pgqueuer/, MIT) as a contender of `bench durable`; not installed with us.
 
-Eager it works as its own benchmark does by default: five consumers of ten jobs a batch, each with a connection; prompt
-it is one. A job is handled when its function is called. Started by the benchmark; `contender_program.py` says how.
+Eager it is five consumers, each with a connection, as in its own benchmark, and a hundred jobs a batch, with which it
+is faster than with ten; prompt it is one consumer and ten. A job is handled when its function is called. Started by the
+benchmark; `contender_program.py` says how.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 Numbers = dict[int, float]
-CONSUMERS = {"eager": 5, "prompt": 1}
-BATCH = 10
+CONSUMERS, BATCH = {"eager": 5, "prompt": 1}, {"eager": 100, "prompt": 10}
 WARM_UP = b"-1"
 
 
@@ -69,7 +69,7 @@ async def work(dsn: str, count: str, width: str) -> list[tuple[int, float]]:
     consumers = [PgQueuer((await _queries(dsn)).driver) for _ in range(CONSUMERS[width])]
     for consumer in consumers:
         consumer.entrypoint("change")(change)
-    running = [asyncio.create_task(consumer.run(batch_size=BATCH)) for consumer in consumers]
+    running = [asyncio.create_task(consumer.run(batch_size=BATCH[width])) for consumer in consumers]
     if width == "prompt":  # who has worked listens
         await (await _queries(dsn)).enqueue("change", WARM_UP)
         await warm.wait()
