@@ -58,7 +58,7 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
 @click.option("--json", "as_json", is_flag=True, help='Print {"figures": [...]}; ratios where the goal is a ratio.')
 @click.option("--postgres", type=click.Choice([str(version) for version in FOLDERS]), default="18", show_default=True,
               help="Version of the embedded PostgreSQL.")  # fmt: skip
-@click.option("--changes", type=click.IntRange(min=1), help="How many changes outbox-size makes; 1,000,000.")
+@click.option("--changes", type=click.IntRange(min=1), help="How many changes outbox-size makes; 300,000.")
 def command(*, what: str, quick: bool, as_json: bool, postgres: str, changes: int | None) -> None:
     """Measure on an embedded PostgreSQL with fsync on, and show each figure beside its floor and its goal.
 

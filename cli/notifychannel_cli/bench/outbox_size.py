@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from notifychannel_cli.bench.rig import Rig
 
-CHANGES, QUICK_CHANGES = 1_000_000, 2_000
+CHANGES, QUICK_CHANGES = 300_000, 2_000
 ROWS = 10_000
 CLIENTS = 8
 WINDOW_S = 0.25
