@@ -196,7 +196,7 @@ async def a_second_after(created: str) -> None:
 
 
 async def test_two_on_one_postgresql_channel_and_the_older_wins_until_it_goes(shop, record_property):
-    """What is done to a channel is seen at once. Mutant: `wake` of `cleanup.leave` is empty."""
+    """What is done to a channel is seen at once. Mutant: `wake` of `leaving.leave` is empty."""
     await shop.open(shops.channel("older", channel="shared"))
     body = await until(shop, "older", "TriggersInstalled", "True")
     await a_second_after(body["metadata"]["creationTimestamp"])

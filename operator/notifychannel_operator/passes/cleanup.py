@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_operator import database, marker, queue_statements, sqlfile
 from notifychannel_operator import plan as plans
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES
-from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
-from notifychannel_operator.names import Owner
-from notifychannel_operator.passes import groups, secret, status, uninstalled
+from notifychannel_operator.kube_error import Forbidden, NotFound
+from notifychannel_operator.passes import leaving, secret, status, uninstalled
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.databases import Ref
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notifychannel_operator.database import Result
+    from notifychannel_operator.names import Owner
     from notifychannel_operator.passes.databases import Identity
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.step import Plan
@@ -63,39 +63,6 @@ class Cleaned:
     """Of one that may go."""
 
 
-async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> None:
-    """The channel takes part in nothing any more: no claim, in no ConfigMap.
-
-    `named`: groups that its resource names. Raises KubeError when every group has had its try; may be called again.
-    """
-    memory = edges.memory
-    claim = memory.databases.claims.get(ref)
-    known = memory.strays.setdefault(ref, set())
-    known |= named | (claim.groups if claim else frozenset())
-    memory.owe(ref, memory.databases.remove(ref))
-    memory.patience.forget(ref)
-    memory.in_force.pop(ref, None)
-    memory.queues.pop(ref, None)
-    memory.unreadable.discard(ref)
-    failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
-    if failures:
-        raise failures[0]
-    memory.strays.pop(ref, None)
-
-
-async def _take_out(edges: Edges, ref: Ref, group: str) -> KubeError | None:
-    """Of one group's ConfigMap; what fails is said, and is no reason not to try the next group."""
-    try:
-        sentence = await groups.write(edges, ref.namespace, group)
-    except KubeError as error:
-        log.warning("%s: the ConfigMap of the group %s: %s; trying again", ref, group, error)
-        return error
-    edges.memory.strays[ref].discard(group)
-    if sentence is not None:
-        log.warning("%s: it may stay in the ConfigMap of the group %s: %s", ref, group, sentence)
-    return None
-
-
 async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_last: bool = False) -> Cleaned:
     """One try at taking what the channel has installed out of its database; past the channel's `cleanupTimeout` since
     `since`, and where it `is_last`, it says the SQL in an Event and lets the channel go. Raises KubeError.
@@ -106,7 +73,7 @@ async def clean_up(edges: Edges, body: dict[str, Any], *, since: datetime, is_la
         return tried
     if not (is_last or wish.timeout_s == 0):
         left_s = wish.timeout_s - (edges.now() - since).total_seconds()
-        next_in_s = _next_in_s(edges, _ref(body), left_s)
+        next_in_s = _next_in_s(edges, Ref.of(body), left_s)
         if next_in_s is not None:
             return replace(tried, next_in_s=next_in_s)
     return await _unfinished(edges, body, tried.problem)
@@ -124,7 +91,7 @@ async def _attempt(edges: Edges, body: dict[str, Any], wish: Wish, *, is_last: b
     try:
         return await _remove(edges, body, wish.secret, is_last=is_last)
     except Unresolved as error:
-        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, _ref(body).namespace):
+        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, Ref.of(body).namespace):
             return await _unfinished(edges, body, "the namespace goes and its Secret has gone")
         return Cleaned(problem=str(error), reason=error.reason)
     except Failed as error:
@@ -152,30 +119,6 @@ def _next_in_s(edges: Edges, ref: Ref, left_s: float) -> float | None:
     return next_in_s
 
 
-async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> str | None:
-    """Before the channel leaves: its triggers go, and what waits for its consumers is given the time that there is.
-
-    What is waited for; None when nothing is: nothing waits, nobody delivers it, or the time is over. Dead letters are
-    not waited for. Raises KubeError.
-    """
-    wish = Wish.of(body)
-    left_s = wish.timeout_s - (edges.now() - since).total_seconds()
-    if not wish.is_durable or wish.policy is ReclaimPolicy.RETAIN or FINALIZER not in finalizers(body) or left_s <= 0:
-        return None
-    owner = _owner(edges, _ref(body))
-    try:
-        credentials = await secret.read(edges.kube, namespace=_ref(body).namespace, name=wish.secret)
-        async with edges.connect(credentials) as connection:
-            made = await database.observe_removal(connection, [owner], rows=Rows.KEEP)
-            triggers = tuple(step for step in made.steps if step.function is not None)
-            await database.apply(connection, replace(made, steps=triggers))
-            waiting = await database.observe_waiting(connection, owner)
-    except (Unresolved, Failed):
-        return None  # whoever cleans up says it
-    said = [it.waiting for it in waiting if it.claimers and (it.rows > it.dead or it.unmerged)]
-    return "; ".join(filter(None, said)) or None
-
-
 async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = False) -> Cleaned:
     """As if the channel were deleted at `since`, though it stays: for the end of a release. Raises KubeError.
 
@@ -186,7 +129,7 @@ async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = Fa
     except NotFound:
         edges.memory.cleanups.pop(ref, None)
         return Cleaned()
-    await leave(edges, ref, Wish.of(body).groups)
+    await leaving.leave(edges, ref, Wish.of(body).groups)
     cleaned = await clean_up(edges, body, since=since, is_last=is_last)
     if cleaned.problem is None:
         said = await _say_uninstalled(edges, body, cleaned.rest)
@@ -199,7 +142,7 @@ async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
 
     Only then the tries are forgotten: who gave up and could not let go does not begin anew.
     """
-    metadata, ref = body["metadata"], _ref(body)
+    metadata, ref = body["metadata"], Ref.of(body)
     if FINALIZER in finalizers(body):
         kept = [it for it in finalizers(body) if it != FINALIZER]
         patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
@@ -213,10 +156,10 @@ async def _say_uninstalled(edges: Edges, body: dict[str, Any], rest: Rest) -> di
 
     Before the finalizer goes: who comes again without one could not tell any more what was left. So that one is let be.
     """
-    ref, metadata, before = _ref(body), body["metadata"], body.get("status") or {}
+    ref, metadata, before = Ref.of(body), body["metadata"], body.get("status") or {}
     if FINALIZER not in finalizers(body) and uninstalled.is_said(before):
         return body
-    sql, generation = by_hand(_owner(edges, ref)), metadata["generation"]
+    sql, generation = by_hand(edges.owner(ref)), metadata["generation"]
     made = uninstalled.patch(before, rest, sql=sql, generation=generation, now=edges.now())
     patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": made}
     try:
@@ -232,8 +175,8 @@ def by_hand(owner: Owner) -> str:
 
 
 async def _remove(edges: Edges, body: dict[str, Any], name: str, *, is_last: bool) -> Cleaned:
-    ref = _ref(body)
-    owner = _owner(edges, ref)
+    ref = Ref.of(body)
+    owner = edges.owner(ref)
     credentials = await secret.read(edges.kube, namespace=ref.namespace, name=name)
     async with edges.connect(credentials) as connection:
         identity = await identify(connection)
@@ -265,7 +208,7 @@ async def _say_kept(edges: Edges, body: dict[str, Any], waiting: Sequence[str]) 
     """What no application has acknowledged is nobody's to drop but a person's; nothing where there is nothing."""
     if not waiting:
         return ""
-    command = queue_statements.forget_by_hand(_owner(edges, _ref(body)))
+    command = queue_statements.forget_by_hand(edges.owner(Ref.of(body)))
     note = (
         f"{' and '.join(waiting)[:SAID_CHARACTERS]}: they stay in the database, for a channel of this name; "
         f"to drop them run there:\n{command}"
@@ -276,7 +219,7 @@ async def _say_kept(edges: Edges, body: dict[str, Any], waiting: Sequence[str]) 
 
 async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> Identity | None:
     """Where the Secret led when the channel was last seen, if elsewhere: there we can't clean up."""
-    before = edges.memory.moved.pop(_ref(body), None) or status.database(body.get("status") or {})
+    before = edges.memory.moved.pop(Ref.of(body), None) or status.database(body.get("status") or {})
     if before is None or before == now:
         return None
     await _say_sql(edges, body, f"the Secret leads to {now} now, the channel was in {before} too")
@@ -284,7 +227,7 @@ async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> Id
 
 
 async def _say_sql(edges: Edges, body: dict[str, Any], problem: str) -> None:
-    sql = by_hand(_owner(edges, _ref(body)))
+    sql = by_hand(edges.owner(Ref.of(body)))
     note = f"Triggers may be left in the database; there run:\n{sql}\nBecause: {problem[:SAID_CHARACTERS]}"
     await announce(edges.kube, body, "Warning", "CleanupIncomplete", note)
 
@@ -298,11 +241,3 @@ async def _is_going(edges: Edges, namespace: str) -> bool:
     except Forbidden:
         return False
     return bool(found["metadata"].get("deletionTimestamp"))
-
-
-def _owner(edges: Edges, ref: Ref) -> Owner:
-    return Owner(installation=edges.installation, namespace=ref.namespace, name=ref.name)
-
-
-def _ref(body: dict[str, Any]) -> Ref:
-    return Ref(body["metadata"]["namespace"], body["metadata"]["name"])

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notifychannel_operator import configmap
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from notifychannel_operator.spec import Channel
 
@@ -25,6 +25,11 @@ class Ref(NamedTuple):
 
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Ref:
+        """Of an object of the API server."""
+        return cls(body["metadata"]["namespace"], body["metadata"]["name"])
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

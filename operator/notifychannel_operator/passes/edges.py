@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from notifychannel_operator.names import Owner
 from notifychannel_operator.passes.memory import Memory
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Edges:
     namespaces: tuple[str, ...] = ()
     """Watched ones; empty: all."""
     memory: Memory = field(default_factory=Memory)
+
+    def owner(self, ref: Ref) -> Owner:
+        """Whose what that channel has in a database is."""
+        return Owner(installation=self.installation, namespace=ref.namespace, name=ref.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ async def recall(edges: Edges) -> tuple[Ref, ...]:
     for uid, body in unreadable.items():
         if entries[uid]:
             edges.memory.databases.hold(_in_force(body, entries[uid]))
-    return tuple(_ref(body) for body in bodies)
+    return tuple(Ref.of(body) for body in bodies)
 
 
 async def _channels(edges: Edges, namespace: str | None) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def _claim(edges: Edges, body: dict[str, Any]) -> bool:
     try:
         channel = manifest.from_object(body)
     except manifest.SpecError:
-        edges.memory.unreadable.add(_ref(body))
+        edges.memory.unreadable.add(Ref.of(body))
         return False
     edges.memory.databases.put(
         channel,
@@ -86,7 +86,7 @@ def _entry(config_map: dict[str, Any], name: str) -> Entries:
 def _in_force(body: dict[str, Any], entries: Entries) -> Claim:
     metadata, spoken = body["metadata"], next(iter(entries.values()))
     return Claim(
-        ref=_ref(body),
+        ref=Ref.of(body),
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         channel=None,
@@ -101,7 +101,3 @@ def _in_force(body: dict[str, Any], entries: Entries) -> Claim:
 
 def _group(config_map: dict[str, Any]) -> str:
     return str(config_map["metadata"]["name"]).removeprefix(groups.name(""))
-
-
-def _ref(body: dict[str, Any]) -> Ref:
-    return Ref(body["metadata"]["namespace"], body["metadata"]["name"])

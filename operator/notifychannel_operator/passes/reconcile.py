@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.kube_error import NotFound
-from notifychannel_operator.passes import cleanup, conditions, status
+from notifychannel_operator.passes import cleanup, conditions, leaving, status
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
@@ -48,7 +48,7 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
         edges.memory.moved.pop(ref, None)
         edges.memory.cleanups.pop(ref, None)
         edges.memory.settling.forget(ref)
-        await cleanup.leave(edges, ref)
+        await leaving.leave(edges, ref)
         return Outcome(is_gone=True)
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)
@@ -58,11 +58,11 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
-    waiting = await cleanup.drain(edges, body, since=since)
+    waiting = await leaving.drain(edges, body, since=since)
     if waiting is not None:
         await _say_ending(edges, ref, body, Reason.ROWS_WAITING, f"{waiting}: delivered first")
         return Outcome(next_in_s=DRAINED_S)
-    await cleanup.leave(edges, ref, Wish.of(body).groups)
+    await leaving.leave(edges, ref, Wish.of(body).groups)
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:
         await cleanup.drop_finalizer(edges, body)

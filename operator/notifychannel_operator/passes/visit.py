@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from notifychannel_operator.kinds import CHANNELS
-from notifychannel_operator.names import Owner
 from notifychannel_operator.passes import cleanup, conditions, outbox, status, waiting
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.connect import Failed
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
     from notifychannel_operator.passes.databases import Identity, Ref
@@ -152,7 +152,7 @@ class Visit:
     @property
     def owner(self) -> Owner:
         """Whose objects the channel's are."""
-        return Owner(installation=self.edges.installation, namespace=self.ref.namespace, name=self.ref.name)
+        return self.edges.owner(self.ref)
 
     async def _mind_a_move(self, identity: Identity) -> None:
         """The Secret led to another database before: what is installed there can't be reached any more."""
