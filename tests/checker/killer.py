@@ -35,13 +35,20 @@ class Killer:
     ledger: Ledger
     random: Random
     every_s: float
+    _current: asyncio.Future[None] | None = None
+
+    async def ends(self) -> None:
+        """Wait until what was killed last is back."""
+        if self._current is not None:
+            await self._current
 
     async def run(self) -> None:
         """A deck of kills, shuffled; and again."""
         while True:
             for what in self.random.sample(DECK, len(DECK)):
                 await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.every_s)
-                await asyncio.shield(asyncio.ensure_future(self._kill(what)))
+                self._current = asyncio.ensure_future(self._kill(what))
+                await asyncio.shield(self._current)
 
     async def _kill(self, what: str) -> None:
         self.ledger.killed(what)

@@ -105,8 +105,7 @@ class Site:
         finally:
             task.cancel()
             await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
+            await killer.ends()
 
     async def rest(self) -> None:
         """Wait until nothing is to be told for the installation's sake: a resync later on would hide what is lost."""
@@ -138,14 +137,20 @@ class Site:
         return self.ledger.verdict(table)
 
     async def _until(self, connection: asyncpg.Connection, question: str, *, holds: bool) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while await connection.fetchval(question) is not holds:  # noqa: ASYNC110 - a server can only be asked
-                await asyncio.sleep(ASK_AGAIN_S)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while await connection.fetchval(question) is not holds:  # noqa: ASYNC110 - a server can only be asked
+                    await asyncio.sleep(ASK_AGAIN_S)
+        except TimeoutError:
+            raise AssertionError(f"never {holds}: {question}; so far {self.ledger.verdict({})}") from None
 
     async def _until_known(self, version: int) -> None:
         for pod in self.pods:
-            async with asyncio.timeout(PATIENCE_S), pod.changed:
-                await pod.changed.wait_for(lambda pod=pod: pod.reader.seen.get(MARKER, 0) >= version)
+            try:
+                async with asyncio.timeout(PATIENCE_S), pod.changed:
+                    await pod.changed.wait_for(lambda pod=pod: pod.reader.seen.get(MARKER, 0) >= version)
+            except TimeoutError:
+                raise AssertionError(f"{pod.name} was never told of the last row: {pod.sidecar.logged[-20:]}") from None
 
 
 @asynccontextmanager

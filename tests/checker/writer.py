@@ -150,6 +150,8 @@ async def idle(dsn: str, *, in_transaction: bool) -> None:
 
 
 async def _hold(connection: asyncpg.Connection) -> None:
-    async with connection.transaction():
-        await connection.execute("SELECT pg_current_xact_id()")
-        await asyncio.sleep(4)
+    """Without a block that would roll back, and fail on a dead connection, when this is cancelled."""
+    await connection.execute("BEGIN")
+    await connection.execute("SELECT pg_current_xact_id()")
+    await asyncio.sleep(4)
+    await connection.execute("ROLLBACK")
