@@ -20,12 +20,34 @@ if TYPE_CHECKING:
 
     from notifychannel_cli.embedded import Server
 
+SLOW = {
+    "test_bench", "test_checker", "test_consumers_switch", "test_demo", "test_durable", "test_durable_wire",
+    "test_outbox", "test_queue_machine", "test_sidecar",
+}  # fmt: skip
+"""Files whose tests take ten seconds and more each, for most of which they wait."""
 _numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
     """Without this, Python 3.11 makes pytest-asyncio a loop of the main thread that nobody closes, a warning."""
     asyncio.set_event_loop(None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Each worker begins with its share of the slow tests: begun last, they would be waited for alone."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if item.path.stem in SLOW and item.path.parent.name == "integration"]
+    are_slow = set(slow)
+    quick = iter([item for item in items if item not in are_slow])
+    ordered, left = [], len(items)
+    for number in range(workers):  # as pytest-xdist deals them out: each its part of what is left, in one piece
+        part = left // (workers - number)
+        mine = slow[number::workers]
+        ordered += [*mine, *itertools.islice(quick, max(0, part - len(mine)))]
+        left -= part
+    if len(ordered) == len(items):  # not so where nearly all of a selection is slow
+        items[:] = ordered
 
 
 def pytest_terminal_summary(terminalreporter):
