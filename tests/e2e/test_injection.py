@@ -53,11 +53,12 @@ def injected(webhook, new_namespace):
 
 
 def _until_asked(kubectl: Kubectl, namespace: str) -> None:
-    """A new webhook configuration takes the API server a second or two."""
+    """A new webhook configuration takes the API server a second or two, and so does the way to a new Service."""
     probe = pod("probe", [{"name": "app", "image": "x"}])
     for _ in range(200):
-        if "initContainers" in _create(kubectl, namespace, probe)["spec"]:
-            return
+        with suppress(CommandError):
+            if "initContainers" in _create(kubectl, namespace, probe)["spec"]:
+                return
     raise AssertionError("the API server does not ask the injector")
 
 

@@ -85,7 +85,7 @@ async def test_a_pass_that_changes_nothing_is_not_followed_by_another(kubeconfig
         await running.line("channels to look after")
         await api.create(CHANNELS, resource(namespace=shop))
         await until(api, CHANNELS, "orders", shop, installed)
-        before = await running.metric(PASSES)
+        before = max(1, await running.metric(PASSES))  # it is counted a moment after its status is there
         assert before <= 3
         for number in range(ROUNDS):
             generation = number + 2
