@@ -53,10 +53,16 @@ async def test_the_relays_pod_is_killed_and_another_one_drains(shop, images, rec
     shop.kubectl.run("delete", "pod", relay, "--grace-period=0", "--force")
     await owner.execute("INSERT INTO orders (id) VALUES (2)")
     heard_s = shops.until_heard(shop.kubectl, other, {"id": 2}) - gone_at
-    assert await until(lambda: admin.fetchval(RELAY)) != tail
-    record_property(
-        "figures", f"relay's pod killed: a change after it heard {heard_s:.1f} s later (goal {GOAL_S:.0f} s)"
-    )
+
+    async def other_is_relay():
+        return other.endswith(await admin.fetchval(RELAY) or "nobody")
+
+    await until(other_is_relay)
+    took_s = time.time() - gone_at
+    await owner.execute("INSERT INTO orders (id) VALUES (3)")
+    shops.until_heard(shop.kubectl, other, {"id": 3})
+    figure = f"relay's pod killed: the next change heard {heard_s:.1f} s, another relay {took_s:.1f} s later"
+    record_property("figures", f"{figure} (goal {GOAL_S:.0f} s)")
 
 
 async def test_a_job_goes_to_one_pod_and_waits_while_there_is_none(shop, images, record_property):
