@@ -118,7 +118,8 @@ ALTER SEQUENCE notifychannel.relay_beats INCREMENT 1 CYCLE CACHE 1;
 ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 1 CYCLE CACHE 1;
 
 -- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction; in
--- which those of outbox_logged also go into the queue, where there is one (030_queue.sql).
+-- which those of outbox_logged also go into the queue, where there is one (030_queue.sql). They stay where they are while
+-- that can't take them, for its function is missing: then `round` begins before them, and no round is counted.
 -- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
 -- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
 -- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
@@ -144,6 +145,10 @@ DECLARE
     late_logged notifychannel.outbox[];
     -- of those that are logged in one call: each key of theirs is a row of the queue to write
     most_bytes CONSTANT integer := 100000;
+    has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
+    most_logged CONSTANT integer := CASE
+        WHEN has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0 ELSE most END;
+    stays xid8; -- the first of those that can't be merged
     line record;
     of_channel text;
     of_head text;
@@ -178,7 +183,8 @@ BEGIN
                     SELECT o.ctid,
                         sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
                     FROM (
-                        SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late) LIMIT most
+                        SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late)
+                        LIMIT most_logged
                     ) AS o
                 ) AS w WHERE w.before < most_bytes
             )) RETURNING xid, channel, payload
@@ -207,7 +213,7 @@ BEGIN
                     sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
                 FROM (
                     SELECT l.ctid, l.xid, l.payload FROM notifychannel.outbox_logged AS l
-                    WHERE l.xid >= low ORDER BY l.xid LIMIT most
+                    WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
                 ) AS o
             ) AS w WHERE w.before < most_bytes
         )) RETURNING xid, channel, payload
@@ -221,7 +227,7 @@ BEGIN
     taken := coalesce(cardinality(batch), 0);
 
     logged := late_logged || logged;
-    IF cardinality(logged) > 0 AND to_regprocedure('notifychannel.merge(text[], text[])') IS NOT NULL THEN
+    IF cardinality(logged) > 0 AND has_queue THEN
         PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
     END IF;
 
@@ -274,7 +280,12 @@ BEGIN
         payloads := payloads + 1;
     END IF;
 
-    IF NOT more THEN
+    IF most_logged = 0 THEN
+        stays := (SELECT min(l.xid) FROM notifychannel.outbox_logged AS l);
+    END IF;
+    IF stays IS NOT NULL THEN
+        round := format('%1$s:%1$s:', least(stays, pg_snapshot_xmin(round)))::pg_snapshot;
+    ELSIF NOT more THEN
         PERFORM nextval('notifychannel.relay_rounds');
     END IF;
 END
@@ -282,8 +293,9 @@ $drain$;
 
 -- Where more than `cap` bytes of rows wait in one table, or any with 0: deletes up to `most` rows of each, from the
 -- transaction `low` on, and sends one resync per PostgreSQL channel that they name, and puts one into the queue for each
--- consumer of those that were logged. To be called again from `last` on, with 0, while there is `more`. Where even that is
--- too much for the NOTIFY queue the counter tells the listeners.
+-- consumer of those that were logged; which stay where they are while its function is missing. To be called again from
+-- `last` on, with 0, while there is `more`. Where even that is too much for the NOTIFY queue the counter tells the
+-- listeners.
 CREATE OR REPLACE FUNCTION notifychannel.collapse(
     cap bigint, low xid8, most integer,
     OUT taken integer, OUT payloads integer, OUT last xid8, OUT more boolean
@@ -299,6 +311,9 @@ DECLARE
     line record;
     skips boolean := pg_notification_queue_usage() > 0.5;
     collapsed text[] := '{}';
+    has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
+    most_logged CONSTANT integer := CASE
+        WHEN has_queue AND to_regprocedure('notifychannel.resync(integer[], text)') IS NULL THEN 0 ELSE most END;
     full_unlogged xid8;
     full_logged xid8;
 BEGIN
@@ -316,7 +331,7 @@ BEGIN
         AND (pg_relation_size('notifychannel.outbox') <= cap OR cap >= (
             SELECT coalesce(sum(octet_length(o.payload) + 100), 0) FROM notifychannel.outbox AS o WHERE o.xid >= low
         ))
-        AND (pg_relation_size('notifychannel.outbox_logged') <= cap OR cap >= (
+        AND (most_logged = 0 OR pg_relation_size('notifychannel.outbox_logged') <= cap OR cap >= (
             SELECT coalesce(sum(octet_length(o.payload) + 100), 0)
             FROM notifychannel.outbox_logged AS o WHERE o.xid >= low
         ))
@@ -331,7 +346,7 @@ BEGIN
             )) RETURNING xid, channel, payload
         ), gone_logged AS (
             DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-                SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+                SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most_logged
             )) RETURNING xid, channel, payload
         )
         SELECT g.is_logged, g.channel, substr(g.payload, 2, 8) AS rules,
@@ -357,14 +372,14 @@ BEGIN
     IF skips AND taken > 0 THEN
         PERFORM nextval('notifychannel.skips');
     END IF;
-    IF cardinality(collapsed) > 0 AND to_regprocedure('notifychannel.resync(integer[], text)') IS NOT NULL THEN
+    IF cardinality(collapsed) > 0 AND has_queue THEN
         PERFORM notifychannel.resync(
             ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (collapsed)), 'overflow'
         );
     END IF;
     last := least(full_unlogged, full_logged);
     more := last IS NOT NULL;
-    IF NOT more THEN
+    IF NOT more AND (most_logged > 0 OR NOT EXISTS (SELECT FROM notifychannel.outbox_logged)) THEN
         PERFORM nextval('notifychannel.relay_rounds');
     END IF;
 END

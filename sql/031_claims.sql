@@ -59,6 +59,7 @@ BEGIN
     FROM notifychannel.consumer AS c
     WHERE c.installation = enter.installation AND c.namespace = enter.namespace AND c.channel = enter.channel
         AND c."group" = enter."group"
+    FOR KEY SHARE -- it does not go while one comes
     RETURNING m.id INTO me;
     IF me IS NOT NULL THEN
         PERFORM pg_advisory_lock(1852008557, me);
@@ -173,7 +174,7 @@ BEGIN
         beats = m.beats + 1,
         low = CASE
             WHEN due.rows < most THEN at - interval '1 s'
-            WHEN is_full THEN m.low
+            WHEN is_full THEN least(m.low, due.last - interval '1 s') -- more may be due below it
             ELSE greatest(m.low, due.last - interval '1 s') END,
         full_look_at = CASE
             WHEN is_full THEN at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
@@ -199,15 +200,15 @@ BEGIN
 END
 $claim$;
 
--- How long a row waits after an outcome: its backoff, with `chance` of 0 to 1, is between half and all of what it has
--- doubled to.
+-- How long a row waits after an outcome that it does not die of: its backoff, with `chance` of 0 to 1, is between half and
+-- all of what it has doubled to.
 CREATE OR REPLACE FUNCTION notifychannel.pause(
     whose notifychannel.consumer, outcome text, failures integer, wait double precision, chance double precision
 ) RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $pause$
     SELECT pg_catalog.make_interval(secs => CASE
-        WHEN outcome = 'retry' AND failures + 1 < whose.max_attempts THEN (0.5 + chance / 2)
+        WHEN outcome = 'retry' THEN (0.5 + chance / 2)
             * least(whose.longest_delay, whose.initial_delay * 2.0 ^ least(failures, 40))
         WHEN outcome = 'back' THEN greatest(0, least(wait, 3600))
         ELSE 0 END)
@@ -215,7 +216,8 @@ $pause$;
 
 -- What became of rows that a claimer has taken, one outcome for each key and version; how many were still its own.
 --   done   acknowledged: gone, unless it has changed meanwhile
---   retry  refused, which is an attempt: again after its backoff, or dead
+--   retry  refused, which is an attempt: again after its backoff, or dead; but not with a change that came meanwhile, which
+--          has all attempts before it
 --   back   the endpoint was in trouble: as if it had not been taken, in `wait` seconds
 --   alone  its batch was refused: at once, by itself, no attempt
 -- An error is a status or one of our words, never a text of the application's.
@@ -260,15 +262,16 @@ BEGIN
     -- of a table that is empty one moment and full the next, and of which one claimer may hold all or nothing.
     SELECT count(*) AS rows, array_agg(l.ctid) AS places, array_agg(s.key) AS keys, array_agg(s.outcome) AS outcomes,
         array_agg(s.error) AS errors, array_agg(s.wait) AS waits, array_agg(l.is_gone) AS are_gone,
-        array_agg(l.failures) AS failures, array_agg(l.taken_events) AS events, array_agg(l.taken_count) AS counts
+        array_agg(l.is_dead) AS are_dead, array_agg(l.taken_events) AS events, array_agg(l.taken_count) AS counts
     INTO mine
     FROM (
         SELECT u.* FROM unnest(keys, versions, outcomes, errors, waits) AS u (key, version, outcome, error, wait)
         ORDER BY u.key COLLATE "C"
     ) AS s
     CROSS JOIN LATERAL (
-        SELECT q.ctid, s.outcome = 'done' AND q.count = 0 AND c.min_interval <= 0 AS is_gone, q.failures, q.taken_events,
-            q.taken_count
+        SELECT q.ctid, s.outcome = 'done' AND q.count = 0 AND c.min_interval <= 0 AS is_gone,
+            s.outcome = 'retry' AND q.count = 0 AND q.failures + 1 >= c.max_attempts AS is_dead,
+            q.taken_events, q.taken_count
         FROM notifychannel.queue AS q
         WHERE q.consumer = whose AND q.key = s.key AND q.claimer IS NOT DISTINCT FROM me
             AND q.taken_version = s.version
@@ -283,9 +286,9 @@ BEGIN
             ARRAY[whose], mine.keys,
             ARRAY(
                 SELECT CASE s.outcome WHEN 'done' THEN 'delivered'
-                    WHEN 'retry' THEN CASE WHEN s.failures + 1 >= c.max_attempts THEN 'dead' ELSE 'refused' END
+                    WHEN 'retry' THEN CASE WHEN s.is_dead THEN 'dead' ELSE 'refused' END
                     ELSE s.outcome END
-                FROM unnest(mine.outcomes, mine.failures) WITH ORDINALITY AS s (outcome, failures, number)
+                FROM unnest(mine.outcomes, mine.are_dead) WITH ORDINALITY AS s (outcome, is_dead, number)
                 ORDER BY s.number
             ),
             mine.events, mine.counts, mine.errors
@@ -297,11 +300,11 @@ BEGIN
         SELECT s.place FROM unnest(mine.places, mine.are_gone) AS s (place, is_gone) WHERE s.is_gone
     ));
     FOR said IN
-        SELECT s.outcome, s.error, s.wait, array_agg(s.place) AS places
-        FROM unnest(mine.places, mine.outcomes, mine.errors, mine.waits, mine.are_gone)
-            AS s (place, outcome, error, wait, is_gone)
+        SELECT s.outcome, s.error, s.wait, s.is_dead, array_agg(s.place) AS places
+        FROM unnest(mine.places, mine.outcomes, mine.errors, mine.waits, mine.are_gone, mine.are_dead)
+            AS s (place, outcome, error, wait, is_gone, is_dead)
         WHERE NOT s.is_gone
-        GROUP BY s.outcome, s.error, s.wait
+        GROUP BY s.outcome, s.error, s.wait, s.is_dead
     LOOP
         IF said.outcome = 'done' THEN
             UPDATE notifychannel.queue AS q SET
@@ -319,7 +322,7 @@ BEGIN
             UPDATE notifychannel.queue AS q SET
                 state = CASE
                     WHEN said.outcome <> 'retry' THEN CASE WHEN q.failures > 0 THEN 'retrying' ELSE 'pending' END
-                    WHEN q.failures + 1 >= c.max_attempts THEN 'dead'
+                    WHEN said.is_dead THEN 'dead'
                     ELSE 'retrying' END,
                 claimer = NULL,
                 events = notifychannel.united(q.taken_events, q.events),
@@ -329,14 +332,18 @@ BEGIN
                 reason = notifychannel.stronger(q.taken_reason, q.reason),
                 arrived_at = q.since,
                 attempts = q.attempts + (said.outcome = 'retry')::integer,
-                failures = q.failures + (said.outcome = 'retry')::integer,
+                failures = CASE
+                    WHEN said.outcome <> 'retry' THEN q.failures
+                    WHEN NOT said.is_dead AND q.failures + 1 >= c.max_attempts THEN 0
+                    ELSE q.failures + 1 END,
                 alone = q.alone OR said.outcome = 'alone',
                 last_error = coalesce(said.error, q.last_error),
-                died_at = CASE
-                    WHEN said.outcome = 'retry' AND q.failures + 1 >= c.max_attempts THEN clock_timestamp() END,
+                died_at = CASE WHEN said.is_dead THEN clock_timestamp() END,
                 set_at = at,
-                not_before = at + notifychannel.pause(c, said.outcome, q.failures, said.wait, 0),
-                due_at = at + notifychannel.pause(c, said.outcome, q.failures, said.wait, random())
+                not_before = CASE WHEN said.is_dead THEN at
+                    ELSE at + notifychannel.pause(c, said.outcome, q.failures, said.wait, 0) END,
+                due_at = CASE WHEN said.is_dead THEN at
+                    ELSE at + notifychannel.pause(c, said.outcome, q.failures, said.wait, random()) END
             WHERE q.ctid = ANY (said.places);
         END IF;
     END LOOP;

@@ -97,6 +97,14 @@ DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
     mended integer;
 BEGIN
+    -- before the rows, as everybody locks them
+    UPDATE notifychannel.claimer AS m SET low = '-infinity', full_look_at = '-infinity'
+    WHERE m.id = ANY (ARRAY(
+        SELECT l.id FROM notifychannel.claimer AS l
+        WHERE l.low > at OR l.full_look_at > at + interval '1 min'
+        ORDER BY l.id
+        FOR NO KEY UPDATE
+    ));
     WITH ahead AS MATERIALIZED (
         SELECT q.consumer, q.key FROM notifychannel.queue AS q
         WHERE q.set_at > at + interval '1 s' OR q.arrived_at > at + interval '1 s' OR q.since > at + interval '1 s'
@@ -114,14 +122,12 @@ BEGIN
     FROM ahead AS a
     WHERE q.consumer = a.consumer AND q.key = a.key;
     GET DIAGNOSTICS mended = ROW_COUNT;
-    UPDATE notifychannel.claimer AS m SET low = '-infinity', full_look_at = '-infinity'
-    WHERE m.low > at OR m.full_look_at > at + interval '1 min';
     RETURN mended;
 END
 $mend$;
 
 -- Deletes up to `most` rows each of what nobody needs: history past its retention, and keys that have rested; how many. To
--- be called again while it is as many.
+-- be called again while it is as many. History goes by whichever clock is behind: one that is set does not make it older.
 CREATE OR REPLACE FUNCTION notifychannel.trim_queue(most integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
@@ -129,6 +135,7 @@ AS $trim$
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
     kept notifychannel.audited;
+    kept_since timestamptz;
     trimmed integer;
     old integer;
 BEGIN
@@ -142,9 +149,10 @@ BEGIN
     WHERE q.consumer = rested.consumer AND q.key = rested.key AND q.state = 'resting';
     GET DIAGNOSTICS trimmed = ROW_COUNT;
     FOR kept IN SELECT * FROM notifychannel.audited LOOP
+        kept_since := least(at, clock_timestamp()) - make_interval(secs => kept.retention);
         DELETE FROM notifychannel.audit WHERE ctid = ANY (ARRAY(
             SELECT a.ctid FROM notifychannel.audit AS a
-            WHERE a.channel = kept.id AND a.at < clock_timestamp() - make_interval(secs => kept.retention)
+            WHERE a.channel = kept.id AND a.at < kept_since
             ORDER BY a.at LIMIT most
         ));
         GET DIAGNOSTICS old = ROW_COUNT;

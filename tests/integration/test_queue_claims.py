@@ -33,6 +33,13 @@ def keys(rows):
     return [row["key"] for row in rows]
 
 
+async def waiting(queue, sessions):
+    """Until so many wait for a lock."""
+    async with asyncio.timeout(30):
+        while await queue.owner.fetchval(WAITING) < sessions:  # noqa: ASYNC110 - PostgreSQL tells nobody
+            await asyncio.sleep(0.02)
+
+
 async def test_what_is_due_is_taken_longest_due_first_and_no_more_than_asked_for(queue):
     """Mutants: ORDER BY key; no `due_at <= at`; no LIMIT."""
     await due(queue, "[3]")
@@ -110,6 +117,29 @@ async def test_what_is_refused_waits_longer_each_time_then_is_dead_and_a_change_
     assert (again["count"], again["attempt"]) == (2, 1)
     await one.settle([again], "retry")
     assert (await queue.row())["state"] == "retrying"
+
+
+@pytest.mark.parametrize(("attempts", "longest_s", "then"), [(1, 40.0, "dead"), (3, 160.0, "retrying")])
+async def test_a_change_during_the_last_attempt_has_all_attempts_before_it(queue, attempts, longest_s, then):
+    """Mutants: dead all the same; no backoff; `failures` kept; noted as dead."""
+    await queue.consumer(max_attempts=attempts)
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600)")
+    await due(queue, "[1]")
+    await queue.owner.execute("UPDATE notifychannel.queue SET failures = $1", attempts - 1)
+    one = await queue.claimer()
+    claimed = await one.claim()
+    await queue.changes("[1]")
+    await one.settle(claimed, "retry", error="500")
+    row = await queue.row()
+    assert (row["state"], row["failures"], row["count"], row["died_at"]) == ("retrying", 0, 2, None)
+    assert longest_s / 4 < row["due_in"] <= longest_s
+    await queue.passes(longest_s)
+    [again] = await one.claim()
+    assert (again["count"], again["attempt"]) == (2, 1)
+    await one.settle([again], "retry", error="500")
+    assert (await queue.row())["state"] == then
+    told = await queue.owner.fetch("SELECT step FROM notifychannel.audit WHERE step <> 'captured' ORDER BY at")
+    assert [row["step"] for row in told] == ["refused", "dead" if then == "dead" else "refused"]
 
 
 @pytest.mark.parametrize(("failures", "longest_s"), [(5, 1280.0), (900, 5000.0)])
@@ -332,6 +362,23 @@ async def test_what_is_committed_late_or_was_locked_is_found_though_later_rows_w
     assert found == ["[1]"]
 
 
+async def test_many_that_are_due_from_before_where_a_claimer_looks_are_taken_without_waiting(queue):
+    """Redriven by a transaction that took ten seconds. Mutant: `low` left above them by a full look's full batch."""
+    await queue.consumer(max_attempts=1)
+    await due(queue, *(f"[{number}]" for number in range(300)))
+    one = await queue.claimer()
+    await one.settle(await one.claim(300), "retry")
+    assert await one.claim() == []
+    await queue.owner.execute("SELECT notifychannel.redrive($1, NULL, NULL, false)", queue.first)
+    await queue.owner.execute("UPDATE notifychannel.queue SET due_at = due_at - interval '10 s'")
+    await queue.passes(LONG_S)
+    taken, rows = 0, []
+    while taken < 300:
+        rows, wait_s = await one.turn([(row, "done") for row in rows], 50)
+        taken += len(rows)
+        assert (len(rows), wait_s) == (50, 0.0 if taken < 300 else None)
+
+
 async def test_a_merge_and_a_settlement_of_the_same_keys_in_any_order_never_deadlock(queue):
     """Both lock rows by key: held up in the middle, neither holds what the other wants. Mutants: settle's lock (its
     keys come in reverse) without ORDER BY; merge in the other order.
@@ -346,12 +393,28 @@ async def test_a_merge_and_a_settlement_of_the_same_keys_in_any_order_never_dead
         asyncio.create_task(merging.execute(MERGE, f"{payload()}\n", names[::-1])),
         asyncio.create_task(one.settle(claimed, "alone")),
     ]
-    async with asyncio.timeout(30):
-        while await queue.owner.fetchval(WAITING) < len(at_work):  # noqa: ASYNC110 - PostgreSQL tells nobody
-            await asyncio.sleep(0.02)
+    await waiting(queue, len(at_work))
     await middle.execute("ROLLBACK")
     await asyncio.gather(*at_work)
     assert {row["count"] for row in (await queue.rows()).values()} == {2}
+
+
+async def test_a_settlement_while_the_relay_puts_the_clock_right_never_deadlocks(queue):
+    """Both lock the claimer first. Mutant: mend_clock's claimers behind its rows."""
+    await queue.passes(7200.0)
+    await due(queue, "[1]")
+    one = await queue.claimer()
+    claimed = await one.claim()
+    await queue.passes(-7200.0)
+    middle, relay = await queue.database.connect(), await queue.database.connect()
+    await middle.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
+    mended = asyncio.create_task(relay.fetchval("SELECT notifychannel.mend_clock(100)"))
+    await waiting(queue, 1)
+    settled = asyncio.create_task(one.settle(claimed, "alone"))
+    await waiting(queue, 2)
+    await middle.execute("ROLLBACK")
+    assert await asyncio.gather(mended, settled) == [1, 1]
+    assert keys(await one.claim()) == ["[1]"]
 
 
 async def test_who_leaves_gives_back_all_and_is_no_claimer_any_more(queue):
@@ -369,6 +432,20 @@ async def test_a_claimer_of_no_consumer_is_none(database):
     """Mutant: enter without the join."""
     queue = await Queue.on(database)
     assert (await queue.claimer("nobody")).me is None
+    assert await queue.look() == []
+
+
+async def test_who_enters_while_its_consumer_goes_is_no_claimer(queue):
+    """Mutant: enter without FOR KEY SHARE."""
+    dropping = await queue.database.connect()
+    await dropping.execute("BEGIN")
+    await dropping.execute("SELECT notifychannel.drop_consumer($1, true)", queue.first)
+    entering = asyncio.create_task(queue.claimer())
+    async with asyncio.timeout(30):
+        while not (entering.done() or await queue.owner.fetchval(WAITING)):  # noqa: ASYNC110 - PostgreSQL tells nobody
+            await asyncio.sleep(0.02)
+    await dropping.execute("COMMIT")
+    assert (await entering).me is None
     assert await queue.look() == []
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from tests.queueing import APPEND, AT_US, Queue, payload
+from notifychannel_sidecar.relay.position import Drained, Position
+from tests.queueing import APPEND, AT_US, Queue, install, payload
 
 UNLOGGED = "INSERT INTO notifychannel.outbox (channel, payload) VALUES ($1, $2)"
+LOGGED = "SELECT count(*) FROM notifychannel.outbox_logged"
+ROUNDS = "SELECT rounds FROM notifychannel.relay_look()"
 
 
 @pytest.fixture
@@ -127,6 +130,55 @@ async def test_an_outbox_that_overflows_is_one_resync_for_each_consumer_and_the_
     await queue.owner.execute("SELECT notifychannel.collapse(0, '0', 1000)")
     rows = await queue.owner.fetch("SELECT consumer, key, reason FROM notifychannel.queue")
     assert [tuple(row) for row in rows] == [(queue.first, "", "overflow")]
+
+
+async def drained(queue, position):
+    """How many rows a relay takes that has come so far; and it remembers how far it came."""
+    sql = "SELECT * FROM notifychannel.drain($1, $2, 1000)"
+    row = await queue.owner.fetchrow(sql, position.low, list(position.late))
+    assert not row["more"]
+    position.advance(Drained.of(row))
+    return row["taken"]
+
+
+async def test_what_is_for_a_queue_that_can_take_nothing_just_now_stays_until_it_can(queue):
+    """An upgrade that is between two files. The rest goes on, and what was late is taken too.
+
+    Mutants: drain as where there is no queue; `round` of its snapshot; the round counted.
+    """
+    position, late = Position(), await queue.database.connect()
+    await late.execute("BEGIN")
+    await late.execute(APPEND, "orders", payload("[1]"))
+    assert await drained(queue, position) == 0
+    await queue.owner.execute("DROP FUNCTION notifychannel.merge(text[], text[])")
+    await queue.owner.execute(APPEND, "orders", payload("[2]"))
+    await queue.owner.execute(UNLOGGED, "orders", payload("[3]"))
+    before = await queue.owner.fetchval(ROUNDS)
+    assert await drained(queue, position) == 1
+    await late.execute("COMMIT")
+    await queue.owner.execute(UNLOGGED, "orders", payload("[4]"))
+    assert await drained(queue, position) == 1
+    assert await drained(queue, position) == 0
+    assert (await queue.owner.fetchval(LOGGED), await queue.owner.fetchval(ROUNDS)) == (2, before)
+    await install(queue.owner)
+    assert await drained(queue, position) == 2
+    assert list(await queue.rows()) == ["[1]", "[2]"]
+    assert await queue.owner.fetchval(ROUNDS) > before
+
+
+async def test_an_outbox_that_overflows_keeps_what_a_queue_without_resyncs_can_not_be_told(queue):
+    """Mutants: collapse as where there is no queue; the cap for both tables; the round counted."""
+    await queue.owner.execute("DROP FUNCTION notifychannel.resync(integer[], text)")
+    await queue.owner.execute(APPEND, "orders", payload(f'["{"x" * 1500}"]'))
+    await queue.owner.execute(UNLOGGED, "orders", payload("[2]"))
+    before = await queue.owner.fetchval(ROUNDS)
+    for cap, taken in ((1000, 0), (0, 1), (0, 0)):
+        row = await queue.owner.fetchrow("SELECT * FROM notifychannel.collapse($1, '0', 1000)", cap)
+        assert (row["taken"], row["more"]) == (taken, False)
+    assert (await queue.owner.fetchval(LOGGED), await queue.owner.fetchval(ROUNDS)) == (1, before)
+    await install(queue.owner)
+    await queue.owner.execute("SELECT notifychannel.collapse(0, '0', 1000)")
+    assert (await queue.row(""))["reason"] == "overflow"
 
 
 async def test_rows_of_the_unlogged_outbox_are_notified_and_not_merged(queue):

@@ -290,6 +290,26 @@ async def test_a_history_goes_in_batches_when_its_time_is_over_and_with_its_chan
     assert await queue.owner.fetchval(count) == 0
 
 
+async def test_a_clock_that_is_set_makes_no_history_older(queue):
+    """Neither what was written before it was set forward, nor what is written after it was set back. Mutants: retention
+    by the server's clock; by queue_time() alone.
+    """
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600)")
+    trim, count = "SELECT notifychannel.trim_queue(10)", "SELECT count(*) FROM notifychannel.audit"
+    await queue.changes("[1]")
+    await queue.owner.execute("UPDATE notifychannel.audit SET at = at - interval '7200 s'")
+    await queue.passes(-7200.0)
+    await queue.owner.execute(trim)
+    assert await queue.owner.fetchval(count) == 1, "set forward"
+    await queue.passes(3601.0)
+    await queue.owner.execute(trim)
+    assert await queue.owner.fetchval(count) == 0
+    await queue.passes(14400.0)
+    await queue.changes("[2]")
+    await queue.owner.execute(trim)
+    assert await queue.owner.fetchval(count) == 1, "set back"
+
+
 async def test_a_consumer_for_whom_something_waits_stays_unless_forced(queue):
     """Mutants: without the count; rows left behind."""
     await due(queue, "[1]", "[2]")
