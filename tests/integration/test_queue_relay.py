@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 
 import asyncpg
 import pytest
 
 from notifychannel_sidecar.relay import claimers, upkeep
+from notifychannel_sidecar.relay.claimers import Claimer
 from notifychannel_sidecar.relay.position import Position
-from notifychannel_sidecar.relay.relay import Wakefulness
+from notifychannel_sidecar.relay.relay import Pace, Wakefulness
 from notifychannel_sidecar.relay.session import Session
 from notifychannel_sidecar.relay.upkeep import Upkeep
 from tests.queueing import APPEND, Queue, install, payload
@@ -258,3 +260,205 @@ async def test_a_relay_that_sleeps_looks_after_claimers_and_drains_no_oftener_fo
             while await queue.look():  # noqa: ASYNC110 - PostgreSQL tells nobody
                 await asyncio.sleep(0.02)
         assert len(relay.drains) == before
+
+
+UPKEEP = {
+    "claimers_look": "division_by_zero", "mend_clock": "query_canceled", "rules_settled": "deadlock_detected",
+    "trim_queue": "lock_not_available",
+}  # fmt: skip
+LEFT = {
+    "claimers_look": "SELECT count(*) FROM notifychannel.claimer",
+    "mend_clock": "SELECT count(*) FROM notifychannel.queue WHERE set_at > notifychannel.queue_time() + '1 min'",
+    "rules_settled": "SELECT count(*) FROM notifychannel.fence",
+    "trim_queue": "SELECT count(*) FROM notifychannel.audit",
+}
+"""What is 0 when it has done its work."""
+ONE = Claimer(id=1, pid=1, is_alive=True, holds=True, beats=0, timeout_s=TIMEOUT_S)
+STATEMENTS = {
+    "look": ("claimers_look", lambda relay: relay.look_at_claimers()),
+    "end": ("claimers_look", lambda relay: relay.end_claimer(ONE)),
+    "reclaim": ("reclaim", lambda relay: relay.reclaim([ONE])),
+    "set clock": ("set_clock", lambda relay: relay.set_clock(1.0)),
+    "mend clock": ("mend_clock", lambda relay: relay.mend_clock(1)),
+    "trim": ("trim_queue", lambda relay: relay.trim_queue(1)),
+    "rules": ("rules_settled", lambda relay: relay.settle_rules()),
+    "find": (None, lambda relay: relay.has_queue()),
+}
+
+
+async def breaks(queue, name, error="query_canceled"):
+    """A function that fails from now on, as soon as it is called."""
+    whole = await queue.owner.fetchval(
+        "SELECT pg_get_functiondef(oid) FROM pg_proc "
+        "WHERE proname = $1 AND pronamespace = 'notifychannel'::regnamespace",
+        name,
+    )
+    broken = whole.replace("\nBEGIN\n", f"\nBEGIN\nRAISE {error};\n", 1).replace("SELECT m.id,", "SELECT 1 / 0,", 1)
+    assert broken != whole
+    await queue.owner.execute(broken)
+
+
+async def something_for_every_task(queue):
+    await queue.consumer(debounce=100.0, max_delay=1000.0, timeout=TIMEOUT_S)
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0)")
+    await queue.changes("[1]")
+    await queue.owner.execute("UPDATE notifychannel.queue SET set_at = set_at + interval '1 hour'")
+    await queue.owner.execute("INSERT INTO notifychannel.fence VALUES ('orders', pg_current_xact_id())")
+    (await queue.claimer()).connection.terminate()
+
+
+@pytest.mark.parametrize("broken", UPKEEP)
+async def test_what_the_server_would_not_do_for_the_queue_keeps_nothing_else_from_being_done(
+    queue, broken, monkeypatch
+):
+    """Mutants: `_try` that raises; one that leaves the look."""
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(upkeep, "TRIM_EVERY_S", 0.0)
+    await something_for_every_task(queue)
+    await breaks(queue, broken, UPKEEP[broken])
+    relay = Upkeep(await session(queue))
+    async with asyncio.timeout(PATIENCE_S):
+        for task in LEFT.keys() - {broken}:
+            while await queue.owner.fetchval(LEFT[task]):
+                await relay.look()
+    assert await queue.owner.fetchval(LEFT[broken]) > 0
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_relay_goes_on_draining_where_nothing_can_be_done_for_the_queue(queue, caplog):
+    """Mutant: `_try` that raises: each candidate in turn has the role for one drain."""
+    for name, error in UPKEEP.items():
+        await breaks(queue, name, error)
+    async with StandingBy(database=queue.database, pace=Pace(asleep_s=0.05)) as relay:
+        async with asyncio.timeout(PATIENCE_S):
+            while "to trim the queue" not in caplog.text:
+                await relay.drains_again()
+        await queue.owner.execute(APPEND, "orders", payload("[1]"))
+        async with asyncio.timeout(PATIENCE_S):
+            while not await queue.rows():
+                await relay.drains_again()
+        assert relay.roles == 1
+
+
+async def test_a_session_that_is_lost_in_the_middle_of_upkeep_ends_the_relay(queue):
+    """Mutant: `lost` not looked at."""
+    relay = await session(queue)
+    await queue.owner.execute("""
+        CREATE OR REPLACE FUNCTION notifychannel.trim_queue(most integer) RETURNS integer LANGUAGE plpgsql
+        SECURITY DEFINER AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN 0; END $$
+    """)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await Upkeep(relay).look()
+    assert relay.lost
+
+
+class Clock:
+    """time.monotonic() as the test has it."""
+
+    now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+class CantTrim(Session):
+    """A server that is too slow for it."""
+
+    tries = 0
+    is_quick = False
+
+    async def trim_queue(self, most):
+        self.tries += 1
+        if self.is_quick:
+            return most
+        raise asyncpg.QueryCanceledError
+
+
+async def test_a_task_that_fails_is_tried_again_from_a_second_to_a_minute_later_and_logged_once(
+    queue, monkeypatch, caplog
+):
+    """Mutants: no `again_s`; `said` not looked at; no `lived` after a success."""
+    clock, made = Clock(), CantTrim(await queue.database.connect())
+    monkeypatch.setattr(upkeep, "time", clock)
+    assert await made.take_role()
+    relay, tried = Upkeep(made), []
+
+    async def look_until(end_s):
+        while clock.now_s < end_s:
+            before = made.tries
+            await relay.look()
+            tried.extend([clock.now_s] * (made.tries - before))
+            clock.now_s += 1.0
+
+    with caplog.at_level(logging.WARNING):
+        await look_until(200.0)
+        assert tried == [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 123.0, 183.0]
+        made.is_quick = True
+        await look_until(244.0)
+        assert tried[9:] == [243.0]
+        made.is_quick = False
+        await look_until(248.0)
+        assert tried[10:] == [244.0, 245.0, 247.0]
+    assert [it.getMessage() for it in caplog.records] == [
+        "the relay failed to trim the queue (QueryCanceledError 57014); trying again in 1.0 s"
+    ]
+
+
+class SetClockLate(SetClock):
+    """It can't tell the queue at first."""
+
+    tries = 0
+
+    async def set_clock(self, jumped_s):
+        self.tries += 1
+        if self.tries == 1:
+            raise asyncpg.LockNotAvailableError
+        await super().set_clock(jumped_s)
+
+
+async def test_a_jump_that_the_queue_could_not_be_told_of_is_told_later(queue, monkeypatch):
+    """Mutant: `_jumped_s` forgotten before set_clock has succeeded."""
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(upkeep, "AGAIN_S", 0.0)
+    made = SetClockLate(await queue.database.connect())
+    await made.take_role()
+    relay = Upkeep(made)
+    await relay.look()
+    made.by_s = 3600.0
+    await relay.look()
+    await relay.look()
+    ahead = await queue.owner.fetchval("SELECT extract(epoch FROM ahead)::float8 FROM notifychannel.queue_clock")
+    assert -3605.0 < ahead < -3595.0
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+async def test_a_beat_goes_before_each_statement_for_the_queue(queue, statement):
+    """By a role that may listen and no more; a beat that came after would not be there, for what it is for has failed.
+    Mutants: one of the files without the beat; end_claimer.sql with a JOIN.
+    """
+    listener = await queue.database.role("listener")
+    await queue.owner.execute(f'GRANT USAGE ON SCHEMA notifychannel TO "{listener}"')
+    await queue.owner.execute(f'GRANT EXECUTE ON FUNCTION notifychannel.skipped() TO "{listener}"')
+    await install(queue.owner)
+    made = Session(await queue.database.connect(listener))
+    assert await made.take_role()
+    name, call = STATEMENTS[statement]
+    before = await queue.owner.fetchrow("SELECT beats, rounds FROM notifychannel.relay_look()")
+    if name is None:
+        assert await call(made)
+    else:
+        await breaks(queue, name)
+        with pytest.raises((asyncpg.QueryCanceledError, asyncpg.DivisionByZeroError)):
+            await call(made)
+    after = await queue.owner.fetchrow("SELECT beats, rounds FROM notifychannel.relay_look()")
+    assert (after["beats"] - before["beats"], after["rounds"] - before["rounds"]) == (1, 0)
+
+
+async def test_a_relay_reads_what_others_commit_whatever_the_database_says(queue):
+    """Mutant: settle_in.sql without the isolation: 40001 for what everybody else may do."""
+    name = await queue.owner.fetchval("SELECT current_database()")
+    await queue.owner.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+    connection = await queue.database.connect()
+    assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
+    await Session(connection).settle_in("nch-relay/test")
+    assert await connection.fetchval("SHOW transaction_isolation") == "read committed"

@@ -42,6 +42,11 @@ class Session:
         """Name the session and bound how long the server waits for it."""
         await self._value(statements.SETTLE_IN, application_name)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is known to be gone."""
+        return self._connection.is_closed()
+
     async def take_role(self) -> bool:
         """Whether the role is ours now, until this connection ends."""
         return bool(await self._value(statements.TAKE_ROLE))

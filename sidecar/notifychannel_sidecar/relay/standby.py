@@ -1,7 +1,8 @@
 """When a stand-by goes for the relay's role: nobody has it, or whoever has it stands still.
 
-Pure: told what each look at the database showed. A relay moves its beats with every drain and every two seconds when it
-sleeps, so one that is busy with a backlog or waits for a long transaction is never taken for dead.
+Pure: told what each look at the database showed. A relay moves its beats with every drain, before whatever it does for
+the queue, and every two seconds when it sleeps, so one that is busy with a backlog or waits for a long transaction is
+never taken for dead.
 """
 
 from __future__ import annotations

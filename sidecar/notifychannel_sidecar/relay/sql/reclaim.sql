@@ -1,1 +1,3 @@
+-- A beat goes before it, as in look_at_claimers.sql.
 SELECT notifychannel.reclaim($1::integer[], $2::bigint[])
+FROM notifychannel.collapse(9223372036854775807, '0', 0) AS beat
