@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.application import Application, Hang, Say, Work
+from notifychannel_sidecar.durable.session import Session
+from tests.application import Application, Close, Hang, Say, Work
 from tests.durably import Queue, claims, told
 from tests.servers import quick
 
@@ -421,3 +422,79 @@ async def test_a_listener_that_hears_nothing_is_late_and_not_deaf(queue, applica
         await claims(one)
         await queue.change(1)
         await application.until(lambda _: told(application) == [1])
+
+
+CAN_WAIT = {
+    "consumer_look": """
+        CREATE OR REPLACE FUNCTION notifychannel.consumer_look(me integer, OUT pending bigint, OUT claimed bigint,
+            OUT retrying bigint, OUT dead bigint, OUT oldest double precision)
+    """,
+    "escalations": """
+        CREATE OR REPLACE FUNCTION notifychannel.escalations(me integer, most integer)
+        RETURNS TABLE (id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint,
+            reason text, attempt integer, is_dead boolean, waited double precision, error text)
+    """,
+}
+FAILS = "LANGUAGE plpgsql AS $$ BEGIN RAISE {error}; END $$"
+
+
+@pytest.mark.parametrize("error", ["query_canceled", "deadlock_detected", "lock_not_available"])
+async def test_what_can_wait_and_fails_ends_no_session_and_drops_no_claim(queue, application, error):
+    """Mutant: NOT_NOW without one of them."""
+    for head in CAN_WAIT.values():
+        await queue.admin.execute(head + FAILS.format(error=error))
+    application.judge = lambda _: Hang()
+    async with queue.sidecar(application, timeout=60.0, escalation_path="/escalations") as one:
+        await claims(one)
+        await queue.change(1)
+        await application.until(lambda posts: len(posts) == 1)
+        before = await queue.admin.fetchval("SELECT max(id) FROM notifychannel.claimer")
+        for words in ("would not count", "would not say what to escalate"):
+            await one.logs(words)
+        application.judge = None
+        application.release()
+        await queue.is_done()
+        assert await queue.admin.fetchval("SELECT max(id) FROM notifychannel.claimer") == before
+        assert await one.metric("notifychannel_claim_errors_total") == 0
+        assert not [line for line in one.logged if "not claiming" in line]
+    assert told(application) == [1]
+
+
+async def test_a_resync_that_the_queue_could_not_be_asked_for_is_asked_for_by_the_next_session(queue, application):
+    """Mutant: `asking` that forgets it."""
+    name = "notifychannel.want_resync(integer, text)"
+    whole = await queue.admin.fetchval("SELECT pg_get_functiondef($1::regprocedure)", name)
+    async with queue.sidecar(application) as one:
+        await claims(one)
+        head = "CREATE OR REPLACE FUNCTION notifychannel.want_resync(me integer, why text) RETURNS void "
+        await queue.admin.execute(head + FAILS.format(error="deadlock_detected"))
+        await queue.admin.execute("SELECT pg_notify('orders', 'nonsense')")
+        await one.logs("not claiming")
+        await queue.admin.execute(whole)
+        await application.until(lambda _: resyncs(application))
+        await queue.is_done()
+    assert resyncs(application) == ["rules"]
+
+
+async def test_claimers_read_what_others_commit_whatever_the_database_says(queue):
+    """Mutant: settle_in.sql without the isolation: 40001 for what everybody else may do."""
+    name = await queue.admin.fetchval("SELECT current_database()")
+    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+    connection = await queue.database.connect()
+    assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
+    await Session(connection).settle_in("nch-claim/test", lambda: None)
+    assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+
+
+@pytest.mark.parametrize("first", [Hang(), Close(reset=True), Say(status=500)], ids=["timed out", "reset", "refused"])
+async def test_a_post_that_timed_out_or_was_reset_or_refused_comes_again_under_its_id(queue, application, first):
+    """Mutant: hint_id of the attempt."""
+    application.then(first)
+    async with queue.sidecar(application) as one:
+        await claims(one)
+        await queue.change(1)
+        await queue.is_done()
+    keys = [post.headers["Idempotency-Key"] for post in application.posts]
+    assert len(keys) >= 2
+    assert set(keys) == {hint["id"] for hint in hints(application)}
+    assert len(set(keys)) == 1

@@ -10,8 +10,10 @@ from notifychannel_sidecar.durable.agenda import (
     BEAT_S,
     COUNT_S,
     ENTER_AGAIN_S,
+    ESCALATE_S,
     IN_VAIN_S,
     LOOK_S,
+    NOT_NOW_AT_MOST_S,
     Agenda,
 )
 from notifychannel_sidecar.durable.hold import Hold
@@ -103,7 +105,9 @@ def test_strange_payloads_ask_for_one_resync_at_a_time():
     for _ in range(3):
         assert agenda.heard(payload(1, rules="00000000"), 101.0)
     assert agenda.next_at <= 101.0
-    assert (agenda.asking(101.0), agenda.asking(101.0)) == (Reason.RULES, None)
+    assert agenda.asking(101.0) is Reason.RULES
+    agenda.asked()
+    assert agenda.asking(101.0) is None
     agenda.heard("nonsense", 102.0)
     assert (agenda.asking(102.0), agenda.next_at) == (None, min(101.0 + ASK_AGAIN_S, 100.0 + LOOK_S))
     assert agenda.asking(101.0 + ASK_AGAIN_S) is Reason.RULES
@@ -114,9 +118,36 @@ def test_a_key_that_nobody_can_read_is_asked_for_without_delay():
     agenda = entered()
     agenda.ask(Reason.SKIPPED)
     assert agenda.asking(101.0) is Reason.SKIPPED
+    agenda.asked()
     agenda.hold.asks = Reason.RULES
     assert agenda.next_at == -math.inf
     assert agenda.asking(101.1) is Reason.RULES
+
+
+def test_a_resync_is_asked_for_again_where_the_session_failed_before_the_queue_had_it():
+    """Mutant: `asking` that forgets it."""
+    agenda = entered()
+    agenda.ask(Reason.SKIPPED)
+    agenda.hold.asks = Reason.RULES
+    wanted = agenda.asking(101.0)
+    assert agenda.next_at == -math.inf
+    agenda.lose()
+    agenda.entered(2, 102.0)
+    assert agenda.asking(102.0) is wanted
+    agenda.asked()
+    assert agenda.asking(102.0) is None
+
+
+def test_what_is_asked_for_while_the_queue_is_being_asked_is_asked_for_after_it():
+    """Mutant: `asked` that forgets what the hold asks for."""
+    agenda = entered()
+    agenda.hold.asks = Reason.RULES
+    agenda.asking(101.0)
+    agenda.hold.asks = Reason.RULES
+    agenda.asked()
+    assert agenda.asking(101.1) is Reason.RULES
+    agenda.asked()
+    assert agenda.next_at > 101.1
 
 
 def test_it_leaves_when_all_is_answered_and_told():
@@ -157,3 +188,31 @@ def test_somebody_to_tell_of_what_waits_too_long_is_asked_for_every_few_seconds(
     assert agenda.next_at == 103.0
     agenda.told.append("[1]")
     assert agenda.next_at == -math.inf
+
+
+def test_what_the_server_would_not_count_is_counted_later_each_time_and_soon_again_after_a_success():
+    """Mutant: no doubling; no bound; `counted` that keeps the wait."""
+    agenda, waits = entered(), []
+    for _ in range(6):
+        agenda.not_counted(200.0)
+        waits.append(agenda.count_at - 200.0)
+    assert waits == [COUNT_S, 2 * COUNT_S, 4 * COUNT_S, 8 * COUNT_S, NOT_NOW_AT_MOST_S, NOT_NOW_AT_MOST_S]
+    agenda.counted(None, 200.0, 200.0)
+    agenda.not_counted(200.0)
+    assert agenda.count_at == 200.0 + COUNT_S
+
+
+def test_what_the_server_would_not_name_is_asked_for_later_each_time():
+    agenda = entered(escalation_path="/escalations")
+    for wait_s in (ESCALATE_S, 2 * ESCALATE_S):
+        agenda.not_named(200.0)
+        assert agenda.escalate_at == 200.0 + wait_s
+    agenda.named()
+    agenda.not_named(200.0)
+    assert agenda.escalate_at == 200.0 + ESCALATE_S
+
+
+def test_what_can_wait_is_put_off_and_never_put_forward():
+    agenda = entered(escalation_path="/escalations")
+    agenda.spare(110.0)
+    assert (agenda.escalate_at, agenda.count_at) == (110.0, 100.0 + COUNT_S)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from notifychannel_sidecar.hints import Reason, stronger
@@ -35,6 +36,8 @@ ASK_AGAIN_S = 10.0
 """Between two resyncs that strange payloads ask for: there is one for each statement."""
 COUNT_S, COUNT_SHARE = 30.0, 100.0
 ESCALATE_S = 3.0
+NOT_NOW_AT_MOST_S = 300.0
+"""Until what the server would not count or name is asked for again, doubling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,9 @@ class Agenda:
         self.outcomes: Counter[str] = Counter()
         self._asks: Reason | None = None
         self._asked_s = -math.inf
+        self._unanswered: Reason | None = None
+        """A resync that the queue may not have heard of."""
+        self._count_wait_s, self._escalate_wait_s = COUNT_S, ESCALATE_S
 
     def heard(self, payload: str, clock_s: float) -> bool:
         """A NOTIFY of the channel: its keys are in the queue already. Whether the next call is earlier now."""
@@ -94,13 +100,19 @@ class Agenda:
         return True
 
     def asking(self, clock_s: float) -> Reason | None:
-        """The resync to ask for now; it is asked for once."""
-        wanted = self.hold.asks
+        """The resync to ask for now; the same again until it was `asked`."""
+        wanted = [self._unanswered, self.hold.asks]
         if self._asks is not None and clock_s >= self._asked_s + ASK_AGAIN_S:
-            wanted = self._asks if wanted is None else stronger(wanted, self._asks)
+            wanted.append(self._asks)
             self._asks, self._asked_s = None, clock_s
         self.hold.asks = None
-        return wanted
+        reasons = [reason for reason in wanted if reason is not None]
+        self._unanswered = reduce(stronger, reasons) if reasons else None
+        return self._unanswered
+
+    def asked(self) -> None:
+        """The queue has it."""
+        self._unanswered = None
 
     def entered(self, claimer: int | None, clock_s: float) -> None:
         """The queue answered."""
@@ -134,6 +146,26 @@ class Agenda:
         """What the whole group has in the queue; where that takes long it is asked for seldom."""
         self.waiting = waiting
         self.count_at = clock_s + max(COUNT_S, COUNT_SHARE * (clock_s - began_s))
+        self._count_wait_s = COUNT_S
+
+    def not_counted(self, clock_s: float) -> None:
+        """The server would not, now."""
+        self.count_at = clock_s + self._count_wait_s
+        self._count_wait_s = min(2 * self._count_wait_s, NOT_NOW_AT_MOST_S)
+
+    def named(self) -> None:
+        """The queue has said what to escalate."""
+        self._escalate_wait_s = ESCALATE_S
+
+    def not_named(self, clock_s: float) -> None:
+        """The server would not, now."""
+        self.escalate_at = clock_s + self._escalate_wait_s
+        self._escalate_wait_s = min(2 * self._escalate_wait_s, NOT_NOW_AT_MOST_S)
+
+    def spare(self, until_s: float) -> None:
+        """Nothing that can wait is asked for before."""
+        self.count_at = max(self.count_at, until_s)
+        self.escalate_at = max(self.escalate_at, until_s)
 
     def close(self) -> None:
         """Give back what is not in flight, and leave when that is answered."""
@@ -177,7 +209,7 @@ class Agenda:
         if self.may_leave:
             return -math.inf
         moments = [hold.settles_at, self.beat_at, self.count_at]
-        if hold.asks is not None or self.told:
+        if hold.asks is not None or self._unanswered is not None or self.told:
             moments.append(-math.inf)
         if self._asks is not None:
             moments.append(self._asked_s + ASK_AGAIN_S)

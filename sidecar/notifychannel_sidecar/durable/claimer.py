@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notifychannel_sidecar.durable.agenda import ESCALATE_S
-from notifychannel_sidecar.durable.session import Session
+from notifychannel_sidecar.durable.agenda import BEAT_S, ESCALATE_S
+from notifychannel_sidecar.durable.session import NOT_NOW, Session
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.failures import Refused
@@ -114,6 +114,7 @@ class Claimer:
         settlements = agenda.hold.settlements(time.monotonic())
         if (reason := agenda.asking(time.monotonic())) is not None:
             await session.want_resync(claimer, reason)
+            agenda.asked()
         began_s, rules = time.monotonic(), agenda.hold.config.rules
         most = agenda.begin_claim(began_s)
         if settlements or most:
@@ -128,9 +129,9 @@ class Claimer:
         self.durable.on_due(agenda.hold.config.name)
 
     async def _look(self, session: Session, agenda: Agenda, claimer: int) -> None:
-        began_s = time.monotonic()
-        if began_s >= agenda.count_at:
-            agenda.counted(await session.look(claimer), began_s, time.monotonic())
+        """What can wait: where the server would not, the claims are kept and it is asked later."""
+        if time.monotonic() >= agenda.count_at:
+            await self._count(session, agenda, claimer)
         if agenda.told:
             keys, agenda.told = agenda.told, []
             await session.escalated(claimer, keys)
@@ -138,8 +139,34 @@ class Claimer:
         if agenda.escalates and time.monotonic() >= agenda.escalate_at:
             agenda.escalate_at = time.monotonic() + ESCALATE_S
             if not self.escalation.is_busy(agenda):
-                found = await session.escalations(claimer, ESCALATED_AT_ONCE)
-                self.escalation.start(agenda, found, self.durable.news.set)
+                await self._escalate(session, agenda, claimer)
+
+    async def _count(self, session: Session, agenda: Agenda, claimer: int) -> None:
+        began_s = time.monotonic()
+        try:
+            waiting = await session.look(claimer)
+        except NOT_NOW as error:
+            agenda.not_counted(time.monotonic())
+            self._spare("count", agenda, error)
+        else:
+            agenda.counted(waiting, began_s, time.monotonic())
+
+    async def _escalate(self, session: Session, agenda: Agenda, claimer: int) -> None:
+        try:
+            found = await session.escalations(claimer, ESCALATED_AT_ONCE)
+        except NOT_NOW as error:
+            agenda.not_named(time.monotonic())
+            self._spare("say what to escalate", agenda, error)
+        else:
+            agenda.named()
+            self.escalation.start(agenda, found, self.durable.news.set)
+
+    def _spare(self, what: str, agenda: Agenda, error: Exception) -> None:
+        """It may have taken seconds: every channel shows that it lives before the next that may."""
+        for each in self.durable.agendas:
+            each.spare(time.monotonic() + BEAT_S)
+        name = agenda.hold.config.name
+        log.warning("the queue would not %s for %s (%s): later", what, name, failures.label(error))
 
     async def _pause(self) -> None:
         """Wait once: until an agenda wants something, or there is news."""

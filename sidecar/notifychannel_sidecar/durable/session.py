@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from notifychannel_sidecar.durable import statements
 from notifychannel_sidecar.durable.agenda import Waiting
 from notifychannel_sidecar.durable.claim import Claim
@@ -15,8 +17,7 @@ from notifychannel_sidecar.durable.claim import Claim
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import asyncpg
-    import asyncpg.prepared_stmt
+    from asyncpg.prepared_stmt import PreparedStatement
 
     from notifychannel_sidecar.config import Config
     from notifychannel_sidecar.durable.settlement import Settlement
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT_S = 8.0
 """More than the server allows a statement, so that it is the server who ends a slow one."""
+NOT_NOW = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+"""The server would not, and the session goes on: for what can wait, a reason to wait."""
 
 
 class Session:
@@ -31,7 +34,7 @@ class Session:
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
-        self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement] = {}
+        self._prepared: dict[str, PreparedStatement] = {}
         """The connection keeps none by itself, for the listener may be behind a pooler; claimers can't be."""
 
     async def settle_in(self, application_name: str, on_loss: Callable[[], None]) -> None:
