@@ -488,7 +488,7 @@ async def test_claimers_read_what_others_commit_whatever_the_database_says(queue
 
 @pytest.mark.parametrize("first", [Hang(), Close(reset=True), Say(status=500)], ids=["timed out", "reset", "refused"])
 async def test_a_post_that_timed_out_or_was_reset_or_refused_comes_again_under_its_id(queue, application, first):
-    """Mutant: hint_id of the attempt."""
+    """The duplicate by which an application knows it: it may have done what was asked before it failed."""
     application.then(first)
     async with queue.sidecar(application) as one:
         await claims(one)

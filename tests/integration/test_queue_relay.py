@@ -434,7 +434,7 @@ async def test_a_jump_that_the_queue_could_not_be_told_of_is_told_later(queue, m
 @pytest.mark.parametrize("statement", STATEMENTS)
 async def test_a_beat_goes_before_each_statement_for_the_queue(queue, statement):
     """By a role that may listen and no more; a beat that came after would not be there, for what it is for has failed.
-    Mutants: one of the files without the beat; end_claimer.sql with a JOIN.
+    Mutant: one of the files without the beat.
     """
     listener = await queue.database.role("listener")
     await queue.owner.execute(f'GRANT USAGE ON SCHEMA notifychannel TO "{listener}"')
