@@ -104,7 +104,7 @@ async def test_a_poison_key_dies_alone_and_is_delivered_when_it_is_redriven(data
         assert {hint["attempt"] for hint in mates} == {1}
         await queue.change(100)
         await application.until(lambda _: 100 in told(application))
-        assert await queue.admin.fetchval("SELECT last_error FROM notifychannel.queue") == "500"
+        assert await queue.admin.fetchval("SELECT last_error FROM notifychannel.queue WHERE key = '[7]'") == "500"
         application.judge = None
         await queue.admin.execute("SELECT notifychannel.redrive(id, NULL, NULL, false) FROM notifychannel.consumer")
         await queue.is_done()
