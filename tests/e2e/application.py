@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from tests.e2e.kubectl import Kubectl
@@ -14,13 +15,26 @@ if TYPE_CHECKING:
 ASK = """
 import sys, urllib.request
 path, body = sys.argv[1], sys.argv[2].encode() or None
-print(urllib.request.urlopen("http://127.0.0.1:8080" + path, body, timeout=10).read().decode())
+print(urllib.request.urlopen("http://127.0.0.1:8080" + path, body, timeout=float(sys.argv[3])).read().decode())
 """
 
 
 def heard(kubectl: Kubectl, pod: str, *, container: str = "application") -> dict[str, Any]:
     """`posts` (at, status, retry, authorized, body), `acknowledged` (hints; a resync has id None) and `pod`."""
     return _asked(kubectl, pod, container, "/hints")
+
+
+def until_acknowledged(
+    kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *,
+    channel: str | None = None, after: float = 0, timeout_s: float = 60,
+) -> dict[str, Any]:  # fmt: skip
+    """The first hint of this key (None: the first resync) that the application acknowledged, waited for in the pod."""
+    wanted = {"key": key, "channel": channel, "after": after, "timeout_s": timeout_s}
+    path = f"/acknowledged?{urlencode({'wanted': json.dumps(wanted)})}"
+    found: dict[str, Any] | None = _asked(kubectl, pod, "application", path, timeout_s=timeout_s + 10)
+    if found is None:
+        raise AssertionError(f"{pod} has not heard of {wanted}: {heard(kubectl, pod)}")
+    return found
 
 
 def tell(kubectl: Kubectl, pod: str, *, container: str = "application", **answer: Any) -> dict[str, Any]:
@@ -33,6 +47,8 @@ def post(kubectl: Kubectl, pod: str, body: dict[str, Any], *, container: str = "
     return _asked(kubectl, pod, container, "/hints", body)
 
 
-def _asked(kubectl: Kubectl, pod: str, container: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    text = json.dumps(body) if body else ""
-    return json.loads(kubectl.run("exec", pod, "-c", container, "--", "python3", "-c", ASK, path, text))
+def _asked(
+    kubectl: Kubectl, pod: str, container: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 10
+) -> Any:
+    command = ("python3", "-c", ASK, path, json.dumps(body) if body else "", str(timeout_s))
+    return json.loads(kubectl.run("exec", pod, "-c", container, "--", *command, timeout_s=timeout_s + 60))

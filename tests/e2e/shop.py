@@ -153,10 +153,9 @@ def configs(kubectl: Kubectl) -> list[str]:
 def until_heard(
     kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *, after: float = 0, timeout_s: float = 60
 ) -> float:
-    """Wait until the pod has acknowledged a hint of this key (None: a resync), and when it did (Unix time)."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        for each in application.heard(kubectl, pod)["acknowledged"]:
-            if each["at"] >= after and (each["id"] is None if key is None else each.get("key") == key):
-                return each["at"]
-    raise AssertionError(f"{pod} has not heard of {key} within {timeout_s} s: {application.heard(kubectl, pod)}")
+    """Wait until the pod has acknowledged a hint of this key (None: a resync), and when it did (Unix time).
+
+    Before a key of a pod that has just begun, wait for its first resync: what is heard before that is swallowed by it.
+    """
+    found = application.until_acknowledged(kubectl, pod, key, after=after, timeout_s=timeout_s)
+    return float(found["at"])

@@ -75,10 +75,17 @@ def test_the_application_tells_what_it_has_acknowledged(kubectl, namespace):
     inside = kubectl.within(namespace)
     inside.apply(pod("web", container(**READY)))
     inside.wait_for("pod/web", "condition=Ready")
-    one, two = ({"channel": "orders", "reason": "change", "hints": [{"id": name}]} for name in ("one", "two"))
+    one, two = (
+        {"channel": "orders", "reason": "change", "hints": [{"id": name, "key": {"name": name}}]}
+        for name in ("one", "two")
+    )
     application.post(inside, "web", one)
     application.tell(inside, "web", retry=["two"])
     application.post(inside, "web", two)
+    assert application.until_acknowledged(inside, "web", {"name": "one"})["id"] == "one"
+    for key in (None, {"name": "two"}):
+        with pytest.raises(AssertionError, match="has not heard"):
+            application.until_acknowledged(inside, "web", key, timeout_s=0.1)
     heard = application.heard(inside, "web")
     assert [post["body"] for post in heard["posts"]] == [one, two]
     assert [hint["id"] for hint in heard["acknowledged"]] == ["one"]

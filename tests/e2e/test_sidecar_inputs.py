@@ -45,16 +45,6 @@ def until_reached(kubectl, pod, *, timeout_s=60):
         assert time.monotonic() < deadline, f"nothing can be run in {pod}"
 
 
-def until_hint(kubectl, pod, channel, key, *, timeout_s=60):
-    """Wait until a hint of this key was acknowledged for that channel."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        acknowledged = application.heard(kubectl, pod)["acknowledged"]
-        if any(each["channel"] == channel and each.get("key") == key for each in acknowledged):
-            return
-    raise AssertionError(f"{pod} heard no hint of {channel} for {key} within {timeout_s} s")
-
-
 def start(shop, images, *groups):
     """A Deployment for each group; they are Ready at the end. Group → its pod."""
     shop.kubectl.apply(*(shops.deployment(images, name=group, group=group) for group in groups))
@@ -144,6 +134,7 @@ async def test_where_status_can_not_be_read_listeners_are_counted_by_their_sessi
     owner = await shop.open(shops.channel())
     pod = shop.run(images)[0]
     shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    shops.until_heard(shop.kubectl, pod, None)
     with unreachable(cluster, shop.kubectl, pod):
         body, took_s = until_asked_anew(shop.kubectl, "Unknown", "Unknown")
         assert "NetworkPolicy" in shops.message(body, "Delivering")
@@ -154,16 +145,6 @@ async def test_where_status_can_not_be_read_listeners_are_counted_by_their_sessi
         shops.until_heard(shop.kubectl, pod, {"id": 1})
     _, back_s = shops.until_condition(shop.kubectl, "orders", "Delivering", "True", timeout_s=LAG_GUARD_S)
     record_property("figures", f"/status unreachable: said after {took_s:.1f} s, readable again: after {back_s:.1f} s")
-
-
-def until_resync(kubectl, pod, channel, after, *, timeout_s=60):
-    """When a resync of that channel was acknowledged first, and its reason."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        for each in application.heard(kubectl, pod)["acknowledged"]:
-            if each["channel"] == channel and each["id"] is None and each["at"] >= after:
-                return each["at"], each["reason"]
-    raise AssertionError(f"{pod} heard of no resync of {channel} within {timeout_s} s")
 
 
 async def changed_while_unknown(shop, owner, pod, number):
@@ -203,20 +184,20 @@ async def test_with_the_default_kubelet_a_changed_channel_reaches_the_sidecar_an
             if was_unknown:
                 break
         assert was_unknown, "the kubelet was faster than the rows four times"
-        resync_at, reason = until_resync(shop.kubectl, pod, "orders", at)
+        resync = application.until_acknowledged(shop.kubectl, pod, None, channel="orders", after=at)
         _, known_at = until_status(shop.kubectl, pod, lambda it: it["config"]["hash"] != known, timeout_s=LAG_GUARD_S)
-        renamed_at, _ = until_resync(shop.kubectl, pod, "visits", at)
+        renamed = application.until_acknowledged(shop.kubectl, pod, None, channel="visits", after=at)
         await owner.execute("INSERT INTO orders (id) VALUES (100)")
         await owner.execute("INSERT INTO visits VALUES (100, '2026-01-01')")
         for channel in ("orders", "visits"):
-            until_hint(shop.kubectl, pod, channel, {"id": 100})
+            application.until_acknowledged(shop.kubectl, pod, {"id": 100}, channel=channel)
             shops.until_condition(shop.kubectl, channel, "Ready", "True")
-    assert resync_at < known_at
-    assert reason == "rules"
+    assert resync["at"] < known_at
+    assert resync["reason"] == "rules"
     lag_s = known_at - changed_at
     record_property(
         "figures",
         f"kubelet at its default: a changed channel is in force after {lag_s:.0f} s (goal {LAG_GOAL_S} s); a row under"
-        f" rules that the sidecar does not know is a resync after {resync_at - at:.2f} s; what was said on a PostgreSQL"
-        f" channel that it does not know is covered after {renamed_at - at:.0f} s",
+        f" rules that the sidecar does not know is a resync after {resync['at'] - at:.2f} s; what was said on a"
+        f" PostgreSQL channel that it does not know is covered after {renamed['at'] - at:.0f} s",
     )

@@ -3,6 +3,9 @@
 GET /hints     every body it was posted, in order: {"posts": [{"at", "status", "body"}], "acknowledged": [...]}, where
                `acknowledged` are the hints (and resyncs, whose `hints` is []) that it answered with 2xx and did not
                name in `retry`
+GET /acknowledged?wanted={"key": …, "channel": …, "after": …, "timeout_s": …}
+               the first of those that is so, once there is one: of that key (null: a resync), of that channel (null:
+               of any), at or after that Unix time; null when there was none within so many seconds
 POST /answer   what to answer from now on: {"status": 200, "retry": [], "delay_s": 0, "headers": {}}
 GET /healthz   200
 
@@ -13,6 +16,7 @@ is answering; with LINGER_S it first goes on for so many seconds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -23,6 +27,7 @@ from aiohttp import web
 
 POSTS: web.AppKey[list[dict]] = web.AppKey("posts", list)
 ANSWER: web.AppKey[dict] = web.AppKey("answer", dict)
+MORE: web.AppKey[asyncio.Condition] = web.AppKey("more", asyncio.Condition)
 
 
 def acknowledged(posts: list[dict]) -> list[dict]:
@@ -37,6 +42,15 @@ def acknowledged(posts: list[dict]) -> list[dict]:
         if not hints:
             found.append({**frame, "id": None})
     return found
+
+
+def wanted_of(posts: list[dict], wanted: dict) -> dict | None:
+    """The first one of these that was acknowledged."""
+    for each in acknowledged(posts):
+        is_so = each["id"] is None if wanted["key"] is None else each.get("key") == wanted["key"]
+        if is_so and each["at"] >= wanted["after"] and wanted["channel"] in (None, each["channel"]):
+            return each
+    return None
 
 
 def say(what: dict) -> None:
@@ -57,6 +71,8 @@ async def hear(request: web.Request) -> web.Response:
     }
     request.app[POSTS].append(post)
     say(post)
+    async with request.app[MORE]:
+        request.app[MORE].notify_all()
     answer = {"retry": told["retry"]} if told["retry"] else {}
     return web.json_response(answer, status=told["status"], headers=told["headers"])
 
@@ -64,6 +80,15 @@ async def hear(request: web.Request) -> web.Response:
 async def heard(request: web.Request) -> web.Response:
     posts = request.app[POSTS]
     return web.json_response({"pod": os.environ.get("HOSTNAME"), "posts": posts, "acknowledged": acknowledged(posts)})
+
+
+async def once_acknowledged(request: web.Request) -> web.Response:
+    wanted = json.loads(request.query["wanted"])
+    posts, more = request.app[POSTS], request.app[MORE]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wanted["timeout_s"]), more:
+            await more.wait_for(lambda: wanted_of(posts, wanted))
+    return web.json_response(wanted_of(posts, wanted))
 
 
 async def told(request: web.Request) -> web.Response:
@@ -78,9 +103,11 @@ async def alive(_: web.Request) -> web.Response:
 def application() -> web.Application:
     app = web.Application()
     app[POSTS] = []
+    app[MORE] = asyncio.Condition()
     app[ANSWER] = {"status": 200, "retry": [], "delay_s": 0, "headers": {}}
     app.router.add_post(os.environ.get("HINTS_PATH", "/hints"), hear)
     app.router.add_get("/hints", heard)
+    app.router.add_get("/acknowledged", once_acknowledged)
     app.router.add_post("/answer", told)
     app.router.add_get("/healthz", alive)
     return app
