@@ -60,7 +60,7 @@ class Issued:
         wanted = {expires_at.timestamp()}
         while (found := {self._served(pod) for pod in self.release.pods("injector")}) != wanted:
             assert time.monotonic() - began_s < timeout_s, f"the injectors serve {found}, not {wanted}"
-            time.sleep(0.2)
+            time.sleep(1)  # the kubelet brings it in ten seconds or more, and each look is two programs
         return time.monotonic() - began_s
 
     def until_renewed(self, before: datetime, *, timeout_s: float = 60) -> datetime:

@@ -81,6 +81,7 @@ class Release:
         while not is_injected(self.kubectl, self.served):
             if time.monotonic() > deadline:
                 raise CommandError(f"no pod of {self.served} is injected after {INJECTED_AFTER_S} s")
+            time.sleep(0.3)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def until_status(kubectl, pod, wanted, *, timeout_s=60):
     while time.monotonic() < deadline:
         if wanted(said := status(kubectl, pod)):
             return said, time.time()
+        time.sleep(0.5)  # each look is a program in the pod
     raise AssertionError(f"{pod} does not say so within {timeout_s} s: {said}")
 
 
