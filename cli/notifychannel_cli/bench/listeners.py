@@ -60,7 +60,7 @@ async def _rates(rig: Rig) -> dict[str, float]:
     rates: dict[str, list[float]] = {OUTBOX: [], NOTIFY: []}
     for _ in range(rig.rounds(ROUNDS)):
         for table, measured in rates.items():
-            measured.append(await asyncio.to_thread(commits_per_second, rig, table, CLIENTS, rig.rounds(SECONDS)))
+            measured.append(await asyncio.to_thread(commits_per_second, rig, table, CLIENTS, SECONDS))
             await rig.drained()
     return {table: statistics.median(measured) for table, measured in rates.items()}
 

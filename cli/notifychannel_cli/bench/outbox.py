@@ -94,7 +94,7 @@ async def _at(rig: Rig, clients: int, delay_us: int) -> list[Figure]:
     rates: dict[str, list[float]] = {table: [] for table in (PLAIN, *KEPT_BY)}
     for _ in range(rig.rounds(ROUNDS)):
         for table, measured in rates.items():
-            measured.append(await asyncio.to_thread(commits_per_second, rig, table, clients, rig.rounds(SECONDS)))
+            measured.append(await asyncio.to_thread(commits_per_second, rig, table, clients, SECONDS))
             await rig.drained()
     kept = {table: statistics.median(measured) for table, measured in rates.items()}
     floor = Floor(kept[PLAIN], "commits/s, no trigger")
