@@ -68,7 +68,7 @@ def _consumers(existing: Existing, owners: Collection[Owner], rows: Rows) -> Ite
             sentence=f"drop what the queue knows of {owner.namespace}/{owner.name}",
             statements=(
                 queue_statements.leave(owner, groups=None, rows=rows),
-                queue_statements.audit(owner, pg_channel="", retention_s=None),
+                queue_statements.audit(owner, None),
             ),
         )
 
