@@ -83,7 +83,7 @@ def leaving(channel: Channel, facts: Facts) -> Iterator[Step]:
         if (is_superseded and it.claimers) or (it.has_left and it.rows and not is_superseded):
             continue
         yield Step(
-            kind=Kind.REGISTER,
+            kind=Kind.REMOVE,
             sentence=f"the group {it.terms.group} is told at least once no more",
             statements=(
                 queue_statements.leave(

@@ -5,15 +5,24 @@ The cluster is in memory (tests/kube_memory.py), the database is real; sidecars 
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from notifychannel_operator import names
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup
-from tests.operating import CONSUMER, ORDERS, SOURCE, listening, pod, resource
+from notifychannel_operator.passes.conditions import Reason
+from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.recall import recall
+from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, listening, owner, pod, resource
 from tests.premises import build
 
+BILLING = Ref("shop", "billing")
+FUNCTION = names.function(owner(), "public", "orders")
 DURABLE = {**CONSUMER, "delivery": "AtLeastOnce"}
 
 
@@ -180,6 +189,92 @@ async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_a
     operator.kube.remove(CHANNELS, "orders")
     assert (await operator.run()).is_gone
     assert len(told(operator, "RowsLeft")) == 2
+
+
+async def leaving(site, operator, **spec):
+    """A channel that is being deleted while a sidecar has a key to deliver."""
+    operator.apply(jobs(**spec))
+    await operator.run()
+    await acknowledge(site)
+    await claimer(site)
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    operator.kube.remove(CHANNELS, "orders")
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_no_waiting(site, operator):
+    """Mutant: `drain` that returns None for a connection that failed."""
+    await leaving(site, operator)
+    await operator.run()
+
+    @asynccontextmanager
+    async def away(_credentials):
+        raise Failed(Reason.UNREACHABLE, "the server does not answer in time")
+        yield
+
+    there = operator.edges
+    operator.edges = replace(there, connect=away)
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "Unreachable")
+    assert operator.told() == ["orders"]
+    operator.edges = there
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert operator.told() == ["orders"]
+
+
+async def test_a_restart_of_the_operator_ends_no_waiting(site, operator):
+    """The group's ConfigMap is written for another channel. Mutant: `recall` without those that are being deleted."""
+    operator.apply(jobs("billing", sources=[EVENTS]))
+    await operator.run(BILLING)
+    await leaving(site, operator)
+    await operator.run()
+    before = operator.config()
+    operator.restart()
+    assert set(await recall(operator.edges)) == {ORDERS, BILLING}
+    await operator.run(BILLING)
+    assert operator.config() == before
+    await drain(site)
+    await acknowledge(site)
+    assert (await operator.run()).is_gone
+    assert operator.told() == ["billing"]
+
+
+async def test_nobody_waits_for_what_a_suspended_channel_keeps(site, operator):
+    """Its sidecars are there and claim nothing. Mutant: `_waiting` without `suspended`."""
+    await leaving(site, operator, suspend=True)
+    await site.admin.execute("SELECT notifychannel.resync(ARRAY(SELECT id FROM notifychannel.consumer), 'bulk')")
+    assert (await operator.run()).is_gone
+    assert len(told(operator, "RowsLeft")) == 1
+
+
+async def test_triggers_that_somebody_holds_are_dropped_later_and_not_with_every_look(site, operator):
+    """Mutant: `_drop_triggers` without patience."""
+    await leaving(site, operator)
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    await operator.run()
+    await holder.execute("COMMIT")
+    await operator.run()
+    assert await site.triggers() != []
+    operator.edges.memory.patience.forget(ORDERS)
+    await operator.run()
+    assert await site.triggers() == []
+
+
+async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):
+    """Mutant: `leaving` as Kind.REGISTER."""
+    operator.apply(jobs(consumers=[DURABLE, {**DURABLE, "group": "mailer"}]))
+    await operator.run()
+    await acknowledge(site)
+    holder = await site.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.consumer WHERE \"group\" = 'mailer' FOR KEY SHARE")
+    operator.apply(jobs())
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+    await (await site.session()).execute(f'DROP FUNCTION notifychannel."{FUNCTION}" CASCADE')
+    await operator.run()
+    assert len(await site.triggers()) == 3
+    await holder.execute("COMMIT")
 
 
 async def test_the_end_of_a_release_waits_for_nobody_and_says_what_stays(site, operator):
