@@ -5,7 +5,7 @@ The cluster is in memory (tests/kube_memory.py), the database is real; sidecars 
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -59,6 +59,21 @@ async def claimer(site):
     me = await session.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
     assert me is not None
     return session
+
+
+@contextmanager
+def away(operator):
+    """The database does not answer meanwhile."""
+
+    @asynccontextmanager
+    async def fail(_credentials):
+        raise Failed(Reason.UNREACHABLE, "the server does not answer in time")
+        yield
+
+    there = operator.edges
+    operator.edges = replace(there, connect=fail)
+    yield
+    operator.edges = there
 
 
 def told(operator, reason):
@@ -116,6 +131,44 @@ async def test_an_escalation_is_an_event_once(site, operator):
     await operator.run()
     (note,) = told(operator, "Escalated")
     assert "the group app has 1 keys that were escalated" in note
+
+
+async def test_dead_letters_and_escalations_are_said_once_though_the_database_is_away_for_a_while(site, operator):
+    """Mutants: `_mind_what_waits` that takes None for nothing; `_refuse` without what was known."""
+    operator.apply(jobs())
+    operator.pods(pod())
+    operator.statuses["10.0.0.7"] = listening()
+    await operator.run()
+    await site.admin.execute("UPDATE notifychannel.queue SET state = 'dead', escalated_at = now()")
+    await operator.run()
+    with away(operator):
+        await operator.run()
+    assert operator.says("Delivering") == ("False", "DeadLetters")
+    operator.apply(jobs(sources=[{**SOURCE, "key": 7}]))
+    await operator.run()
+    assert operator.says("Accepted") == ("False", "Invalid")
+    assert operator.says("Delivering") == ("False", "DeadLetters")
+    operator.apply(jobs())
+    await operator.run()
+    assert len(told(operator, "DeadLetters")) == 1
+    assert len(told(operator, "Escalated")) == 1
+
+
+async def test_what_waited_is_no_figure_any_more_once_nobody_looks_at_it(site, operator):
+    """Mutants: `drain` that leaves it in memory; `Visit.run` that looks only where there are consumers."""
+    operator.apply(jobs())
+    await operator.run()
+    await operator.run()
+    assert [it.group for it in operator.edges.memory.queues[ORDERS]] == ["app"]
+    operator.apply(jobs(consumers=[CONSUMER]))
+    await operator.run()
+    await operator.run()
+    assert ORDERS not in operator.edges.memory.queues
+    await leaving(site, operator)
+    await operator.run()
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert ORDERS not in operator.edges.memory.queues
 
 
 async def test_a_deleted_channel_is_let_go_when_its_jobs_are_done_and_leaves_nothing(site, operator):
@@ -205,18 +258,10 @@ async def test_a_database_that_is_away_for_a_moment_ends_no_waiting(site, operat
     """Mutant: `drain` that returns None for a connection that failed."""
     await leaving(site, operator)
     await operator.run()
-
-    @asynccontextmanager
-    async def away(_credentials):
-        raise Failed(Reason.UNREACHABLE, "the server does not answer in time")
-        yield
-
-    there = operator.edges
-    operator.edges = replace(there, connect=away)
-    assert not (await operator.run()).is_gone
+    with away(operator):
+        assert not (await operator.run()).is_gone
     assert operator.says("TriggersInstalled") == ("False", "Unreachable")
     assert operator.told() == ["orders"]
-    operator.edges = there
     await operator.run()
     assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
     assert operator.told() == ["orders"]

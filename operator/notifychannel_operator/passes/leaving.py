@@ -90,6 +90,7 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
     left_s = wish.timeout_s - (edges.now() - since).total_seconds()
     if not wish.is_durable or wish.policy is ReclaimPolicy.RETAIN or FINALIZER not in finalizers(body) or left_s <= 0:
         return None
+    edges.memory.queues.pop(ref, None)  # no pass looks at them any more
     try:
         credentials = await secret.read(edges.kube, namespace=ref.namespace, name=wish.secret)
         async with edges.connect(credentials) as connection:
