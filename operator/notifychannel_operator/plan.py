@@ -65,9 +65,11 @@ def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan
         arriving=registration.arriving(channel, facts),
         speaking=tuple(registration.speaking(channel, facts)),
     )
-    if not unfit:
-        made = made.with_more(steps=registration.leaving(channel, facts))
-    return made.with_more(remarks=registration.remarks(channel, facts), problems=blank.problems)
+    return made.with_more(
+        steps=registration.leaving(channel, facts),  # what is refused of a table is no matter of who is told
+        remarks=registration.remarks(channel, facts),
+        problems=blank.problems,
+    )
 
 
 def _of_source(source: Source, facts: Facts) -> Iterator[str]:

@@ -219,6 +219,16 @@ async def test_a_group_that_goes_back_to_best_effort_is_served_until_its_last_si
     assert await waiting(site) == []
 
 
+async def test_a_group_goes_back_to_best_effort_though_a_source_is_refused(site):
+    """It hears of that one by NOTIFY. Mutant: `plan.of` that lets nobody leave beside a problem."""
+    await site.install(durable())
+    mistyped = channel(source(), source("nowhere"), capture=Capture.OUTBOX)
+    made = await site.plan(mistyped)
+    assert made.problems != ()
+    assert (await edge.apply(await site.session(), made)).is_complete
+    assert await ids(site) == {}
+
+
 async def _until(site, question):
     async with asyncio.timeout(30):
         while not await site.admin.fetchval(question):  # noqa: ASYNC110 the database tells nobody

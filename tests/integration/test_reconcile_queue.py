@@ -164,8 +164,10 @@ async def test_what_waited_is_no_figure_any_more_once_nobody_looks_at_it(site, o
     await operator.run()
     await operator.run()
     assert ORDERS not in operator.edges.memory.queues
-    await leaving(site, operator)
+    operator.apply(jobs())
     await operator.run()
+    await leaving(site, operator)
+    assert ORDERS in operator.edges.memory.queues
     await operator.run()
     assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
     assert ORDERS not in operator.edges.memory.queues
@@ -227,6 +229,25 @@ async def test_the_command_of_the_event_drops_what_was_left(site, operator):
     (note,) = told(operator, "RowsLeft")
     await (await site.session()).execute(note[note.index("SELECT ") :])
     assert await rows(site) == []
+
+
+async def test_the_command_of_a_cleanup_that_did_not_succeed_drops_triggers_and_queue_of_that_channel(site, operator):
+    """Mutants: remove_by_hand.sql without the queue; without the name."""
+    operator.apply(jobs(cleanupTimeout="0s"), jobs("billing", sources=[EVENTS]))
+    await operator.run()
+    await operator.run(BILLING)
+    operator.kube.remove(CHANNELS, "orders")
+    with away(operator):
+        assert (await operator.run()).is_gone
+    (note,) = told(operator, "CleanupIncomplete")
+    assert note.startswith("Triggers and queue may be left")
+    await (await site.session()).execute(note[note.index("DO ") : note.index("Because:")])
+    assert {table for table, _ in await site.triggers()} == {"events"}
+    found = await site.admin.fetch(
+        "SELECT c.channel FROM notifychannel.queue AS q JOIN notifychannel.consumer AS c ON c.id = q.consumer"
+    )
+    assert [row[0] for row in found] == ["billing"]
+    assert await site.admin.fetchval("SELECT count(*) FROM notifychannel.queue") == 1
 
 
 async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_are_left(site, operator):
