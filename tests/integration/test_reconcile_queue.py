@@ -16,8 +16,8 @@ from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.recall import recall
+from notifychannel_operator.passes.whereabouts import Ref
 from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, listening, owner, pod, resource
 from tests.premises import build
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from notifychannel_operator.metrics import Metrics
-from notifychannel_operator.passes.databases import Identity, Ref
 from notifychannel_operator.passes.outbox import Outbox
 from notifychannel_operator.passes.waiting import Waiting
+from notifychannel_operator.passes.whereabouts import Identity, Ref
 from notifychannel_operator.work.queue import Ending
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -20,13 +20,13 @@ from notifychannel_operator.kube_error import Forbidden, NotFound
 from notifychannel_operator.passes import leaving, secret, status, uninstalled
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.events import announce
 from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.passes.uninstalled import NOTHING, Rest, Triggers
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.passes.wish import Wish
 from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.quote import literal
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from notifychannel_operator.database import Result
     from notifychannel_operator.names import Owner
-    from notifychannel_operator.passes.databases import Identity
     from notifychannel_operator.passes.edges import Edges
+    from notifychannel_operator.passes.whereabouts import Identity
     from notifychannel_operator.step import Plan
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import configmap
-from notifychannel_operator.passes.databases import Identity, Ref
+from notifychannel_operator.passes.whereabouts import Identity, Ref
 from notifychannel_operator.spec import Delivery
 from notifychannel_sidecar.config import ChannelConfig, Config
 

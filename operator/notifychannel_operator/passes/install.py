@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.memory import Turns
     from notifychannel_operator.passes.patience import Patience
+    from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.step import Plan, Step
 

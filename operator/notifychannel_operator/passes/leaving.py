@@ -15,10 +15,10 @@ from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.passes import groups, secret
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.patience import key
 from notifychannel_operator.passes.secret import Unresolved
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.passes.wish import Wish
 from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.spec import ReclaimPolicy

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_operator import managed_by, manifest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.passes import groups, status
-from notifychannel_operator.passes.databases import Claim, Ref
+from notifychannel_operator.passes.databases import Claim
 from notifychannel_operator.passes.standing import standing
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:

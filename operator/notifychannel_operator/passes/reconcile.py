@@ -23,8 +23,8 @@ from notifychannel_operator.passes.walk import Walk
 from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:
-    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
+    from notifychannel_operator.passes.whereabouts import Ref
 
 
 async def reconcile(edges: Edges, ref: Ref) -> Outcome:

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.install import Installed
     from notifychannel_operator.passes.memory import Memory
     from notifychannel_operator.passes.waiting import Waiting
+    from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.memory import Memory
     from notifychannel_operator.passes.waiting import Waiting
+    from notifychannel_operator.passes.whereabouts import Ref
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
 
