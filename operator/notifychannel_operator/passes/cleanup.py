@@ -230,7 +230,7 @@ async def _mind_the_old(edges: Edges, body: dict[str, Any], now: Identity) -> Id
 
 async def _say_sql(edges: Edges, body: dict[str, Any], problem: str) -> None:
     sql = by_hand(edges.owner(Ref.of(body)))
-    note = f"Triggers and queue may be left; to drop them run there:\n{sql}\nBecause: {problem[:SAID_CHARACTERS]}"
+    note = f"Triggers and queue may be left; to drop them, run:\n{sql}\nBecause: {problem[:SAID_CHARACTERS]}"
     await announce(edges.kube, body, "Warning", "CleanupIncomplete", note)
 
 
