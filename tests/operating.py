@@ -11,10 +11,10 @@ from typing import Any
 from notifychannel_operator import inject, names
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, PODS, SECRETS
 from notifychannel_operator.passes.connect import connected
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.reconcile import reconcile
 from notifychannel_operator.passes.sidecar import Sidecar
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_sidecar import config as configs
 from tests.kube_memory import KubeMemory
 

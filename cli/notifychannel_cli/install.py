@@ -22,6 +22,10 @@ class InstallError(WrongError):
     """The database is not as a channel needs it, or a lock was not to be had; one problem a line."""
 
 
+class RowsWaitError(InstallError):
+    """Keys wait that no application has acknowledged: nothing is removed without force."""
+
+
 async def grant(channels: Sequence[Channel], *, dsn: str, installer: str, listener: str) -> None:
     """Give two roles exactly what these channels need, as `notifychannel sql --grants` prints it; as the DSN's role."""
     async with connected(dsn) as connection:
@@ -68,13 +72,17 @@ async def install(
 async def remove(channels: Sequence[Channel], *, dsn: str, installation: str, force: bool = False) -> bool:
     """Leave nothing of these channels; whether there was anything.
 
-    Raises InstallError where a lock is held, and without `force` where keys wait that no application has acknowledged.
+    Raises InstallError where a lock is held, and without `force` RowsWaitError.
     """
     rows = Rows.DROP if force else Rows.REFUSE
+    owners = [_owner(channel, installation) for channel in channels]
     async with connected(dsn) as connection:
-        results = [await database.remove(connection, _owner(channel, installation), rows=rows) for channel in channels]
-    if problems := [problem for result in results for problem in _left_undone(result)]:
-        raise InstallError("\n".join(problems))
+        results = [await database.remove(connection, owner, rows=rows) for owner in owners]
+        problems = [problem for result in results for problem in _left_undone(result)]
+        there = [it for owner in owners for it in await database.observe_waiting(connection, owner)] if problems else []
+    if problems:
+        waits = not force and any(it.waiting for it in there)
+        raise (RowsWaitError if waits else InstallError)("\n".join(problems))
     return any(result.done for result in results)
 
 

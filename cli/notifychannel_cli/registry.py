@@ -15,7 +15,7 @@ from notifychannel_cli.identity import connected, reason
 from notifychannel_operator import sqlfile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from notifychannel_cli.selection import Selection
 
@@ -28,6 +28,11 @@ NO_RIGHT = (
     "`database.secretRef`)"
 )
 
+LACKING = (
+    "something that this command asks for is not in this database (SQLSTATE {}): what is installed there may be of "
+    "another version; see notifychannel --version, and that the operator's, or who runs notifychannel sql, is the same"
+)
+
 
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[asyncpg.Connection]:
@@ -37,8 +42,8 @@ async def opened(dsn: str) -> AsyncIterator[asyncpg.Connection]:
             yield connection
     except asyncpg.InsufficientPrivilegeError:
         raise WrongError(NO_RIGHT) from None
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError):
-        raise WrongError("the queue in this database is of another version than this command") from None
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError) as error:
+        raise WrongError(LACKING.format(error.sqlstate)) from None
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:  # lost on the way
         raise UnreachableError(reason(error)) from None
     except asyncpg.PostgresError as error:
@@ -64,18 +69,25 @@ async def audited(connection: asyncpg.Connection, selection: Selection) -> async
     there = await connection.fetchrow(sqlfile.read("queue/there.sql"))
     if there is None or not there["has_queue"]:
         raise WrongError(NO_QUEUE)
-    found = await connection.fetch(
-        sqlfile.read("queue/audited.sql"), selection.installation, selection.namespace, selection.channel
-    )
+    asked = sqlfile.read("queue/audited.sql")
+    found = await connection.fetch(asked, selection.installation, selection.namespace, selection.channel)
     if not found:
-        raise WrongError(
-            f"no history is kept of {selection or 'any channel'}; write in its spec: capture: Outbox, "
-            "audit: {enabled: true}"
-        )
+        raise WrongError(_unkept(selection, await connection.fetch(asked, None, None, None)))
     if len(found) > 1:
-        names = ", ".join(f"{channel_name(row)} (installation {row['installation']})" for row in found)
-        raise WrongError(f"several channels keep their history; choose one by --channel or --installation: {names}")
+        raise WrongError(
+            f"several channels keep their history; choose one by --channel or --installation: {_kept(found)}"
+        )
     return found[0]
+
+
+def _unkept(selection: Selection, kept: Sequence[asyncpg.Record]) -> str:
+    others = f"; this database keeps that of {_kept(kept)}" if kept else " in this database"
+    spec = "to have it kept, write into the channel's spec: capture: Outbox, audit: {enabled: true}"
+    return f"no history is kept of {selection or 'any channel'}{others}; {spec}"
+
+
+def _kept(rows: Sequence[asyncpg.Record]) -> str:
+    return ", ".join(f"{channel_name(row)} (installation {row['installation']})" for row in rows)
 
 
 def channel_name(row: asyncpg.Record) -> str:

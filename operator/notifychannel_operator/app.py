@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from notifychannel_operator import health, installation
 from notifychannel_operator.certificate_keeper import CertificateKeeper
@@ -22,15 +22,16 @@ from notifychannel_operator.kube import Kube
 from notifychannel_operator.kube_error import NO_ANSWER, KubeError, NotFound, NotLeading
 from notifychannel_operator.kube_login import login
 from notifychannel_operator.leadership.lease import Lease
+from notifychannel_operator.leadership.tenure import Tenure
 from notifychannel_operator.metrics import Metrics
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.edges import Edges
 from notifychannel_operator.passes.kept import Kept
 from notifychannel_operator.passes.memory import Memory
 from notifychannel_operator.passes.probe import Probe
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.passes.reconcile import reconcile
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.settings import CertificateSource
 from notifychannel_operator.watch import handlers
 from notifychannel_operator.watch.canary import Canary
@@ -56,10 +57,6 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 """For what has to succeed before the first pass."""
-DRAIN_S = 5.0
-"""For passes under way when the process is asked to end; a pod has 30 s."""
-END_S = 10.0
-"""For everything else of the end."""
 HANGING_S = 2 * PASS_LIMIT_S
 
 
@@ -113,41 +110,9 @@ class Operator:
                     unready=lambda: None if lease.has_spoken else "no word from the cluster about the lease yet",
                 )
             )  # fmt: skip
-            if await self._elected(lease):
-                await self._leading(lease, self._work(kube, configuration, canary, keeper))
-
-    async def _elected(self, lease: Lease) -> bool:
-        """Whether this replica leads now; false when it was stopped before."""
-        acquiring = asyncio.create_task(lease.acquire())
-        await self._first_of(acquiring)
-        await _cancelled(acquiring)
-        if acquiring.cancelled():
-            return False
-        acquiring.result()
-        return True
-
-    async def _leading(self, lease: Lease, work: Awaitable[None]) -> None:
-        """The lease is renewed until nothing of ours can write any more, and only then given back."""
-        keeping = asyncio.create_task(lease.keep(), name="lease")
-        working = asyncio.ensure_future(work)
-        await self._first_of(keeping, working)
-        if self._stop.is_set() and not keeping.done():
-            with suppress(TimeoutError):
-                await self._queue.drain(DRAIN_S)
-        await _cancelled(working)
-        await _cancelled(keeping)
-        if working.done():
-            await lease.release()
-        for task in (keeping, working):
-            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                raise error
-
-    async def _first_of(self, *tasks: asyncio.Future[Any]) -> None:
-        stopping = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
+            tenure = Tenure(lease=lease, stop=self._stop, drain=self._queue.drain)
+            if await tenure.elected():
+                await tenure.lead(self._work(kube, configuration, canary, keeper))
 
     async def _work(
         self, kube: Kube, configuration: Configuration, canary: Canary, keeper: CertificateKeeper | None
@@ -267,9 +232,3 @@ async def _persistent(what: str, ask: Callable[[], Awaitable[T]]) -> T:
         except installation.InstallationError as error:
             log.error("%s; looking again in %.0f s", error, RETRY_S)  # noqa: TRY400 the sentence is all there is
         await asyncio.sleep(RETRY_S)
-
-
-async def _cancelled(task: asyncio.Future[Any]) -> None:
-    """It has ended, or does not want to: then the deadline ends the process."""
-    task.cancel()
-    await asyncio.wait({task}, timeout=END_S)

@@ -168,6 +168,8 @@ async def remove(connection: Connection, owner: names.Owner, *, rows: Rows = Row
 
 
 async def _server(connection: Connection, role: str | None) -> tuple[Server, Schema | None]:
+    """What is asked first: from here on in the transaction all names print as when our objects were made."""
+    await connection.fetchval(catalog.SET_PATH, catalog.PATH)
     try:
         return await inventory.server(connection, role=role)
     except LookupError:
@@ -198,6 +200,8 @@ async def _is_stale(connection: Connection, step: Step) -> bool:
     if step.is_last:
         others = (await inventory.functions(connection)).keys() - {"skipped"}
         return bool(others) or await roster.has_consumers(connection)
+    if step.behind:
+        return bool((await inventory.functions(connection, named=step.behind)).keys() & set(step.behind))
     if step.function is None:
         return False
     return (await inventory.functions(connection, named=[step.function])).get(step.function) != step.seen

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.outbox import Outbox
     from notifychannel_operator.passes.waiting import Waiting
+    from notifychannel_operator.passes.whereabouts import Identity, Ref
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 """From a pass that finds nothing to do to one that is given up."""

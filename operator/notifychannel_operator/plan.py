@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import comparison, refusals, registration, removal, shared, statements
+from notifychannel_operator import comparison, refusals, registration, removal, shared, speech, statements
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.shared import NOTHING, Needs
 from notifychannel_operator.step import Kind, Plan, Step
@@ -57,10 +57,19 @@ def of(channel: Channel, facts: Facts, *, allow_superuser: bool = False) -> Plan
         return blank.with_more(problems=error.problems)
     if stops:
         return blank
-    made = plan(wanted, facts, refused=frozenset(unfit), needs=needs, arriving=registration.arriving(channel, facts))
-    if not unfit:
-        made = made.with_more(steps=registration.leaving(channel, facts))
-    return made.with_more(remarks=registration.remarks(channel, facts), problems=blank.problems)
+    made = plan(
+        wanted,
+        facts,
+        refused=frozenset(unfit),
+        needs=needs,
+        arriving=registration.arriving(channel, facts),
+        speaking=tuple(registration.speaking(channel, facts)),
+    )
+    return made.with_more(
+        steps=registration.leaving(channel, facts),  # what is refused of a table is no matter of who is told
+        remarks=registration.remarks(channel, facts),
+        problems=blank.problems,
+    )
 
 
 def _of_source(source: Source, facts: Facts) -> Iterator[str]:
@@ -76,45 +85,32 @@ def plan(
     refused: frozenset[tuple[str, str]] = frozenset(),
     needs: Needs = NOTHING,
     arriving: Iterable[Step] = (),
+    speaking: tuple[str, ...] = (),
 ) -> Plan:
     """The steps from these facts to the wanted functions of the facts' owner, and no further.
 
     What is there for a `refused` table (schema, name) is left as it is, and with one of them nothing is dropped: a name
     that was mistyped must not take the triggers from the table that was meant. `needs`: what the functions append to;
-    `arriving`: what has to stand there before they do.
+    `arriving`: what has to stand there before they do; `speaking`: what changes with the first of them.
     """
     made = Plan(installer=facts.installer)
     if wanted:
         made = made.with_more(steps=(*shared.of(facts, needs), *arriving))
     for one in wanted:
         if (one.schema, one.table) not in refused:
-            made = _function(made, one, facts)
+            made = _function(made, one, facts, speaking)
     is_changing = (facts.schema and facts.schema.is_changing) or registration.changing(facts)
     if is_changing and not any(step.then for step in made.steps):
         made = made.with_more(steps=[shared.settle(facts)])
     if refused:
         return made
     kept = {one.name for one in wanted}
-    return made.with_more(steps=[removal.drop(it) for it in ours(facts) if it.name not in kept])
+    return made.with_more(steps=[removal.drop(it) for it in speech.ours(facts) if it.name not in kept])
 
 
-def ours(facts: Facts) -> tuple[Function, ...]:
-    """The functions of the facts' owner; when it takes over, also those of its namespace and name elsewhere."""
-    return tuple(it for it in facts.functions.values() if _is_ours(it, facts))
-
-
-def _is_ours(function: Function, facts: Facts) -> bool:
-    if function.marker is None:
-        return False
-    owner = function.marker.owner
-    if facts.take_over:
-        owner = replace(owner, installation=facts.owner.installation)
-    return owner == facts.owner
-
-
-def _function(made: Plan, wanted: WantedFunction, facts: Facts) -> Plan:
+def _function(made: Plan, wanted: WantedFunction, facts: Facts, speaking: tuple[str, ...]) -> Plan:
     found = facts.functions.get(wanted.name)
-    if found is not None and not _is_ours(found, facts) and not _lost_its_comment(wanted, found):
+    if found is not None and not speech.is_ours(found, facts) and not _lost_its_comment(wanted, found):
         return made.with_more(problems=[_foreign(wanted)])
     differs = comparison.compare(wanted, found, installer=facts.installer)
     notes = list(comparison.silent(found, pg_channel=facts.pg_channel)) if found else []
@@ -122,7 +118,7 @@ def _function(made: Plan, wanted: WantedFunction, facts: Facts) -> Plan:
         notes.append(_held(differs, facts))
         differs = replace(differs, rebuild=(), replace=differs.replace if differs.may_replace else ())
     permitted = _permitted(differs, facts)
-    steps = [] if permitted is None or permitted.is_same else [_step(permitted, facts)]
+    steps = [] if permitted is None or permitted.is_same else [_step(permitted, facts, speaking)]
     return made.with_more(steps=steps, notes=notes)
 
 
@@ -162,7 +158,7 @@ def _held(differs: Comparison, facts: Facts) -> str:
     )
 
 
-def _step(differs: Comparison, facts: Facts) -> Step:
+def _step(differs: Comparison, facts: Facts, speaking: tuple[str, ...]) -> Step:
     wanted, found = differs.wanted, differs.found
     anew = differs.is_anew
     new = wanted.triggers if anew else differs.missing
@@ -175,7 +171,8 @@ def _step(differs: Comparison, facts: Facts) -> Step:
     return Step(
         kind=_kind(differs),
         sentence=_sentence(differs),
-        statements=(*what, *shared.told(facts, is_new=differs.found is None)),
+        # rows of the queue first: who waits for one, or keeps one, does so without the users' table
+        statements=(*speaking, *shared.told(facts, is_new=differs.found is None), *what),
         then=shared.settle(facts),
         function=wanted.name,
         seen=found,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Queue
 
+    Audited = tuple[str, float]
+    """A PostgreSQL channel whose changes leave a row each, and for how many seconds."""
+
 FILES = ("030_queue.sql", "031_claims.sql", "032_upkeep.sql", "033_rules.sql")
 MADE = re.compile(
     r"(?:^|')CREATE (?:OR REPLACE )?(TABLE|SEQUENCE|VIEW|FUNCTION) (?:IF NOT EXISTS )?notifychannel\.(\w+)",
@@ -157,10 +160,11 @@ def forget_by_hand(owner: Owner, group: str | None = None) -> str:
     return sqlfile.fill("plan/forget_by_hand.sql", owner=_owner(owner), group=which)
 
 
-def audit(owner: Owner, *, pg_channel: str, retention_s: float | None) -> str:
+def audit(owner: Owner, wanted: Audited | None) -> str:
     """Whether, and for how long, a channel's changes leave a row each."""
-    if retention_s is None:
+    if wanted is None:
         return tagged("plan/no_audit.sql", owner=_owner(owner))
+    pg_channel, retention_s = wanted
     return tagged("plan/audit.sql", owner=_owner(owner), pg_channel=literal(pg_channel), retention=str(retention_s))
 
 

@@ -1,5 +1,8 @@
 """From the consumers that stand in the queue to those that the resource says, as steps: pure.
 
+What triggers speak by (rules, names of keys, PostgreSQL channel) changes with the first function that speaks so, in its
+transaction: until then what waits is claimed under the old.
+
 new, changed ──► register          back to BestEffort ──► leaves with its rows when nobody delivers from it any more:
 gone, nothing waits ──► leaves     its sidecars have begun with a resync, as all of BestEffort do
 gone, something waits ──► has left: said, kept, no longer added to
@@ -7,23 +10,25 @@ gone, something waits ──► has left: said, kept, no longer added to
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import consumers, queue_statements
+from notifychannel_operator import consumers, queue_statements, speech
 from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.step import Kind, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from notifychannel_operator.consumers import Registered
+    from notifychannel_operator.consumers import Registered, Terms
     from notifychannel_operator.objects import Facts
+    from notifychannel_operator.queue_statements import Audited
     from notifychannel_operator.spec import Channel
 
 
 def arriving(channel: Channel, facts: Facts) -> Iterator[Step]:
     """Before the first trigger appends: who is to be told."""
-    wanted = consumers.wanted(channel, pg_channel=facts.pg_channel)
+    wanted = _now(channel, facts)
     there = [it.terms for it in _mine(facts)]
     if any(terms not in there for terms in wanted):
         yield Step(
@@ -31,11 +36,41 @@ def arriving(channel: Channel, facts: Facts) -> Iterator[Step]:
             sentence=f"register who is told at least once: {', '.join(terms.group for terms in wanted)}",
             statements=(queue_statements.register(facts.owner, wanted),),
         )
-    retention_s = channel.audit.retention if channel.audit.enabled else None
-    if facts.audited != (None if retention_s is None else (facts.pg_channel, retention_s)):
-        verb = "stop to audit" if retention_s is None else "audit"
-        statement = queue_statements.audit(facts.owner, pg_channel=facts.pg_channel, retention_s=retention_s)
+    audit = _audit_now(channel, facts)
+    if facts.audited != audit:
+        verb = "stop to audit" if audit is None else "audit"
+        statement = queue_statements.audit(facts.owner, audit)
         yield Step(kind=Kind.REGISTER, sentence=f"{verb} {facts.pg_channel}", statements=(statement,))
+
+
+def speaking(channel: Channel, facts: Facts) -> Iterator[str]:
+    """With the first function that speaks by the channel as it is: what the queue goes by then."""
+    wanted, audit = consumers.wanted(channel, pg_channel=facts.pg_channel), _audit(channel, facts)
+    if wanted != _now(channel, facts):
+        yield queue_statements.register(facts.owner, wanted)
+    if audit != _audit_now(channel, facts):
+        yield queue_statements.audit(facts.owner, audit)
+
+
+def _now(channel: Channel, facts: Facts) -> tuple[Terms, ...]:
+    """The wanted terms, but as triggers still speak. Who is new speaks as the others do."""
+    wanted = consumers.wanted(channel, pg_channel=facts.pg_channel)
+    spoken = [it.terms for it in _mine(facts) if not it.has_left]
+    if speech.is_in_force(channel, facts) or not spoken:
+        return wanted
+    old = spoken[0]
+    return tuple(replace(it, pg_channel=old.pg_channel, rules=old.rules, key_names=old.key_names) for it in wanted)
+
+
+def _audit(channel: Channel, facts: Facts) -> Audited | None:
+    return (facts.pg_channel, channel.audit.retention) if channel.audit.enabled else None
+
+
+def _audit_now(channel: Channel, facts: Facts) -> Audited | None:
+    wanted = _audit(channel, facts)
+    if wanted is None or facts.audited is None or speech.is_in_force(channel, facts):
+        return wanted
+    return facts.audited[0], wanted[1]
 
 
 def leaving(channel: Channel, facts: Facts) -> Iterator[Step]:
@@ -48,7 +83,7 @@ def leaving(channel: Channel, facts: Facts) -> Iterator[Step]:
         if (is_superseded and it.claimers) or (it.has_left and it.rows and not is_superseded):
             continue
         yield Step(
-            kind=Kind.REGISTER,
+            kind=Kind.REMOVE,
             sentence=f"the group {it.terms.group} is told at least once no more",
             statements=(
                 queue_statements.leave(

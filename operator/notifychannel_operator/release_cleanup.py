@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from notifychannel_operator import inject
     from notifychannel_operator.leadership.deadline import Deadline
-    from notifychannel_operator.passes.databases import Ref
+    from notifychannel_operator.passes.whereabouts import Ref
     from notifychannel_operator.settings import Settings
 
 log = logging.getLogger(__name__)

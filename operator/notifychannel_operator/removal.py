@@ -24,7 +24,7 @@ def of(existing: Existing, owners: Collection[Owner], *, rows: Rows = Rows.REFUS
     mine = [it for it in existing.functions.values() if it.marker is not None and it.marker.owner in owners]
     made = Plan(
         installer=existing.installer,
-        steps=(*_looks(existing, owners, rows), *(drop(it) for it in mine), *_consumers(existing, owners, rows)),
+        steps=(*_looks(existing, owners, rows), *(drop(it) for it in mine), *_consumers(existing, owners, mine, rows)),
         problems=tuple(refusals.of_schema(existing)) if mine else (),
     )
     waiting = [said for it in existing.consumers if it.owner in owners and (said := it.waiting)]
@@ -61,15 +61,19 @@ def _registered(existing: Existing, owners: Collection[Owner]) -> Iterator[Owner
         yield from (it for it in owners if existing.named is None or it in existing.named)
 
 
-def _consumers(existing: Existing, owners: Collection[Owner], rows: Rows) -> Iterator[Step]:
+def _consumers(
+    existing: Existing, owners: Collection[Owner], functions: Collection[Function], rows: Rows
+) -> Iterator[Step]:
+    """Not before the last trigger has gone: what it appends then would be for nobody."""
     for owner in _registered(existing, owners):
         yield Step(
             kind=Kind.REMOVE,
             sentence=f"drop what the queue knows of {owner.namespace}/{owner.name}",
             statements=(
                 queue_statements.leave(owner, groups=None, rows=rows),
-                queue_statements.audit(owner, pg_channel="", retention_s=None),
+                queue_statements.audit(owner, None),
             ),
+            behind=tuple(it.name for it in functions if it.marker is not None and it.marker.owner == owner),
         )
 
 

@@ -47,6 +47,8 @@ class Step:
     """Tables (oid) that it locks."""
     then: Step | None = None
     """Follows when this one is committed; where it didn't, a later pass makes up for it."""
+    behind: tuple[str, ...] = ()
+    """Trigger functions that have to be gone by then, else it is not taken."""
     is_last: bool = False
     """Taken only when no trigger function is left in the schema by then."""
     is_exclusive: bool = False

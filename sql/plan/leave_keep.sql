@@ -1,3 +1,7 @@
+        IF EXISTS (SELECT FROM notifychannel.outbox_logged AS o WHERE o.channel = whose.pg_channel) THEN
+            -- nobody merges these for it any more: a look at everything, before what waits is counted
+            PERFORM notifychannel.resync(ARRAY[whose.id], 'overflow');
+        END IF;
         waiting := notifychannel.drop_consumer(whose.id, false);
         IF waiting > 0 THEN -- for whoever comes back under this name, or a person; and no more of them
             UPDATE notifychannel.consumer AS c SET pg_channel = '' WHERE c.id = whose.id AND c.pg_channel <> '';

@@ -1,4 +1,7 @@
-DO $nch$ DECLARE f regprocedure; BEGIN
-  FOR f IN SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'notifychannel' AND starts_with(obj_description(p.oid, 'pg_proc'), %{marker})
-  LOOP EXECUTE 'DROP FUNCTION ' || f || ' CASCADE'; END LOOP; END $nch$;
+DO $nch$ DECLARE m text := %{marker}; o json := (m || '"":0}')::json; f regprocedure; BEGIN
+  FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = to_regnamespace('notifychannel')
+    AND starts_with(obj_description(oid, 'pg_proc'), m)
+  LOOP EXECUTE 'DROP FUNCTION ' || f || ' CASCADE'; END LOOP;
+  IF to_regclass('notifychannel.queue') IS NULL THEN RETURN; END IF;
+  PERFORM notifychannel.drop_consumer(id, true) FROM notifychannel.consumer
+    WHERE (installation, namespace, channel) = (o->>'installation', o->>'namespace', o->>'name'); END $nch$;

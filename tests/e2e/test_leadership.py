@@ -45,7 +45,7 @@ async def test_the_standby_is_ready_and_takes_over_when_the_leader_is_killed(kub
 
 
 async def test_a_leader_that_ends_in_peace_gives_the_lease_back(kubeconfig, namespace, record_property):
-    """Mutant: no `lease.release()` in `_leading`: it is not given back, and the other one waits for 15 s."""
+    """Mutant: no `lease.release()` in `Tenure.lead`: it is not given back, and the other one waits for 15 s."""
     async with operator(kubeconfig=kubeconfig, namespace=namespace, pod="a") as first:
         await first.line("channels to look after")
         async with operator(kubeconfig=kubeconfig, namespace=namespace, pod="b") as second:

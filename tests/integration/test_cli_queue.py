@@ -145,9 +145,18 @@ async def test_the_history_of_a_key_is_told_from_capture_to_death_and_back(queue
 async def test_a_history_that_is_not_kept_is_said_with_what_to_write(queue, dsn):
     assert (await run("audit", *dsn, "--key", "[99]")).stdout.startswith("nothing of this key in the last 1d 0h")
     assert "the key names id" in (await run("audit", *dsn, "--key", "[1, 2]", code=1)).output
-    assert "audit: {enabled: true}" in (await run("audit", *dsn, "--channel", "bills", code=1)).output
+    unkept = " ".join((await run("audit", *dsn, "--channel", "bills", code=1)).output.split())
+    assert "of channel bills; this database keeps that of shop/orders (installation dev)" in unkept
+    assert "audit: {enabled: true}" in unkept
     await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'other', 'bills', 'bills', 60)")
     assert "choose one by --channel" in (await run("audit", *dsn, code=1)).output
+
+
+async def test_what_is_installed_by_another_version_is_said_with_where_to_look(queue, dsn):
+    await queue.owner.execute("DROP FUNCTION notifychannel.history")
+    said = " ".join((await run("audit", *dsn, code=1)).output.split())
+    assert "is not in this database (SQLSTATE 42883)" in said
+    assert "notifychannel --version" in said
 
 
 @pytest.mark.parametrize("command", ["queue", "redrive --all", "audit"])

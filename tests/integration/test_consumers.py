@@ -219,6 +219,16 @@ async def test_a_group_that_goes_back_to_best_effort_is_served_until_its_last_si
     assert await waiting(site) == []
 
 
+async def test_a_group_goes_back_to_best_effort_though_a_source_is_refused(site):
+    """It hears of that one by NOTIFY. Mutant: `plan.of` that lets nobody leave beside a problem."""
+    await site.install(durable())
+    mistyped = channel(source(), source("nowhere"), capture=Capture.OUTBOX)
+    made = await site.plan(mistyped)
+    assert made.problems != ()
+    assert (await edge.apply(await site.session(), made)).is_complete
+    assert await ids(site) == {}
+
+
 async def _until(site, question):
     async with asyncio.timeout(30):
         while not await site.admin.fetchval(question):  # noqa: ASYNC110 the database tells nobody
@@ -387,6 +397,43 @@ async def test_removal_that_keeps_drops_the_triggers_and_no_row_and_a_channel_of
     assert ("app", "[1]", None) in await waiting(site)
     await site.step(durable())
     assert await ids(site) == before
+
+
+async def test_what_is_only_in_the_outbox_when_a_group_leaves_waits_for_it_as_a_resync(site):
+    """Nobody merges it for that group any more. Mutant: leave_keep.sql without its resync."""
+    await site.install(durable(AT_LEAST_ONCE, MAILER))
+    await acknowledge(site)
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    await site.step(durable())
+    await drain(site)
+    assert await waiting(site) == [("app", "[1]", None), ("mailer", "", "overflow")]
+    (remark,) = (await site.plan(durable())).remarks
+    assert "the group mailer has 1 key that no application has acknowledged" in remark
+    assert (await edge.remove(await site.session(), OWNER, rows=Rows.KEEP)).is_complete
+    assert {group for group, _, _ in await waiting(site)} == {"app", "mailer"}
+
+
+async def test_consumers_stay_as_long_as_a_trigger_appends_for_them(site):
+    """Mutants: `_consumers` without `behind`; `_is_stale` without it."""
+    await site.install(durable())
+    await acknowledge(site)
+    reader = await site.database.connect(site.app_role)
+    await reader.execute("BEGIN; SELECT * FROM orders")
+    result = await edge.remove(await site.session(), OWNER, rows=Rows.KEEP)
+    assert len(result.gave_up) == 1
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    await drain(site)
+    assert await waiting(site) == [("app", "[1]", None)]
+    await reader.execute("COMMIT")
+    assert (await edge.remove(await site.session(), OWNER, rows=Rows.KEEP)).is_complete
+    assert await waiting(site) == [("app", "[1]", None)]
+
+
+async def test_a_search_path_that_leads_to_our_schema_changes_nothing(site):
+    """Names of our types would print without it. Mutant: `database._server` without the path."""
+    await site.admin.execute(f'ALTER ROLE "{site.installer}" SET search_path = notifychannel, public')
+    await site.install(durable())
+    assert (await site.plan(durable())).steps == ()
 
 
 async def test_the_last_channel_takes_the_queue_with_it(site):

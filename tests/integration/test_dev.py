@@ -270,7 +270,9 @@ async def test_a_removal_that_fails_says_what_stays_and_how_to_remove_it(shop):
 
 
 async def test_jobs_are_delivered_and_what_the_application_did_not_take_stays_unless_forced(shop, tmp_path):
-    """Mutants: `_narrowed` that returns all: the other group's keys wait for ever; `force` not handed on."""
+    """Mutants: `_narrowed` that returns all: the other group's keys wait for ever; `force` not handed on; the
+    hint without --force.
+    """
     admin, arguments = shop
     jobs = CHANNEL.replace("spec:\n", "spec:\n  capture: Outbox\n").replace(
         "      debounce:", "      delivery: AtLeastOnce\n      debounce:"
@@ -292,6 +294,7 @@ async def test_jobs_are_delivered_and_what_the_application_did_not_take_stays_un
         assert await dev.ends() == 1
     printed = " ".join(" ".join(dev.printed).split())
     assert "the group orders-api has 1 key that no application has acknowledged" in printed
+    assert "--installation dev --remove --force | psql" in printed
     assert await admin.fetchval("SELECT count(*) FROM notifychannel.queue") == 1
     await admin.execute("DROP SCHEMA notifychannel CASCADE")
     async with notifychannel(*arguments, "--exec", "false", "--force") as dev:

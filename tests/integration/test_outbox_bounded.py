@@ -9,9 +9,9 @@ import pytest
 
 from notifychannel_operator.names import pg_channel
 from notifychannel_operator.passes import outbox
-from notifychannel_operator.passes.databases import Identity
 from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.outbox import Outbox
+from notifychannel_operator.passes.whereabouts import Identity
 from notifychannel_operator.spec import Capture
 from tests.operating import operating, resource
 from tests.premises import OWNER, build, channel, source

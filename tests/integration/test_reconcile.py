@@ -10,7 +10,7 @@ import pytest
 from notifychannel_operator import database as edge
 from notifychannel_operator import inventory, names
 from notifychannel_operator.kinds import CHANNELS
-from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.whereabouts import Ref
 from tests.operating import EVENTS, ORDERS, SOURCE, listening, operating, owner, pod, resource
 from tests.premises import channel, source
 

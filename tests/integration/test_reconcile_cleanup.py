@@ -12,8 +12,8 @@ import pytest
 from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
 from notifychannel_operator.kube_error import Unreachable
 from notifychannel_operator.passes import cleanup
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.recall import recall
+from notifychannel_operator.passes.whereabouts import Ref
 from tests.operating import CONSUMER, EVENTS, ORDERS, resource
 from tests.premises import build
 

@@ -13,8 +13,8 @@ import pytest
 
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.kube_error import Unreachable
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.recall import recall
+from notifychannel_operator.passes.whereabouts import Ref
 from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, resource
 
 BILLING = Ref("shop", "billing")

@@ -5,15 +5,24 @@ The cluster is in memory (tests/kube_memory.py), the database is real; sidecars 
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from notifychannel_operator import names
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup
-from tests.operating import CONSUMER, ORDERS, SOURCE, listening, pod, resource
+from notifychannel_operator.passes.conditions import Reason
+from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.recall import recall
+from notifychannel_operator.passes.whereabouts import Ref
+from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, listening, owner, pod, resource
 from tests.premises import build
 
+BILLING = Ref("shop", "billing")
+FUNCTION = names.function(owner(), "public", "orders")
 DURABLE = {**CONSUMER, "delivery": "AtLeastOnce"}
 
 
@@ -50,6 +59,21 @@ async def claimer(site):
     me = await session.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
     assert me is not None
     return session
+
+
+@contextmanager
+def away(operator):
+    """The database does not answer meanwhile."""
+
+    @asynccontextmanager
+    async def fail(_credentials):
+        raise Failed(Reason.UNREACHABLE, "the server does not answer in time")
+        yield
+
+    there = operator.edges
+    operator.edges = replace(there, connect=fail)
+    yield
+    operator.edges = there
 
 
 def told(operator, reason):
@@ -107,6 +131,46 @@ async def test_an_escalation_is_an_event_once(site, operator):
     await operator.run()
     (note,) = told(operator, "Escalated")
     assert "the group app has 1 keys that were escalated" in note
+
+
+async def test_dead_letters_and_escalations_are_said_once_though_the_database_is_away_for_a_while(site, operator):
+    """Mutants: `_mind_what_waits` that takes None for nothing; `_refuse` without what was known."""
+    operator.apply(jobs())
+    operator.pods(pod())
+    operator.statuses["10.0.0.7"] = listening()
+    await operator.run()
+    await site.admin.execute("UPDATE notifychannel.queue SET state = 'dead', escalated_at = now()")
+    await operator.run()
+    with away(operator):
+        await operator.run()
+    assert operator.says("Delivering") == ("False", "DeadLetters")
+    operator.apply(jobs(sources=[{**SOURCE, "key": 7}]))
+    await operator.run()
+    assert operator.says("Accepted") == ("False", "Invalid")
+    assert operator.says("Delivering") == ("False", "DeadLetters")
+    operator.apply(jobs())
+    await operator.run()
+    assert len(told(operator, "DeadLetters")) == 1
+    assert len(told(operator, "Escalated")) == 1
+
+
+async def test_what_waited_is_no_figure_any_more_once_nobody_looks_at_it(site, operator):
+    """Mutants: `drain` that leaves it in memory; `Visit.run` that looks only where there are consumers."""
+    operator.apply(jobs())
+    await operator.run()
+    await operator.run()
+    assert [it.group for it in operator.edges.memory.queues[ORDERS]] == ["app"]
+    operator.apply(jobs(consumers=[CONSUMER]))
+    await operator.run()
+    await operator.run()
+    assert ORDERS not in operator.edges.memory.queues
+    operator.apply(jobs())
+    await operator.run()
+    await leaving(site, operator)
+    assert ORDERS in operator.edges.memory.queues
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert ORDERS not in operator.edges.memory.queues
 
 
 async def test_a_deleted_channel_is_let_go_when_its_jobs_are_done_and_leaves_nothing(site, operator):
@@ -167,6 +231,25 @@ async def test_the_command_of_the_event_drops_what_was_left(site, operator):
     assert await rows(site) == []
 
 
+async def test_the_command_of_a_cleanup_that_did_not_succeed_drops_triggers_and_queue_of_that_channel(site, operator):
+    """Mutants: remove_by_hand.sql without the queue; without the name."""
+    operator.apply(jobs(cleanupTimeout="0s"), jobs("billing", sources=[EVENTS]))
+    await operator.run()
+    await operator.run(BILLING)
+    operator.kube.remove(CHANNELS, "orders")
+    with away(operator):
+        assert (await operator.run()).is_gone
+    (note,) = told(operator, "CleanupIncomplete")
+    assert note.startswith("Triggers and queue may be left")
+    await (await site.session()).execute(note[note.index("DO ") : note.index("Because:")])
+    assert {table for table, _ in await site.triggers()} == {"events"}
+    found = await site.admin.fetch(
+        "SELECT c.channel FROM notifychannel.queue AS q JOIN notifychannel.consumer AS c ON c.id = q.consumer"
+    )
+    assert [row[0] for row in found] == ["billing"]
+    assert await site.admin.fetchval("SELECT count(*) FROM notifychannel.queue") == 1
+
+
 async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_are_left(site, operator):
     """A deletion must not hang. Mutant: `drain` without `claimers`, or with dead letters."""
     operator.apply(jobs())
@@ -180,6 +263,84 @@ async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_a
     operator.kube.remove(CHANNELS, "orders")
     assert (await operator.run()).is_gone
     assert len(told(operator, "RowsLeft")) == 2
+
+
+async def leaving(site, operator, **spec):
+    """A channel that is being deleted while a sidecar has a key to deliver."""
+    operator.apply(jobs(**spec))
+    await operator.run()
+    await acknowledge(site)
+    await claimer(site)
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    operator.kube.remove(CHANNELS, "orders")
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_no_waiting(site, operator):
+    """Mutant: `drain` that returns None for a connection that failed."""
+    await leaving(site, operator)
+    await operator.run()
+    with away(operator):
+        assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "Unreachable")
+    assert operator.told() == ["orders"]
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert operator.told() == ["orders"]
+
+
+async def test_a_restart_of_the_operator_ends_no_waiting(site, operator):
+    """The group's ConfigMap is written for another channel. Mutant: `recall` without those that are being deleted."""
+    operator.apply(jobs("billing", sources=[EVENTS]))
+    await operator.run(BILLING)
+    await leaving(site, operator)
+    await operator.run()
+    before = operator.config()
+    operator.restart()
+    assert set(await recall(operator.edges)) == {ORDERS, BILLING}
+    await operator.run(BILLING)
+    assert operator.config() == before
+    await drain(site)
+    await acknowledge(site)
+    assert (await operator.run()).is_gone
+    assert operator.told() == ["billing"]
+
+
+async def test_nobody_waits_for_what_a_suspended_channel_keeps(site, operator):
+    """Its sidecars are there and claim nothing. Mutant: `_waiting` without `suspended`."""
+    await leaving(site, operator, suspend=True)
+    await site.admin.execute("SELECT notifychannel.resync(ARRAY(SELECT id FROM notifychannel.consumer), 'bulk')")
+    assert (await operator.run()).is_gone
+    assert len(told(operator, "RowsLeft")) == 1
+
+
+async def test_triggers_that_somebody_holds_are_dropped_later_and_not_with_every_look(site, operator):
+    """Mutant: `_drop_triggers` without patience."""
+    await leaving(site, operator)
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    await operator.run()
+    await holder.execute("COMMIT")
+    await operator.run()
+    assert await site.triggers() != []
+    operator.edges.memory.patience.forget(ORDERS)
+    await operator.run()
+    assert await site.triggers() == []
+
+
+async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):
+    """Mutant: `leaving` as Kind.REGISTER."""
+    operator.apply(jobs(consumers=[DURABLE, {**DURABLE, "group": "mailer"}]))
+    await operator.run()
+    await acknowledge(site)
+    holder = await site.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.consumer WHERE \"group\" = 'mailer' FOR KEY SHARE")
+    operator.apply(jobs())
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+    await (await site.session()).execute(f'DROP FUNCTION notifychannel."{FUNCTION}" CASCADE')
+    await operator.run()
+    assert len(await site.triggers()) == 3
+    await holder.execute("COMMIT")
 
 
 async def test_the_end_of_a_release_waits_for_nobody_and_says_what_stays(site, operator):

@@ -11,8 +11,8 @@ import pytest
 
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup, install
-from notifychannel_operator.passes.databases import Identity
 from notifychannel_operator.passes.patience import BEHIND_A_PASS_S
+from notifychannel_operator.passes.whereabouts import Identity
 from tests.operating import resource
 
 PATIENCE_S = 10.0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from notifychannel_operator import spec
 from notifychannel_operator.manifest import SpecError, parse
 from notifychannel_operator.passes import conditions, status
-from notifychannel_operator.passes.databases import Identity
+from notifychannel_operator.passes.whereabouts import Identity
 from notifychannel_operator.resource import consumers, duration, grammar
 from notifychannel_operator.resource.shape import API_VERSION, FIELDS, KIND
 from tests import crd

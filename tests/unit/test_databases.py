@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifychannel_operator.passes.databases import Databases, Identity, Ref, Standing
+from notifychannel_operator.passes.databases import Databases, Standing
+from notifychannel_operator.passes.whereabouts import Identity, Ref
 from notifychannel_operator.spec import Consumer, Endpoint, Payload, PayloadFormat
 from tests.premises import channel, source
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from notifychannel_operator.metrics import Metrics
-from notifychannel_operator.passes.databases import Identity, Ref
 from notifychannel_operator.passes.outbox import Outbox
 from notifychannel_operator.passes.waiting import Waiting
+from notifychannel_operator.passes.whereabouts import Identity, Ref
 from notifychannel_operator.work.queue import Ending
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(notifychannel_operator_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", re.MULTILINE)
 
-WAITING = Waiting(group="app", active=2, rows=7, dead=3, escalated=1, oldest_s=90.0, last_error="500")
+WAITING = Waiting(group="app", rows=7, dead=3, escalated=1, oldest_s=90.0, last_error="500")
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.patience import BEHIND_A_PASS_S, Patience
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.step import Kind, Step
 
 REF = Ref("shop", "orders")

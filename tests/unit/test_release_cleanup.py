@@ -20,8 +20,8 @@ from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.away import LAST_S, Away
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.passes.databases import Identity, Ref
 from notifychannel_operator.passes.finalizer import FINALIZER
+from notifychannel_operator.passes.whereabouts import Identity, Ref
 from notifychannel_operator.release_cleanup import (
     LAST_ROUND_S,
     LAST_TRIES,

@@ -6,9 +6,9 @@ import pytest
 
 from notifychannel_operator.passes import conditions
 from notifychannel_operator.passes.conditions import Reason, Type
-from notifychannel_operator.passes.databases import Ref
 from notifychannel_operator.passes.settling import SOONEST_S, Settling, unsettled
 from notifychannel_operator.passes.status import Pods
+from notifychannel_operator.passes.whereabouts import Ref
 
 REF, OTHER = Ref("shop", "orders"), Ref("shop", "visits")
 LISTENING = conditions.true(Type.LISTENING, Reason.LISTENING)

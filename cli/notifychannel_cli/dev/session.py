@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from notifychannel_cli.dev.answer import Answer, Executing, Posting, printing
 from notifychannel_cli.dev.receiver import Receiver
 from notifychannel_cli.exits import UnreachableError, WrongError
 from notifychannel_cli.identity import connected
-from notifychannel_cli.install import InstallError, install, remove
+from notifychannel_cli.install import InstallError, RowsWaitError, install, remove
 from notifychannel_cli.sidecar_process import SidecarProcess
 from notifychannel_operator import configmap
 
@@ -101,6 +101,9 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
     try:
         if await _removed(installed, dsn=task.dsn, force=task.force):
             out.print("Removed what was installed.")
+    except RowsWaitError as error:
+        left = f"They and the triggers are still in the database. To drop both: {hint} --force | psql"
+        raise WrongError(f"{error.message}\n{left}") from None
     except (InstallError, UnreachableError, asyncio.CancelledError) as error:
         why = "Asked again to end." if isinstance(error, asyncio.CancelledError) else error.message
         raise WrongError(f"{why}\nThe triggers are still in the database. To remove them: {hint} | psql") from None
@@ -109,8 +112,12 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
 async def _removed(installed: Sequence[Channel], *, dsn: str, force: bool) -> bool:
     """As install.remove, with some patience for whoever holds a lock."""
     for _ in range(REMOVAL_TRIES - 1):
-        with suppress(InstallError):
+        try:
             return await remove(installed, dsn=dsn, installation=INSTALLATION, force=force)
+        except RowsWaitError:  # nobody delivers them here any more
+            raise
+        except InstallError:
+            pass
         await asyncio.sleep(REMOVAL_PAUSE_S)
     return await remove(installed, dsn=dsn, installation=INSTALLATION, force=force)
 

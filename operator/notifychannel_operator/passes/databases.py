@@ -10,39 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from notifychannel_operator import configmap
+from notifychannel_operator.passes.whereabouts import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator
 
+    from notifychannel_operator.passes.whereabouts import Identity
     from notifychannel_operator.spec import Channel
-
-
-class Ref(NamedTuple):
-    """A channel's place in the cluster."""
-
-    namespace: str
-    name: str
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Ref:
-        """Of an object of the API server."""
-        return cls(body["metadata"]["namespace"], body["metadata"]["name"])
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-class Identity(NamedTuple):
-    """What tells a database from any other, whatever Secret leads there."""
-
-    system_identifier: str
-    dbname: str
-
-    def __str__(self) -> str:
-        return f"{self.dbname} of server {self.system_identifier}"
 
 
 class Standing(IntEnum):

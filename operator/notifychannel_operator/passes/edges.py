@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from notifychannel_operator import inject
     from notifychannel_operator.kube import Kube
-    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.sidecar import Sidecar
+    from notifychannel_operator.passes.whereabouts import Ref
     from notifychannel_sidecar.credentials import Credentials
 
 

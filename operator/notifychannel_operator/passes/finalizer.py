@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import CHANNELS
-from notifychannel_operator.passes.databases import Ref
+from notifychannel_operator.passes.whereabouts import Ref
 
 if TYPE_CHECKING:
     from notifychannel_operator.kube import Kube

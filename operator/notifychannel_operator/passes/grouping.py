@@ -1,7 +1,8 @@
 """What the sidecars of one group are to be told, from claims and from what they are told now. Pure.
 
     accepted, its triggers speak as the spec says      everything as the spec says
-    accepted, its triggers still speak as before       endpoint, debounce … as the spec says; what to LISTEN to as now
+    accepted, its triggers still speak as before       endpoint, debounce … as the spec says; what to LISTEN to as now,
+                                                       and no queue while they append to none
     not accepted, or not readable                      as now; it enters no ConfigMap anew
     gone, or the group is not named any more           left out
 
@@ -14,7 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import configmap
-from notifychannel_operator.passes.databases import Identity, Ref
+from notifychannel_operator.passes.whereabouts import Identity, Ref
+from notifychannel_operator.spec import Delivery
 from notifychannel_sidecar.config import ChannelConfig, Config
 
 if TYPE_CHECKING:
@@ -78,11 +80,14 @@ def _claimed(
             continue
         known = in_force.get(claim.ref)
         spoken = _speech(known, installation) if known else kept
-        yield _told(_entry(claim.channel, group, installation), spoken)
+        queued = known.is_logged if known else kept is None or kept.delivery == Delivery.AT_LEAST_ONCE.value
+        yield _told(_entry(claim.channel, group, installation), spoken, queued=queued)
 
 
-def _told(wanted: ChannelConfig, spoken: ChannelConfig | None) -> ChannelConfig:
-    """The wanted entry, but LISTENing and reading as the triggers speak, where that is known to be otherwise."""
+def _told(wanted: ChannelConfig, spoken: ChannelConfig | None, *, queued: bool) -> ChannelConfig:
+    """The wanted entry, but LISTENing and reading as the triggers speak, where that is known to be otherwise; `queued`:
+    they append to the queue.
+    """
     if spoken is None:
         return wanted
     return replace(
@@ -92,6 +97,7 @@ def _told(wanted: ChannelConfig, spoken: ChannelConfig | None) -> ChannelConfig:
         key=spoken.key,
         rules=spoken.rules,
         sources=spoken.sources,
+        delivery=wanted.delivery if queued else Delivery.BEST_EFFORT.value,
     )
 
 

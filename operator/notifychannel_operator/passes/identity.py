@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import sqlfile
-from notifychannel_operator.passes.databases import Identity
+from notifychannel_operator.passes.whereabouts import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import database, plan
+from notifychannel_operator import database, plan, speech
 from notifychannel_operator.passes import installed
 from notifychannel_operator.passes.identity import identify
 from notifychannel_operator.passes.installed import Left
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.memory import Turns
     from notifychannel_operator.passes.patience import Patience
+    from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
     from notifychannel_operator.step import Plan, Step
 
@@ -128,6 +128,6 @@ class Installer:
             condition=installed.condition(self.channel, facts, left),
             have=have,
             want=want,
-            is_in_force=installed.is_in_force(self.channel, facts),
+            is_in_force=speech.is_in_force(self.channel, facts),
             next_in_s=BEHIND_A_PASS_S if next_in_s is None and left.undone else next_in_s,
         )

@@ -1,18 +1,15 @@
-"""What stands in a database of a channel, judged: TriggersInstalled, how many triggers, and whether what the sidecars
-are told fits them. Pure.
-"""
+"""What stands in a database of a channel, judged: TriggersInstalled, and how many triggers. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_operator import comparison, names, plan
+from notifychannel_operator import comparison, plan, speech
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.objects import Firing
 from notifychannel_operator.passes import conditions
 from notifychannel_operator.passes.conditions import Reason, Type
-from notifychannel_operator.quote import literal
 from notifychannel_operator.triggers import triggers
 
 if TYPE_CHECKING:
@@ -69,29 +66,10 @@ def count(channel: Channel, facts: Facts) -> tuple[int, int]:
     have = 0
     for one in wanted:
         found = facts.functions.get(one.name)
-        if found is not None and found in plan.ours(facts):
+        if found is not None and found in speech.ours(facts):
             there = comparison.compare(one, found, installer=facts.installer)
             have += len(one.triggers) - len(there.missing) - _silent(found)
     return max(have, 0), want
-
-
-def is_in_force(channel: Channel, facts: Facts) -> bool:
-    """Whether what there is in the database speaks as the channel says: its rules, on its PostgreSQL channel.
-
-    False where all that is there is still of an older spec: sidecars have to go on as they are.
-    """
-    speaks = [_speaks(it, channel, facts) for it in plan.ours(facts)]
-    return any(speaks) or False not in speaks
-
-
-def _speaks(function: Function, channel: Channel, facts: Facts) -> bool | None:
-    """None: a suspended function says nothing."""
-    if "pg_notify" not in function.body:
-        return None
-    return (
-        f"'1{names.rules(channel)}U" in function.body
-        and f"pg_notify({literal(facts.pg_channel)}, nch_payload)" in function.body
-    )
 
 
 def _silent(found: Function) -> int:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Hashable
     from datetime import datetime
 
-    from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.outbox import Outbox
     from notifychannel_operator.passes.waiting import Waiting
+    from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
 
 

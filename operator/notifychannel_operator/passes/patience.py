@@ -10,7 +10,7 @@ from notifychannel_operator import plan
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from notifychannel_operator.passes.databases import Ref
+    from notifychannel_operator.passes.whereabouts import Ref
     from notifychannel_operator.step import Step
 
 BEHIND_A_PASS_S = 1.0

@@ -1,7 +1,7 @@
 """What passes have to know of each other before the first of them: from objects in the cluster, as others left them.
 
-So that a restart changes no verdict. A channel that can't be read any more claims what it has in force: the database in
-its status, and what the ConfigMaps tell its sidecars. Asks no database.
+So that a restart changes no verdict. A channel that can't be read any more, or is being deleted, claims what it has in
+force: the database in its status, and what the ConfigMaps tell its sidecars. Asks no database.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_operator import managed_by, manifest
 from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS
 from notifychannel_operator.passes import groups, status
-from notifychannel_operator.passes.databases import Claim, Ref
+from notifychannel_operator.passes.databases import Claim
 from notifychannel_operator.passes.standing import standing
+from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:
@@ -29,17 +30,17 @@ if TYPE_CHECKING:
 async def recall(edges: Edges) -> tuple[Ref, ...]:
     """Learn all channels and their databases. The channels to pass over. Raises KubeError."""
     bodies = [body for namespace in edges.namespaces or (None,) for body in await _channels(edges, namespace)]
-    unreadable = {}
+    as_it_was = {}
     for body in bodies:
-        if not body["metadata"].get("deletionTimestamp") and not _claim(edges, body):
-            unreadable[body["metadata"]["uid"]] = body
+        if body["metadata"].get("deletionTimestamp") or not _claim(edges, body):
+            as_it_was[body["metadata"]["uid"]] = body
     entries: dict[str, dict[str, ChannelConfig]] = defaultdict(dict)
     for namespace in edges.namespaces or (None,):
         for found in await edges.kube.list(CONFIGMAPS, namespace=namespace, labels=managed_by.SELECTOR):
             _note_strays(edges, found)
-            for uid in groups.owner_uids(found) & unreadable.keys():
-                entries[uid] |= _entry(found, unreadable[uid]["metadata"]["name"])
-    for uid, body in unreadable.items():
+            for uid in groups.owner_uids(found) & as_it_was.keys():
+                entries[uid] |= _entry(found, as_it_was[uid]["metadata"]["name"])
+    for uid, body in as_it_was.items():
         if entries[uid]:
             edges.memory.databases.hold(_in_force(body, entries[uid]))
     return tuple(Ref.of(body) for body in bodies)

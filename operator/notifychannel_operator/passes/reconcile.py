@@ -23,11 +23,8 @@ from notifychannel_operator.passes.walk import Walk
 from notifychannel_operator.passes.wish import Wish
 
 if TYPE_CHECKING:
-    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
-
-DRAINED_S = 2.0
-"""Until the next look at what waits."""
+    from notifychannel_operator.passes.whereabouts import Ref
 
 
 async def reconcile(edges: Edges, ref: Ref) -> Outcome:
@@ -47,7 +44,6 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
         edges.memory.generations.pop(ref, None)
         edges.memory.moved.pop(ref, None)
         edges.memory.cleanups.pop(ref, None)
-        edges.memory.settling.forget(ref)
         await leaving.leave(edges, ref)
         return Outcome(is_gone=True)
     if body["metadata"].get("deletionTimestamp"):
@@ -58,10 +54,10 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
-    waiting = await leaving.drain(edges, body, since=since)
-    if waiting is not None:
-        await _say_ending(edges, ref, body, Reason.ROWS_WAITING, f"{waiting}: delivered first")
-        return Outcome(next_in_s=DRAINED_S)
+    draining = await leaving.drain(edges, body, since=since)
+    if draining is not None:
+        await _say_ending(edges, ref, body, draining.reason, draining.sentence)
+        return Outcome(next_in_s=draining.next_in_s)
     await leaving.leave(edges, ref, Wish.of(body).groups)
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:

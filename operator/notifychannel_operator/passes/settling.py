@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.status import Pods
+    from notifychannel_operator.passes.whereabouts import Ref
 
 SOONEST_S = 2.0
 """A sidecar connects within one when everything is right; a pass costs the database some milliseconds."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.passes import conditions
-from notifychannel_operator.passes.databases import Identity
+from notifychannel_operator.passes.whereabouts import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from notifychannel_operator.passes.databases import Identity
+    from notifychannel_operator.passes.whereabouts import Identity
 
 UNINSTALLED = "the release was uninstalled, and nobody looks at this channel any more: what else is said of it is old"
 

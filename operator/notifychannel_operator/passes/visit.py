@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Identity, Ref
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.install import Installed
     from notifychannel_operator.passes.memory import Memory
     from notifychannel_operator.passes.waiting import Waiting
+    from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
 
@@ -62,8 +62,8 @@ class Visit:
     installed: Installed | None = None
     is_behind: bool = False
     """Its outbox has more than the pass had time for."""
-    waiting: tuple[Waiting, ...] = ()
-    """In the queue, for its consumers."""
+    waiting: tuple[Waiting, ...] | None = None
+    """In the queue, for its consumers; None: nobody has looked."""
 
     async def run(self, credentials: Credentials) -> Condition:
         """TriggersInstalled. Raises KubeError."""
@@ -77,8 +77,8 @@ class Visit:
                 installer = self._installer(connect, self.identity)
                 facts = await installer.look(connection)
                 await self._look_after_outbox(connection, self.identity)
-                if facts.consumers:
-                    self.waiting = await waiting.look(connection, self.owner, role=facts.installer)
+                role = facts.installer
+                self.waiting = await waiting.look(connection, self.owner, role=role) if facts.consumers else ()
             return await self._install(installer, facts)
         except Failed as error:
             return conditions.false(Type.TRIGGERS_INSTALLED, error.reason, str(error))

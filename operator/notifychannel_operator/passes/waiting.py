@@ -28,8 +28,6 @@ class Waiting:
     """For one group."""
 
     group: str
-    active: int
-    """Sidecars that deliver."""
     rows: int
     """Keys that wait, are under way, or are tried again; dead letters are none."""
     dead: int

@@ -20,12 +20,16 @@ from notifychannel_operator.passes.status import Pods, Said
 from notifychannel_operator.passes.visit import NOT_ACCEPTED, Visit, prefixes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from notifychannel_operator.passes.conditions import Condition
-    from notifychannel_operator.passes.databases import Ref
     from notifychannel_operator.passes.edges import Edges
     from notifychannel_operator.passes.memory import Memory
+    from notifychannel_operator.passes.waiting import Waiting
+    from notifychannel_operator.passes.whereabouts import Ref
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.credentials import Credentials
+
 UNRESOLVED = "waits for the Secret: what was installed before stays as it is"
 
 
@@ -84,6 +88,7 @@ class Walk:
         claim = self._memory.databases.claims.get(self.ref)
         if claim is not None and claim.channel is not None:
             pods = await self._look_at_pods(claim.channel, sessions=None, unconfigured=[])
+            self._judge_what_waits(self._memory.queues.get(self.ref, ()))
         else:
             pods = Pods()
             types = (Type.WORKLOAD_INJECTED, Type.LISTENING, Type.DELIVERING)
@@ -166,14 +171,17 @@ class Walk:
         )
 
     async def _mind_what_waits(self, visit: Visit) -> None:
-        """Dead letters and escalations are said; what is not known now, for the database is away, stays unsaid."""
-        if visit.identity is None:
-            return
-        before, found = self._memory.queues.get(self.ref, ()), visit.waiting
-        self.said = [waiting.judged(it, found, visit.owner) for it in self.said]
+        """Dead letters and escalations are said; while the database is away, what was known of them stays said."""
+        before = self._memory.queues.get(self.ref, ())
+        found = before if visit.waiting is None else visit.waiting
+        self._judge_what_waits(found)
         for reason, note in waiting.news(before, found):
             await announce(self.edges.kube, self.body, "Warning", reason, note)
         self._memory.remember_queue(self.ref, found)
+
+    def _judge_what_waits(self, found: Sequence[Waiting]) -> None:
+        owner = self.edges.owner(self.ref)
+        self.said = [waiting.judged(it, found, owner) for it in self.said]
 
     async def _tell(self, pods: Pods, *, is_suspended: bool, visit: Visit | None) -> None:
         """Write the status where it differs, and an Event for each condition that has changed."""

@@ -1,0 +1,154 @@
+"""Rules of jobs change while somebody holds the table: until triggers speak, the old ones hold for what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from notifychannel_operator import database as edge
+from notifychannel_operator import names
+from notifychannel_operator.spec import Audit, Capture, Consumer, Delivery, Endpoint, Event, KeyPart, Rule
+from tests.operating import CONSUMER, SOURCE, resource
+from tests.premises import build, channel, source
+
+APP = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"), delivery=Delivery.AT_LEAST_ONCE)
+MAILER = replace(APP, group="mailer")
+INSERTED = Rule(name="created", events=(Event.INSERT,))
+KEY = (KeyPart(name="order", column="id"),)
+TERMS = 'SELECT "group", rules, key_names, pg_channel, debounce FROM notifychannel.consumer ORDER BY 1'
+CLAIM = "SELECT key, reason FROM notifychannel.claim($1, 10, $2) ORDER BY 1"
+DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000)"
+PATIENCE_S = 30.0
+
+
+def durable(*sources, **options):
+    return channel(*(sources or (source(),)), **{"capture": Capture.OUTBOX, "consumers": (APP,), **options})
+
+
+@pytest.fixture
+async def site(database):
+    return await build(database)
+
+
+async def change(site):
+    """A row that comes into the queue."""
+    await site.app.execute("INSERT INTO orders SELECT coalesce(max(id), 0) + 1 FROM orders")
+    await (await site.session(site.listener)).fetchrow(DRAIN)
+    await site.admin.execute("""
+        UPDATE notifychannel.queue SET due_at = '-infinity', not_before = '-infinity';
+        UPDATE notifychannel.claimer SET full_look_at = '-infinity'
+    """)
+
+
+async def terms(site):
+    return [tuple(row) for row in await site.admin.fetch(TERMS)]
+
+
+async def reader(site):
+    """Who drops a trigger waits for it."""
+    session = await site.database.connect(site.app_role)
+    await session.execute("BEGIN; SELECT * FROM orders")
+    return session
+
+
+async def behind(site, wanted):
+    """One pass that gives up."""
+    result = await edge.apply(await site.session(), await site.plan(wanted))
+    assert len(result.gave_up) == 1
+    assert not result.failed
+    return result
+
+
+async def test_what_waits_is_claimed_under_the_old_rules_while_a_change_waits_for_the_table(site):
+    """Mutants: `_now` that answers `wanted`; `plan._step` without `speaking`."""
+    before = durable()
+    after = durable(source("orders", INSERTED, key=KEY), pg_channel="elsewhere", audit=Audit(enabled=True))
+    await site.install(before)
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    sidecar = await site.session(site.listener)
+    me = await sidecar.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
+    holder, old = await reader(site), await terms(site)
+    for _ in range(2):
+        await behind(site, after)
+        assert await terms(site) == old
+        await change(site)
+    claimed = await sidecar.fetch(CLAIM, me, names.rules(before))
+    assert [tuple(row) for row in claimed] == [("[1]", None), ("[2]", None)]
+    await holder.execute("COMMIT")
+    await site.step(after)
+    assert await terms(site) == [("app", names.rules(after), ["order"], "elsewhere", old[0][4])]
+    assert await site.admin.fetchval("SELECT pg_channel FROM notifychannel.audited") == "elsewhere"
+    await change(site)
+    assert await sidecar.fetch(CLAIM, me, names.rules(before)) == []
+    told = await sidecar.fetch(CLAIM, me, names.rules(after))
+    assert [tuple(row) for row in told] == [("", "rules"), ("[3]", None)]
+
+
+async def test_what_is_no_matter_of_triggers_does_not_wait_for_the_table(site):
+    """A group that is new speaks as the others. Mutant: `_now` that answers what is there."""
+    before = durable()
+    await site.install(before)
+    holder, (old,) = await reader(site), await terms(site)
+    slow = replace(APP.debounce, window=7.0)
+    after = durable(source("orders", INSERTED), consumers=(replace(APP, debounce=slow), MAILER))
+    await behind(site, after)
+    assert await terms(site) == [("app", *old[1:4], 7.0), ("mailer", *old[1:])]
+    await holder.execute("COMMIT")
+    await site.step(after)
+    assert {row[1] for row in await terms(site)} == {names.rules(after)}
+
+
+async def test_the_first_of_several_tables_that_speaks_by_the_new_rules_takes_the_queue_along(site):
+    """As the ConfigMap does; what the others say meanwhile is a look at all. Mutant: `speaking` with the last."""
+    before = durable(source(), source("events"))
+    await site.install(before)
+    holder = await reader(site)
+    after = durable(source("orders", INSERTED), source("events", INSERTED))
+    await behind(site, after)
+    assert {row[1] for row in await terms(site)} == {names.rules(after)}
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    await change(site)
+    assert await site.admin.fetchval("SELECT reason FROM notifychannel.queue") == "rules"
+    await holder.execute("COMMIT")
+    await site.step(after)
+
+
+async def test_no_writer_waits_while_a_change_of_triggers_waits_for_a_row_of_the_queue(site):
+    """Mutant: `plan._step` that tells behind the triggers."""
+    await site.install(durable())
+    wanted = durable(source("orders", INSERTED))
+    holder = await site.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
+    session = await site.session()
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
+    holds = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND relation = 'orders'::regclass"
+    made, seen = await site.plan(wanted), False
+    async with asyncio.timeout(PATIENCE_S):
+        while not seen:  # it gives up after 200 ms, which a busy machine may sleep through
+            passing = asyncio.create_task(edge.apply(session, made))
+            while not passing.done():
+                if await site.admin.fetchval(waits, session.get_server_pid()):
+                    seen = True
+                    assert await site.admin.fetchval(holds, session.get_server_pid()) == 0
+            assert (await passing).gave_up
+    await holder.execute("COMMIT")
+    await site.step(wanted)
+
+
+async def test_sidecars_are_not_sent_to_the_queue_before_triggers_append_to_it(site, operator):
+    """Mutant: `grouping._told` without `queued`: nobody would hear of what triggers tell until then."""
+    await site.grant(durable())
+    operator.apply(resource())
+    await operator.run()
+    holder = await reader(site)
+    only = {**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}
+    operator.apply(resource(capture="Outbox", consumers=[{**CONSUMER, "delivery": "AtLeastOnce"}], sources=[only]))
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+    assert operator.config().channels[0].delivery == "BestEffort"
+    await holder.execute("COMMIT")
+    operator.edges.memory.patience.forget(("shop", "orders"))
+    await operator.run()
+    assert operator.config().channels[0].delivery == "AtLeastOnce"
