@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 RESYNC_S = 45.0
 """Within that time after a kill its resync begins: the server's recovery, the sidecar's backoff, the application's."""
-FLIGHT_S = 30.0
-"""What was changed so long before a kill may have been on its way still: the relay's role may have had to move."""
+FLIGHT_S = 15.0
+"""What was changed so long before the latest change that had been hinted at a kill may have been on its way still."""
 DUPLICATE_S = 60.0
 """Within that time after a kill what it had claimed is delivered by others: the queue's patience with the dead."""
 NOTICE_S = 2.0
@@ -51,6 +51,11 @@ class Kills:
             self.counts[what] += 1
         self._kills.append(kill)
         return kill
+
+    @property
+    def none(self) -> bool:
+        """Nothing since `forget`."""
+        return not self._kills
 
     def forget(self) -> None:
         """All is told that any of them can explain."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.checker.kills import Kills
-from tests.checker.reader import Change, Reader
+from tests.checker.reader import Change, Reader, different
 from tests.checker.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -28,15 +28,20 @@ class Ledger:
     readers: list[Reader] = field(default_factory=list)
     kills: Kills = field(default_factory=Kills)
     committed: int = 0
+    calm: int = 0
+    """Of these, those of whole stretches in which nothing was killed."""
     lost: set[int] = field(default_factory=set)
+    hidden: set[int] = field(default_factory=set)
     phantoms: set[int] = field(default_factory=set)
     _changes: dict[int, Change] = field(default_factory=dict)
     """Key → its last change of this stretch."""
     _never: set[int] = field(default_factory=set)
+    _before: int = 0
+    """Committed before this stretch."""
 
     def reader(self) -> Reader:
         """One more."""
-        self.readers.append(Reader(kills=self.kills))
+        self.readers.append(Reader(kills=self.kills, changes=self._changes))
         return self.readers[-1]
 
     def changed(self, keys: Iterable[int], *, sent_s: float, now_s: float) -> None:
@@ -62,8 +67,12 @@ class Ledger:
 
     def judge(self, table: Versions) -> Verdict:
         """Beside what the table holds when nobody writes any more and all has been told; and a new stretch begins."""
-        self.lost |= {key for reader in self.readers for key in reader.lost(table, self._changes)}
+        for reader in self.readers:
+            self.lost |= different(reader.seen, table)
+            self.hidden |= reader.hidden()
         self.phantoms |= self._never & table.keys()
+        if self.kills.none:
+            self.calm += self.committed - self._before
         self.begin_stretch(table)
         return self.verdict()
 
@@ -73,6 +82,7 @@ class Ledger:
             reader.begin_stretch(table)
         self._changes.clear()
         self._never.clear()
+        self._before = self.committed
         self.kills.forget()
 
     def verdict(self) -> Verdict:
@@ -80,10 +90,12 @@ class Ledger:
         readers = self.readers
         return Verdict(
             lost=frozenset(self.lost),
+            hidden=frozenset(self.hidden),
             phantoms=frozenset(self.phantoms),
             backwards=sum(reader.backwards for reader in readers),
             overlaps=sum(reader.overlaps for reader in readers),
             changes=self.committed,
+            calm=self.calm,
             acknowledged=sum(reader.acknowledged for reader in readers),
             looked=sum(reader.looked for reader in readers),
             duplicates=sum(reader.duplicates for reader in readers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from tests.checker.ledger import Ledger
     from tests.checker.reader import Reader
 
-LOST_CLAIMS = "not claiming, "
+GIVEN_UP = re.compile(r"not (listening|claiming), .*(?:HalfOpen|TimeoutError|57014)")
+"""A sidecar says that it leaves a session over which it was not answered in time."""
 GAVE_UP = "session by its sidecar"
 ESCALATIONS = "/escalations"
 READ = "SELECT id, version FROM orders WHERE id = ANY($1::bigint[])"
@@ -50,6 +52,8 @@ class Pod:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     sidecar: SidecarProcess = field(init=False)
     _port: int = 0
+    _killed: int = 0
+    """How often."""
     _lines_read: int = 0
     _pool: list[asyncpg.Connection] = field(default_factory=list)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -76,19 +80,25 @@ class Pod:
 
     async def kill(self, what: str) -> None:
         """The sidecar, by SIGKILL; a new one comes, as the kubelet sees to it."""
-        self.note_given_up()
+        self._note_given_up()
+        self._killed += 1
+        if not any(pod.reader is self.reader for pod in self.pods if pod is not self):
+            self.reader.give_up_all()
         kill = self.ledger.kills.add(Kill(began_s=_now_s(), pod=self.name, claims=True), what)
         await self.sidecar.__aexit__()
         await self._start()
         kill.ended_s = _now_s()
 
-    def note_given_up(self) -> None:
-        """A session over which it claimed, because it was ended or a call was not answered in time: as if killed."""
-        for line in self.sidecar.logged[self._lines_read :]:
-            if LOST_CLAIMS in line:
-                now_s = _now_s()
-                self.ledger.kills.add(Kill(began_s=now_s, ended_s=now_s, pod=self.name, claims=True), GAVE_UP)
-        self._lines_read = len(self.sidecar.logged)
+    def _note_given_up(self) -> None:
+        """Sessions that sidecars have left since, on a machine that is too busy: as if they had been killed."""
+        for pod in self.pods:
+            for line in pod.sidecar.logged[pod._lines_read :]:
+                if found := GIVEN_UP.search(line):
+                    now_s, listened = _now_s(), found[1] == "listening"
+                    resync = "reconnect" if listened else None
+                    kill = Kill(began_s=now_s, ended_s=now_s, pod=pod.name, resync=resync, claims=not listened)
+                    self.ledger.kills.add(kill, GAVE_UP)
+            pod._lines_read = len(pod.sidecar.logged)
 
     async def _start(self) -> None:
         start = self.ledger.kills.add(Kill(began_s=_now_s(), pod=self.name, resync="start"))
@@ -120,24 +130,33 @@ class Pod:
         return web.Response()
 
     async def _look(self, hints: dict[int, str], posted_s: float) -> None:
+        killed = self._killed
         self.reader.begin(hints)
         try:
             rows = await self._read(READ, list(hints))
+            self._still_asked(killed)
         except BaseException:
             self.reader.give_up(hints)
             raise
-        for pod in self.pods:
-            pod.note_given_up()
+        self._note_given_up()
         self.reader.acknowledge(hints, dict(rows), pod=self.name, posted_s=posted_s, now_s=_now_s())
 
     async def _look_at_all(self, reason: str, posted_s: float) -> None:
+        self._note_given_up()
+        killed = self._killed
         meanwhile = self.reader.begin_resync()
         try:
             rows = await self._read(READ_ALL)
+            self._still_asked(killed)
         except BaseException:
             self.reader.refuse_resync(meanwhile)
             raise
         self.reader.resync(reason, dict(rows), meanwhile, pod=self.name, posted_s=posted_s)
+
+    def _still_asked(self, killed: int) -> None:
+        """Raises where the sidecar that asked is dead: nobody hears the answer, and the next may have asked since."""
+        if self._killed != killed:
+            raise ConnectionAbortedError
 
     async def _read(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """On a connection of its own: several requests come at once."""

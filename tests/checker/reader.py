@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,6 +49,8 @@ class Reader:
     """What it knows, and what was wrong with the way in which it got to know it."""
 
     kills: Kills
+    changes: Mapping[int, Change]
+    """Key → its last change in this stretch."""
     seen: Versions = field(default_factory=dict)
     acknowledged: int = 0
     duplicates: int = 0
@@ -66,6 +69,8 @@ class Reader:
     """A resync was refused, so it will come again."""
     _looks: dict[int, Look] = field(default_factory=dict)
     """Key → the resync by which alone it is known as it is."""
+    _fronts: list[tuple[float, float]] = field(default_factory=list)
+    """When something was acknowledged, and the time of the latest change that had been hinted by then."""
     _ids: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Id → the pod that POSTed it, and when."""
     _newest: dict[int, int] = field(default_factory=dict)
@@ -82,10 +87,16 @@ class Reader:
         """It was not acknowledged."""
         self._working.difference_update(keys)
 
+    def give_up_all(self) -> None:
+        """Who asked, and alone asks here, is dead."""
+        self._working.clear()
+
     def acknowledge(self, hints: Mapping[int, str], read: Versions, *, pod: str, posted_s: float, now_s: float) -> None:
         """Key → id of hints that this pod POSTed, whose rows were `read`, and who is about to be answered 2xx."""
         self.acknowledged += len(hints)
         self._working.difference_update(hints)
+        known = [self.changes[key].known_s for key in hints if key in self.changes]
+        self._fronts.append((now_s, max([*known, self._front(math.inf)])))
         for key, hint_id in hints.items():
             self._note(key, hint_id, pod, posted_s, now_s)
             self._see(key, read.get(key))
@@ -101,7 +112,7 @@ class Reader:
         kill = self.kills.resync(pod, reason, posted_s)
         if kill is None:
             self.unasked[reason] += 1
-        look = Look(posted_s, math.inf if kill is None else kill.began_s - FLIGHT_S)
+        look = Look(posted_s, math.inf if kill is None else self._front(kill.began_s) - FLIGHT_S)
         news = [key for key in different(self.seen, table) if key not in meanwhile]
         self._looks.update(dict.fromkeys(news, look))
         theirs = {key: self.seen[key] for key in meanwhile if key in self.seen}
@@ -119,18 +130,23 @@ class Reader:
         has_it = self.seen.get(key, -1) >= version and key not in self._looks
         return has_it and not self._meanwhile and not self.owes_look
 
-    def lost(self, table: Versions, changes: Mapping[int, Change]) -> set[int]:
-        """Keys that it does not know as they are, or only by a resync that is no excuse."""
-        hidden = {key for key, look in self._looks.items() if not look.excuses(changes.get(key))}
-        self.looked += len(self._looks) - len(hidden)
-        return hidden | different(self.seen, table)
+    def hidden(self) -> set[int]:
+        """Keys that it knows only by a resync that is no excuse."""
+        found = {key for key, look in self._looks.items() if not look.excuses(self.changes.get(key))}
+        self.looked += len(self._looks) - len(found)
+        return found
 
     def begin_stretch(self, table: Versions) -> None:
         """It knows these rows, and nothing is on its way."""
         self.seen = dict(table)
         self._looks.clear()
+        self._fronts.clear()
         self._ids.clear()
         self._newest = {key: number for key, number in self._newest.items() if key in table}
+
+    def _front(self, now_s: float) -> float:
+        number = bisect_left(self._fronts, (now_s,))
+        return min(now_s, self._fronts[number - 1][1]) if number else -math.inf
 
     def _end_resync(self, meanwhile: set[int]) -> None:
         self._meanwhile = [it for it in self._meanwhile if it is not meanwhile]

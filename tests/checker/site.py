@@ -35,8 +35,10 @@ MARKER = -1
 SEED = 5
 PATIENCE_S = 120.0
 ASK_AGAIN_S = 0.1
-SETTINGS = {"fsync": "off", "max_connections": "100", "deadlock_timeout": "200ms"}
-"""Without fsync it survives every kill of a process, which is all that happens here."""
+SETTINGS = {"fsync": "off", "max_connections": "100", "deadlock_timeout": "200ms", "scram_iterations": "1"}
+"""Without fsync it survives every kill of a process, which is all that happens here; and who is killed often, logs in
+often.
+"""
 WAITING = "SELECT EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged)"
 SETTLING = "SELECT EXISTS (SELECT FROM notifychannel.fence)"
 """The resync that follows an installation when nobody writes under older rules has not come."""
@@ -198,6 +200,8 @@ async def site(
             Writer(dsn=made.dsn(shop.APPLICATION), ledger=made.ledger, random=made.random, ids=ids)
             for _ in range(WRITERS)
         ]
+        for writer in made.writers:
+            stack.callback(writer.leave)
         made.ledger.begin_stretch(await made.told())
         for number in range(IDLE):
             await stack.enter_async_context(_idle(made, in_transaction=number == 0))

@@ -14,7 +14,9 @@ class Verdict:
     """Of all stretches so far."""
 
     lost: frozenset[int]
-    """What was acknowledged last is not what the table holds; or a resync has told it that excuses nothing."""
+    """What was acknowledged last is not what the table holds."""
+    hidden: frozenset[int]
+    """It is, but only a resync had told it, and nothing that was killed explains that nobody was hinted."""
     phantoms: frozenset[int]
     """Hinted, though only transactions that never happened had touched them."""
     backwards: int
@@ -22,6 +24,8 @@ class Verdict:
     overlaps: int
     """A key in two requests at once."""
     changes: int
+    calm: int
+    """Of these, those while nothing was killed: each was hinted by its key."""
     acknowledged: int
     looked: int
     """Keys that nobody was hinted, for which a resync stood that a kill explains."""
@@ -37,16 +41,18 @@ class Verdict:
     @property
     def is_clean(self) -> bool:
         """Nothing is wrong; duplicates and resyncs after a kill are as promised."""
-        wrong = (self.lost, self.phantoms, self.backwards, self.overlaps, self.unexplained, self.unasked)
+        wrong = (self.lost, self.hidden, self.phantoms, self.backwards, self.overlaps, self.unexplained, self.unasked)
         return not any(wrong)
 
     def __str__(self) -> str:
         killed = ", ".join(f"{number} {what}" for what, number in sorted(self.kills.items())) or "nothing"
         return (
-            f"{self.changes:,} changes, {self.acknowledged:,} hints acknowledged; {_named(self.lost, 'lost')}, "
-            f"{_named(self.phantoms, 'not written')}, {self.backwards} out of order, {self.overlaps} at once; "
-            f"{self.duplicates} duplicates, {self.unexplained} without a kill; resyncs {dict(self.resyncs)} for "
-            f"{self.looked:,} keys, without a kill {dict(self.unasked)}; killed {killed}"
+            f"{self.changes:,} changes, {self.calm:,} of them without a kill, {self.acknowledged:,} acknowledged; "
+            f"{_named(self.lost, 'lost')}, {_named(self.hidden, 'hidden')}, {_named(self.phantoms, 'not written')}, "
+            f"{self.backwards} out of order, {self.overlaps} at once; "
+            f"{self.duplicates} duplicates, {self.unexplained} without a kill; "
+            f"resyncs {dict(self.resyncs)} for {self.looked:,} keys, without a kill {dict(self.unasked)}; "
+            f"killed {killed}"
         )
 
 

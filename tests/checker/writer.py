@@ -55,22 +55,29 @@ class Writer:
 
     async def run(self, until: int) -> None:
         """Until all writers together have committed so many."""
-        try:
-            while self.ledger.committed < until:
-                self._touched, self._sent_s = [], None
-                try:
-                    connection = await self._connected()
-                    await self._transaction(connection)
-                except AGAIN:
-                    await asyncio.sleep(0.05)
-                except LOST:
-                    if self._sent_s is not None:
-                        self.ledger.may_have_changed(self._touched, sent_s=self._sent_s, now_s=_now_s())
-                    await self._drop()
-                else:
-                    self._note_committed()
-        finally:
-            await self._drop()
+        while self.ledger.committed < until:
+            self._touched, self._sent_s = [], None
+            try:
+                connection = await self._connected()
+                await self._transaction(connection)
+            except AGAIN:
+                await asyncio.sleep(0.05)
+            except LOST:
+                if self._sent_s is not None:
+                    self.ledger.may_have_changed(self._touched, sent_s=self._sent_s, now_s=_now_s())
+                self.leave()
+                await asyncio.sleep(0.1)
+            except BaseException:
+                self.leave()
+                raise
+            else:
+                self._note_committed()
+
+    def leave(self) -> None:
+        """Without a word."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     def forget(self) -> None:
         """Its rows are gone."""
@@ -80,12 +87,6 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=60)
         return self._connection
-
-    async def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
-            await asyncio.sleep(0.1)
 
     async def _transaction(self, connection: asyncpg.Connection) -> None:
         """One of the kinds; each says what it touches before it commits, and when it does."""

@@ -40,7 +40,8 @@ def say(so_far: object) -> None:
 @pytest.mark.parametrize("version", sorted(FOLDERS), ids=lambda it: f"pg{it}")
 @pytest.mark.parametrize("combination", list(Combination), ids=lambda it: it.name.lower())
 async def test_no_key_of_a_million_changes_is_lost(version, combination, record_property):
-    found = await trial(version=version, combination=combination, changes=CHANGES, on_progress=say)
+    async with site(version=version, combination=combination) as run:
+        found = await trial(run, changes=CHANGES, on_progress=say)
     record_property("figures", found)
     assert found.verdict.is_clean, found
 

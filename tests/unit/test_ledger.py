@@ -63,7 +63,7 @@ def test_a_change_that_only_a_resync_told_is_lost_where_no_kill_explains_the_res
     ledger.changed([1], sent_s=10.0, now_s=11.0)
     look(reader, {**TABLE, 1: 6}, posted_s=12.0)
     verdict = ledger.judge({**TABLE, 1: 6})
-    assert verdict.lost == {1}
+    assert verdict.hidden == {1}
     assert verdict.unasked == {"reconnect": 1}
 
 
@@ -80,17 +80,32 @@ def test_a_change_that_only_a_resync_told_is_lost_where_no_kill_explains_the_res
 def test_a_kill_excuses_only_what_was_changed_in_its_gap(ledger, reader, sent_s, known_s, is_excused):
     """Mutants: no `FLIGHT_S`; `excuses` without the time of the POST."""
     kill(ledger, pod="a", resync="reconnect")
+    ledger.changed([2], sent_s=KILLED_S, now_s=KILLED_S)
+    tell(reader, {2: "c-x"}, TABLE, now_s=KILLED_S - 0.1)
     ledger.changed([1], sent_s=sent_s, now_s=known_s)
     look(reader, {**TABLE, 1: 6}, posted_s=KILLED_S + 3)
     verdict = ledger.judge({**TABLE, 1: 6})
     assert not verdict.unasked
-    assert (verdict.lost == set(), verdict.looked) == (is_excused, is_excused)
+    assert (not verdict.hidden, verdict.looked) == (is_excused, is_excused)
+
+
+def test_what_was_changed_before_a_kill_may_be_on_its_way_for_as_long_as_nothing_later_was_hinted(ledger, reader):
+    """Mutants: `_front` of now, not of the kill; FLIGHT_S before the kill."""
+    for key in (1, 2):
+        ledger.changed([key], sent_s=10.0 * key, now_s=10.0 * key)
+    tell(reader, {2: "c-x"}, {2: 1}, now_s=KILLED_S - 1)
+    kill(ledger, pod="a", resync="reconnect")
+    ledger.changed([3], sent_s=KILLED_S + 1, now_s=KILLED_S + 1)
+    tell(reader, {3: "d-x"}, {3: 0}, now_s=KILLED_S + 2)
+    table = {1: 6, 2: 1, 3: 0}
+    look(reader, table, posted_s=KILLED_S + 3)
+    assert ledger.judge(table).is_clean
 
 
 def test_what_a_resync_told_is_known_by_its_own_hint_too(ledger, reader):
     look(reader, {**TABLE, 1: 6}, posted_s=12.0)
     tell(reader, {1: "c-x"}, {1: 6})
-    assert ledger.judge({**TABLE, 1: 6}).lost == set()
+    assert ledger.judge({**TABLE, 1: 6}).hidden == set()
 
 
 def test_of_a_change_of_which_nobody_knows_whether_it_was_made_the_kinder_time_counts(ledger, reader):
@@ -115,6 +130,15 @@ def test_each_kill_explains_one_resync_of_each_of_its_pods_and_of_its_reason_wit
     ]
     assert answers == [None] * 4
     assert [ledger.kills.resync(pod, "reconnect", KILLED_S + 1) for pod in "abab"] == [server, server, None, None]
+
+
+def test_only_whole_stretches_without_a_kill_are_calm(ledger, reader):
+    for killed in (False, True, False):
+        if killed:
+            kill(ledger)
+        ledger.changed([1, 2], sent_s=0.0, now_s=0.0)
+        ledger.judge(TABLE)
+    assert (ledger.verdict().changes, ledger.verdict().calm) == (6, 4)
 
 
 def test_a_stretch_owes_nothing_to_the_kills_before_it(ledger, reader):
