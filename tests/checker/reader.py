@@ -67,8 +67,8 @@ class Reader:
     """Key → how often somebody was told that nobody has acknowledged it."""
     owes_look: bool = False
     """A resync was refused, so it will come again."""
-    _looks: dict[int, Look] = field(default_factory=dict)
-    """Key → the resync by which alone it is known as it is."""
+    _looks: dict[int, list[Look]] = field(default_factory=dict)
+    """Key → the resyncs by which alone it is known as it is: one that told it, and those that saw the same after."""
     _fronts: list[tuple[float, float]] = field(default_factory=list)
     """When something was acknowledged, and the time of the latest change that had been hinted by then."""
     _ids: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -113,8 +113,8 @@ class Reader:
         if kill is None:
             self.unasked[reason] += 1
         look = Look(posted_s, math.inf if kill is None else self._front(kill.began_s) - FLIGHT_S)
-        news = [key for key in different(self.seen, table) if key not in meanwhile]
-        self._looks.update(dict.fromkeys(news, look))
+        for key in (different(self.seen, table) | self._looks.keys()) - meanwhile:
+            self._looks.setdefault(key, []).append(look)
         theirs = {key: self.seen[key] for key in meanwhile if key in self.seen}
         self.seen = {key: version for key, version in table.items() if key not in meanwhile} | theirs
         self._end_resync(meanwhile)
@@ -132,7 +132,9 @@ class Reader:
 
     def hidden(self) -> set[int]:
         """Keys that it knows only by a resync that is no excuse."""
-        found = {key for key, look in self._looks.items() if not look.excuses(self.changes.get(key))}
+        found = {
+            key for key, looks in self._looks.items() if not any(look.excuses(self.changes.get(key)) for look in looks)
+        }
         self.looked += len(self._looks) - len(found)
         return found
 

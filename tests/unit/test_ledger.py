@@ -102,6 +102,16 @@ def test_what_was_changed_before_a_kill_may_be_on_its_way_for_as_long_as_nothing
     assert ledger.judge(table).is_clean
 
 
+def test_a_change_that_a_resync_saw_by_chance_is_excused_by_a_later_one_that_was_due_for_it(ledger, reader):
+    """It was committed between POST and look, and its hint was killed with the sidecar. Mutant: only news count."""
+    kill(ledger, pod="a", resync="reconnect")
+    kill(ledger, pod="a", resync="start", began_s=KILLED_S + 4, ended_s=KILLED_S + 5)
+    ledger.changed([1], sent_s=KILLED_S + 2, now_s=KILLED_S + 3)
+    look(reader, {**TABLE, 1: 6}, posted_s=KILLED_S + 1)
+    look(reader, {**TABLE, 1: 6}, reason="start", posted_s=KILLED_S + 6)
+    assert ledger.judge({**TABLE, 1: 6}).is_clean
+
+
 def test_what_a_resync_told_is_known_by_its_own_hint_too(ledger, reader):
     look(reader, {**TABLE, 1: 6}, posted_s=12.0)
     tell(reader, {1: "c-x"}, {1: 6})
