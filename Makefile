@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
+CHANGES ?= 1000000
+DOWN ?= 600
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 TAG ?= $(VERSION)
 .DEFAULT_GOAL := help
@@ -44,8 +46,8 @@ lint: $(VENV)/ready ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 .PHONY: soak
-soak: $(VENV)/ready ## The checker with a million changes, and ten minutes of an application that is down (an hour or more)
-	$(BIN)/pytest tests/soak -n 0
+soak: $(VENV)/ready ## The checker with CHANGES=1000000 of each kind, and DOWN=600 s without application; ONLY="durable and pg18" (hours)
+	SOAK_CHANGES=$(CHANGES) SOAK_DOWN_S=$(DOWN) nice -n 19 $(BIN)/pytest tests/soak -n 0 -s -k "$(ONLY)"
 
 .PHONY: model
 model: ## spin looks at every state of the doorbell's model (under a minute)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from notifychannel_sidecar.config import Config
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 ASK_AGAIN_S = 0.05
 
 

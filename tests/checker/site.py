@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,48 +12,43 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from notifychannel_cli.embedded import Server
-from notifychannel_cli.install import grant, install
 from notifychannel_operator import configmap
-from notifychannel_operator.spec import (
-    Batch,
-    Capture,
-    Channel,
-    Consumer,
-    Debounce,
-    Delivery,
-    Endpoint,
-    Escalation,
-    Event,
-    KeyPart,
-    Retry,
-    Rule,
-    Source,
-)
-from tests.checker.killer import Killer
+from tests.checker import shop
+from tests.checker.killer import DECK, RELAYS, Killer
 from tests.checker.ledger import Ledger
-from tests.checker.pod import ESCALATIONS, Pod
-from tests.checker.writer import HOT, Writer, idle
+from tests.checker.pod import Pod
+from tests.checker.shop import Combination
+from tests.checker.writer import HOT, UPDATE, Writer, idle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.config import Config
-    from tests.checker.ledger import Reader, Verdict, Versions
+    from tests.checker.reader import Reader, Versions
+    from tests.checker.verdict import Verdict
 
-INSTALLATION, GROUP, DBNAME = "check", "api", "shop"
-INSTALLER, LISTENER, APPLICATION = "installer", "listener", "application"
 WRITERS = 16
 IDLE = 8
+PODS = 2
 MARKER = -1
+SEED = 5
 PATIENCE_S = 120.0
 ASK_AGAIN_S = 0.1
-SETTINGS = {"fsync": "off", "max_connections": "100", "deadlock_timeout": "200ms"}
-"""Without fsync it survives every kill of a process, which is all that happens here."""
-EVERY = (Event.INSERT, Event.UPDATE, Event.DELETE)
+SETTINGS = {"fsync": "off", "max_connections": "100", "deadlock_timeout": "200ms", "scram_iterations": "1"}
+"""Without fsync it survives every kill of a process, which is all that happens here; and who is killed often, logs in
+often.
+"""
 WAITING = "SELECT EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged)"
 SETTLING = "SELECT EXISTS (SELECT FROM notifychannel.fence)"
 """The resync that follows an installation when nobody writes under older rules has not come."""
-QUEUED = "SELECT EXISTS (SELECT FROM notifychannel.queue WHERE state <> 'resting')"
+QUEUED = "SELECT EXISTS (SELECT FROM notifychannel.queue WHERE state NOT IN ('resting', 'dead'))"
+ROWS = "SELECT id, version FROM orders"
+MARK = """
+INSERT INTO orders VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET version = orders.version + 1 RETURNING version
+"""
+CLEAR = f"SET session_replication_role = replica; DELETE FROM orders WHERE id >= {HOT}"
+"""So no trigger tells of it."""
 
 
 @dataclass(kw_only=True)
@@ -61,88 +56,120 @@ class Site:
     """What a run is made of."""
 
     server: Server
+    combination: Combination
     channel: Channel
     ledger: Ledger
     random: Random
     pods: list[Pod] = field(default_factory=list)
     writers: list[Writer] = field(default_factory=list)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def dsn(self, user: str = "postgres") -> str:
         """Of our database, whose roles all have the superuser's password."""
-        return self.server.dsn(DBNAME, user)
-
-    @property
-    def is_durable(self) -> bool:
-        return bool(self.channel.durable)
+        return self.server.dsn(shop.DBNAME, user)
 
     def config(self, port: int) -> Config:
         """What a sidecar is told."""
         made = configmap.config_for(
-            (self.channel,), installation=INSTALLATION, namespace="shop", group=GROUP, system_identifier=None,
-            dbname=DBNAME,
+            (self.channel,), installation=shop.INSTALLATION, namespace="shop", group=shop.GROUP,
+            system_identifier=None, dbname=shop.DBNAME,
         )  # fmt: skip
         return replace(made, channels=tuple(replace(each, port=port) for each in made.channels))
 
+    def deck(self) -> list[str]:
+        """What there is to kill, in an order that nobody knows."""
+        deck = DECK if self.combination is Combination.NOTIFY else DECK + RELAYS
+        return self.random.sample(deck, len(deck))
+
     async def write(self, changes: int) -> None:
         """So many more, by all writers at once; returns when they are committed."""
-        share = -(-changes // WRITERS)
-        for writer in self.writers:
-            writer.changes += share
+        until = self.ledger.committed + changes
         async with asyncio.TaskGroup() as group:
             for writer in self.writers:
-                group.create_task(writer.run())
+                group.create_task(writer.run(until))
+
+    async def write_and_kill(self, changes: int, what: str) -> None:
+        """The same, and somewhere in the midst of it one is killed."""
+        killer = Killer(
+            server=self.server, dsn=self.dsn(), listener=shop.LISTENER, pods=self.pods, kills=self.ledger.kills,
+            random=self.random,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.write(changes))
+            await asyncio.sleep(self.random.uniform(0.1, 1.5))
+            await killer.kill(what)
+
+    async def judge(self) -> Verdict:
+        """What became of the stretch until now, when all of it has been told; the next begins."""
+        return self.ledger.judge(await self.told())
+
+    async def told(self) -> Versions:
+        """Wait until all is told that waits anywhere, and nothing more is to come; what the table holds."""
+        async with self._asking() as connection:
+            await self._settle(connection)
+            return dict(await connection.fetch(ROWS))
+
+    async def rows(self) -> Versions:
+        """What the table holds."""
+        async with self._asking() as connection:
+            return dict(await connection.fetch(ROWS))
+
+    async def keys(self, query: str) -> set[int]:
+        """What it answers."""
+        async with self._asking() as connection:
+            return {row[0] for row in await connection.fetch(query)}
+
+    async def change(self, key: int) -> None:
+        """One row, once."""
+        sent_s = asyncio.get_running_loop().time()
+        async with self._asking() as connection:
+            await connection.execute(UPDATE, key)
+        self.ledger.changed([key], sent_s=sent_s, now_s=asyncio.get_running_loop().time())
+
+    async def until_not(self, question: str) -> None:
+        """Ask until the answer is no."""
+        async with self._asking() as connection:
+            await self._until_not(connection, question)
+
+    async def clear(self) -> None:
+        """Take the rows away of which all has been judged, unheard: what follows needs no room and time for them."""
+        async with self._asking() as connection:
+            await connection.execute(CLEAR)
+            self.ledger.begin_stretch(dict(await connection.fetch(ROWS)))
+        for writer in self.writers:
+            writer.forget()
 
     @asynccontextmanager
-    async def killing(self, *, every_s: float) -> AsyncIterator[None]:
-        """At random, within the block."""
-        killer = Killer(
-            server=self.server, dsn=self.dsn(), pods=self.pods, ledger=self.ledger, random=self.random, every_s=every_s
-        )
-        task = asyncio.create_task(killer.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await killer.ends()
-
-    async def rest(self) -> None:
-        """Wait until nothing is to be told for the installation's sake: a resync later on would hide what is lost."""
-        if not self.is_durable:
-            return
+    async def _asking(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(self.dsn())
         try:
-            for question in (SETTLING, QUEUED):
-                await self._until(connection, question, holds=False)
+            yield connection
         finally:
             await connection.close(timeout=5)
 
-    async def verdict(self) -> Verdict:
-        """When everything that waits has been told: what is marked afterwards is known to everybody."""
-        connection = await asyncpg.connect(self.dsn())
-        try:
-            for _ in range(2):  # the first goes past what waits in the server, the second past what the sidecars hold
-                await self._until(connection, WAITING, holds=False)
-                version = await connection.fetchval(
-                    "INSERT INTO orders VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET version = orders.version + 1 "
-                    "RETURNING version", MARKER,
-                )  # fmt: skip
+    async def _settle(self, connection: asyncpg.Connection) -> None:
+        """The first mark goes past what waits in the server, the second past what the sidecars hold, resyncs too."""
+        if self.combination is Combination.DURABLE:
+            await self._until_not(connection, SETTLING)
+        hinted = 0
+        async with asyncio.timeout(2 * PATIENCE_S):
+            while hinted < 2:
+                if self.combination is not Combination.NOTIFY:
+                    await self._until_not(connection, WAITING)
+                version = await connection.fetchval(MARK, MARKER)
                 await self._until_known(version)
-            if self.is_durable:
-                await self._until(connection, QUEUED, holds=False)
-            table: Versions = dict(await connection.fetch("SELECT id, version FROM orders"))
-        finally:
-            await connection.close(timeout=5)
-        return self.ledger.verdict(table)
+                for pod in self.pods:
+                    await pod.sidecar.listens()
+                hinted = hinted + 1 if all(pod.reader.was_hinted(MARKER, version) for pod in self.pods) else 0
+        if self.combination is Combination.DURABLE:
+            await self._until_not(connection, QUEUED)
 
-    async def _until(self, connection: asyncpg.Connection, question: str, *, holds: bool) -> None:
+    async def _until_not(self, connection: asyncpg.Connection, question: str) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while await connection.fetchval(question) is not holds:  # noqa: ASYNC110 - a server can only be asked
+                while await connection.fetchval(question):  # noqa: ASYNC110 - a server can only be asked
                     await asyncio.sleep(ASK_AGAIN_S)
         except TimeoutError:
-            raise AssertionError(f"never {holds}: {question}; so far {self.ledger.verdict({})}") from None
+            raise AssertionError(f"always: {question}; so far {self.ledger.verdict()}") from None
 
     async def _until_known(self, version: int) -> None:
         for pod in self.pods:
@@ -157,79 +184,54 @@ class Site:
 async def site(
     *,
     version: int,
-    delivery: Delivery,
-    seed: int,
-    pods: int = 2,
-    forgets_every: int | None = None,
+    combination: Combination,
+    max_attempts: int = 1000,
     escalated_after_s: float | None = None,
 ) -> AsyncIterator[Site]:
-    """All of it, listening; ended with the block."""
+    """All of it, listening, and everybody knows the table; ended with the block."""
     async with AsyncExitStack() as stack:
         server = stack.enter_context(Server(version=version, settings=SETTINGS))
-        channel = _channel(delivery, escalated_after_s)
-        made = Site(server=server, channel=channel, ledger=Ledger(), random=Random(seed))  # noqa: S311
-        await _install(made)
-        shared = made.ledger.reader() if made.is_durable else None
-        condition = asyncio.Condition()
-        for number in range(pods):
-            reader = shared or made.ledger.reader()
-            pod = _pod(made, number, reader, condition if shared else asyncio.Condition(), forgets_every)
-            made.pods.append(await stack.enter_async_context(pod))
-        for pod in made.pods:
-            async with asyncio.timeout(PATIENCE_S), pod.changed:
-                await pod.changed.wait_for(lambda pod=pod: sum(pod.reader.resyncs.values()))
-        await made.rest()
+        channel = shop.channel(combination, max_attempts=max_attempts, escalated_after_s=escalated_after_s)
+        made = Site(server=server, combination=combination, channel=channel, ledger=Ledger(), random=Random(SEED))  # noqa: S311
+        await shop.open_shop(server, channel)
+        await _add_pods(made, stack)
         ids = itertools.count(HOT)
         made.writers = [
-            Writer(dsn=made.dsn(APPLICATION), number=number, changes=0, ledger=made.ledger, random=made.random, ids=ids)
-            for number in range(WRITERS)
+            Writer(dsn=made.dsn(shop.APPLICATION), ledger=made.ledger, random=made.random, ids=ids)
+            for _ in range(WRITERS)
         ]
-        idlers = [
-            asyncio.create_task(idle(made.dsn(APPLICATION), in_transaction=number == 0)) for number in range(IDLE)
-        ]
-        try:
-            yield made
-        finally:
-            for task in idlers:
-                task.cancel()
-            await asyncio.wait(idlers)
+        for writer in made.writers:
+            stack.callback(writer.leave)
+        made.ledger.begin_stretch(await made.told())
+        for number in range(IDLE):
+            await stack.enter_async_context(_idle(made, in_transaction=number == 0))
+        yield made
 
 
-def _pod(made: Site, number: int, reader: Reader, changed: asyncio.Condition, forgets_every: int | None) -> Pod:
+async def _add_pods(made: Site, stack: AsyncExitStack) -> None:
+    is_shared = made.combination is Combination.DURABLE
+    shared, condition = made.ledger.reader() if is_shared else None, asyncio.Condition()
+    for number in range(PODS):
+        pod = _pod(made, number, shared or made.ledger.reader(), condition if is_shared else asyncio.Condition())
+        made.pods.append(await stack.enter_async_context(pod))
+    for pod in made.pods:
+        async with asyncio.timeout(PATIENCE_S), pod.changed:
+            await pod.changed.wait_for(lambda pod=pod: pod.reader.resyncs.total())
+
+
+def _pod(made: Site, number: int, reader: Reader, changed: asyncio.Condition) -> Pod:
     return Pod(
-        name=f"pod-{number}", dsn=made.dsn(APPLICATION), uri=made.dsn(LISTENER), configured=made.config,
-        ledger=made.ledger, reader=reader, pods=made.pods, changed=changed, forgets_every=forgets_every,
+        name=f"pod-{number}", dsn=made.dsn(shop.APPLICATION), uri=made.dsn(shop.LISTENER), configured=made.config,
+        ledger=made.ledger, reader=reader, pods=made.pods, changed=changed,
     )  # fmt: skip
 
 
-async def _install(made: Site) -> None:
-    admin = await asyncpg.connect(made.server.dsn())
-    await admin.execute(f"CREATE DATABASE {DBNAME}")
-    for role in (INSTALLER, LISTENER, APPLICATION):
-        await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{made.server.password}'")
-    await admin.close()
-    admin = await asyncpg.connect(made.dsn())
-    await admin.execute("CREATE TABLE orders (id bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0)")
-    await admin.execute(f"ALTER TABLE orders OWNER TO {APPLICATION}")
-    await admin.execute(f"INSERT INTO orders SELECT generate_series(0, {HOT - 1})")
-    await grant((made.channel,), dsn=made.dsn(), installer=INSTALLER, listener=LISTENER)
-    await install((made.channel,), dsn=made.dsn(INSTALLER), installation=INSTALLATION)
-    await admin.close()
-
-
-def _channel(delivery: Delivery, escalated_after_s: float | None) -> Channel:
-    key = (KeyPart(name="id", column="id"),)
-    durable = delivery is Delivery.AT_LEAST_ONCE
-    return Channel(
-        namespace="shop", name="orders", secret="orders-db", capture=Capture.OUTBOX,
-        sources=(Source(schema="public", table="orders", key=key, rules=(Rule(name="any", events=EVERY),)),),
-        consumers=(
-            Consumer(
-                group=GROUP, endpoint=Endpoint(port=1, path="/hints", timeout=10.0),
-                debounce=Debounce(window=0.05, max_delay=0.5), batch=Batch(max_hints=500), poll_interval=0.0,
-                resync_spread=0.0, delivery=delivery,
-                retry=Retry(max_attempts=1000, initial_delay=0.1, max_delay=2.0) if durable else None,
-                escalation=Escalation(after=escalated_after_s, path=ESCALATIONS) if escalated_after_s else None,
-            ),
-        ),
-    )  # fmt: skip
+@asynccontextmanager
+async def _idle(made: Site, *, in_transaction: bool) -> AsyncIterator[None]:
+    task = asyncio.create_task(idle(made.dsn(shop.APPLICATION), in_transaction=in_transaction))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,34 +1,46 @@
-"""A run of the checker: so many changes while everything is killed at random, and the verdict."""
+"""A run of the checker in chapters: each has kills at random, then long stretches without one, each judged."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.checker.killer import DECK
-from tests.checker.site import site
-
 if TYPE_CHECKING:
-    from collections import Counter
+    from collections.abc import Callable
 
-    from notifychannel_operator.spec import Delivery
-    from tests.checker.ledger import Verdict
+    from tests.checker.site import Site
+    from tests.checker.verdict import Verdict
 
-SEED = 5
-CHUNK = 2_000
-KILL_EVERY_S = 2.0
+CHAPTER = 100_000
+PER_KILL = 2_000
+STRETCH = 20_000
+"""Changes of a calm one, at most: a sidecar that leaves a session by itself, on a busy machine, spoils one alone."""
 
 
-async def trial(*, version: int, delivery: Delivery, changes: int) -> tuple[Verdict, Counter[str], str]:
-    """At least `changes`, and until each kind of kill was dealt; verdict, the resyncs before it began, and figures."""
-    async with site(version=version, delivery=delivery, seed=SEED) as run:
-        before = run.ledger.verdict({}).resyncs
-        started_s, written = time.monotonic(), 0
-        async with run.killing(every_s=KILL_EVERY_S):
-            while written < changes or not all(run.ledger.kills[what] for what in DECK):
-                await run.write(CHUNK)
-                written += CHUNK
-        wrote_s = time.monotonic() - started_s
-        verdict = await run.verdict()
-    took_s = time.monotonic() - started_s
-    return verdict, before, f"{written:,} changes in {wrote_s:.0f} s, all told after {took_s:.0f} s: {verdict}"
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What it found."""
+
+    verdict: Verdict
+    took_s: float
+
+    def __str__(self) -> str:
+        return f"{self.took_s:.0f} s, {self.verdict.changes / self.took_s:,.0f} changes/s: {self.verdict}"
+
+
+async def trial(run: Site, *, changes: int, on_progress: Callable[[Trial], None] = lambda _: None) -> Trial:
+    """At least so many changes, half of them in calm; what is wrong is in the verdict. `on_progress`: so far."""
+    ledger, started_s = run.ledger, time.monotonic()
+    while ledger.committed < changes:
+        until = min(ledger.committed + CHAPTER, changes)
+        for what in run.deck():
+            await run.write_and_kill(PER_KILL, what)
+        so_far = Trial(verdict=await run.judge(), took_s=time.monotonic() - started_s)
+        on_progress(so_far)
+        while ledger.committed < until or ledger.calm < until / 2:
+            await run.write(min(STRETCH, max(until - ledger.committed, PER_KILL)))
+            so_far = Trial(verdict=await run.judge(), took_s=time.monotonic() - started_s)
+        on_progress(so_far)
+        await run.clear()
+    return so_far

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 HOT = 200
 """Rows that all change, over and over: those with the smallest ids."""
+FEW, MANY = 12, 600
+"""Rows that one statement inserts at most: most statements, and those that make the numbers."""
 INSERT = "INSERT INTO orders SELECT unnest($1::bigint[])"
 UPDATE = "UPDATE orders SET version = version + 1 WHERE id = $1"
+UPDATE_MANY = "UPDATE orders SET version = version + 1 WHERE id = ANY($1::bigint[])"
 DELETE = "DELETE FROM orders WHERE id = $1"
 LOST = (
     asyncpg.PostgresConnectionError,
@@ -36,50 +39,73 @@ AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.CannotConnectNowError)
 
 @dataclass(kw_only=True)
 class Writer:
-    """Makes `changes` of rows, committed ones; `number` keeps its ids from the others'."""
+    """Changes rows with ids that nobody else uses, but the hot ones."""
 
     dsn: str
-    number: int
-    changes: int
     ledger: Ledger
     random: Random
     ids: Iterator[int]
-    committed: int = 0
     _own: list[int] = field(default_factory=list)
+    _many: list[int] = field(default_factory=list)
+    _touched: list[int] = field(default_factory=list)
+    """In this transaction."""
+    _sent_s: float | None = None
+    """When its COMMIT was sent."""
     _connection: asyncpg.Connection | None = None
 
-    async def run(self) -> None:
-        """Until they are made."""
-        try:
-            while self.committed < self.changes:
-                try:
-                    connection = await self._connected()
-                    await self._transaction(connection)
-                except AGAIN:
-                    await asyncio.sleep(0.05)
-                except LOST:
-                    await self._drop()
-        finally:
-            await self._drop()
+    async def run(self, until: int) -> None:
+        """Until all writers together have committed so many."""
+        while self.ledger.committed < until:
+            self._touched, self._sent_s = [], None
+            try:
+                connection = await self._connected()
+                await self._transaction(connection)
+            except AGAIN:
+                await asyncio.sleep(0.05)
+            except LOST:
+                if self._sent_s is not None:
+                    self.ledger.may_have_changed(self._touched, sent_s=self._sent_s, now_s=_now_s())
+                self.leave()
+                await asyncio.sleep(0.1)
+            except BaseException:
+                self.leave()
+                raise
+            else:
+                self._note_committed()
+
+    def leave(self) -> None:
+        """Without a word."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    def forget(self) -> None:
+        """Its rows are gone."""
+        self._own, self._many = [], []
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self.dsn, timeout=5, command_timeout=60)
         return self._connection
 
-    async def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
-            await asyncio.sleep(0.1)
-
     async def _transaction(self, connection: asyncpg.Connection) -> None:
-        """One of these kinds, as dice will have it."""
-        kinds = (self._insert, self._change, self._delete, self._abort, self._savepoint, self._long)
-        (kind,) = self.random.choices(kinds, weights=(60, 20, 4, 8, 6, 2))
+        """One of the kinds; each says what it touches before it commits, and when it does."""
+        kinds = (
+            self._insert, self._change, self._delete, self._abort, self._savepoint, self._long,
+            self._insert_many, self._change_many,
+        )  # fmt: skip
+        (kind,) = self.random.choices(kinds, weights=(60, 20, 4, 8, 6, 2, 3, 2))
         await kind(connection)
 
-    def _fresh(self, most: int = 12) -> list[int]:
+    def _commits(self, *ids: int) -> None:
+        self._touched += ids
+        self._sent_s = _now_s()
+
+    def _note_committed(self) -> None:
+        if self._sent_s is not None:
+            self.ledger.changed(self._touched, sent_s=self._sent_s, now_s=_now_s())
+
+    def _fresh(self, most: int = FEW) -> list[int]:
         return [next(self.ids) for _ in range(self.random.randint(1, most))]
 
     def _hot(self) -> int:
@@ -87,22 +113,22 @@ class Writer:
 
     async def _insert(self, connection: asyncpg.Connection) -> None:
         ids = self._fresh()
+        self._commits(*ids)
         await connection.execute(INSERT, ids)
-        self.committed += len(ids)
         self._own = ids
 
     async def _change(self, connection: asyncpg.Connection) -> None:
+        ids = [self._hot(), *self._own[:2]]
         async with connection.transaction():
-            await connection.execute(UPDATE, self._hot())
-            for each in self._own[:2]:
+            for each in ids:
                 await connection.execute(UPDATE, each)
-        self.committed += 1 + len(self._own[:2])
+            self._commits(*ids)
 
     async def _delete(self, connection: asyncpg.Connection) -> None:
-        for each in self._own[:1]:
+        gone, self._own = self._own[:1], self._own[1:]
+        for each in gone:
+            self._commits(each)
             await connection.execute(DELETE, each)
-            self.committed += 1
-        self._own = self._own[1:]
 
     async def _abort(self, connection: asyncpg.Connection) -> None:
         ids = self._fresh()
@@ -123,8 +149,8 @@ class Writer:
             await connection.execute(UPDATE, self._hot())
             await inner.rollback()
             await connection.execute(INSERT, after)
+            self._commits(*kept, *after)
         self.ledger.took_back(gone)
-        self.committed += len(kept) + len(after)
 
     async def _long(self, connection: asyncpg.Connection) -> None:
         """Commits long after its rows were written, so that many a snapshot has passed it by."""
@@ -132,7 +158,17 @@ class Writer:
         async with connection.transaction():
             await connection.execute(INSERT, ids)
             await asyncio.sleep(self.random.uniform(0.2, 3.0))
-        self.committed += len(ids)
+            self._commits(*ids)
+
+    async def _insert_many(self, connection: asyncpg.Connection) -> None:
+        ids = self._fresh(MANY)
+        self._commits(*ids)
+        await connection.copy_records_to_table("orders", columns=["id"], records=[(each,) for each in ids])
+        self._many = ids
+
+    async def _change_many(self, connection: asyncpg.Connection) -> None:
+        self._commits(*self._many)
+        await connection.execute(UPDATE_MANY, self._many)
 
 
 async def idle(dsn: str, *, in_transaction: bool) -> None:
@@ -155,3 +191,7 @@ async def _hold(connection: asyncpg.Connection) -> None:
     await connection.execute("SELECT pg_current_xact_id()")
     await asyncio.sleep(4)
     await connection.execute("ROLLBACK")
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
