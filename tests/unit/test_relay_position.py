@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifychannel_sidecar.relay.position import Drained, Position, Snapshot
@@ -48,6 +48,7 @@ class Outbox:
         return Drained(taken=len(taken), hints=0, payloads=0, last=last, round=snapshot, more=more, held=False)
 
 
+@settings(deadline=None)
 @given(
     happenings=st.lists(st.tuples(st.sampled_from(["begin", "commit", "drain"]), st.integers(0, 9)), max_size=80),
     most=st.integers(1, 4),
