@@ -546,7 +546,7 @@ async def test_a_new_relay_begins_behind_what_is_drained_though_nobody_may_vacuu
 
 
 async def test_who_was_running_when_a_round_was_noted_is_found_by_the_next_relay(queue):
-    """Mutant: `proven` of the round's xmax."""
+    """Mutant: `proven` of the round's xmax, and relay_drained() without `ended`."""
     late = await queue.database.connect()
     await late.execute("BEGIN")
     await late.execute(APPEND, "orders", payload("[1]"))

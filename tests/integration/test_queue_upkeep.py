@@ -497,3 +497,19 @@ async def test_of_a_queue_of_any_length_so_many_are_counted_and_no_one_elses(que
     await queue.owner.execute("UPDATE notifychannel.queue SET state = 'resting' WHERE consumer = $1", queue.first)
     await queue.owner.execute("ANALYZE notifychannel.queue")
     assert await touched(queue, "SELECT notifychannel.waiting($1)", queue.first) <= 10
+
+
+async def test_who_takes_over_does_not_begin_upkeep_anew(queue):
+    """Mutant: trim_queue that does not look when it came to its end."""
+    await queue.consumer(min_interval=500.0)
+    await due(queue, "[1]")
+    one = await queue.claimer()
+    await one.settle(await one.claim())
+    trim = "SELECT notifychannel.trim_queue(100)"
+    await queue.owner.execute(trim)
+    await queue.owner.execute("UPDATE notifychannel.queue SET due_at = due_at - interval '600 s'")
+    await queue.owner.execute(trim)
+    assert list(await queue.rows()) == ["[1]"]
+    await queue.passes(WINDOW_S)
+    await queue.owner.execute(trim)
+    assert await queue.rows() == {}

@@ -9,6 +9,7 @@ from notifychannel_sidecar.relay.position import Drained, Position, Snapshot
 
 ROWS = 3
 """Of each transaction."""
+WHAT = ("begin", "commit", "drain", "take over")
 
 
 class Outbox:
@@ -50,12 +51,13 @@ class Outbox:
 
 @settings(deadline=None)
 @given(
-    happenings=st.lists(st.tuples(st.sampled_from(["begin", "commit", "drain"]), st.integers(0, 9)), max_size=80),
+    happenings=st.lists(st.tuples(st.sampled_from(WHAT), st.integers(0, 9)), max_size=80),
     most=st.integers(1, 4),
 )
 def test_whatever_commits_is_drained_by_the_next_whole_round(happenings, most):
-    """Mutants: `late` forgotten; the next call goes on behind the last transaction instead of with it; the round's
-    snapshot taken at its end; `advance` true where a round took several calls.
+    """By the same relay or another. Mutants: `proven` of the round's xmax; `late` forgotten; the next call goes on behind
+    the last transaction instead of with it; the round's snapshot taken at its end; `advance` true where a round took
+    several calls.
     """
     outbox, position = Outbox(), Position()
     for what, number in happenings:
@@ -64,6 +66,8 @@ def test_whatever_commits_is_drained_by_the_next_whole_round(happenings, most):
                 outbox.begin()
             case "commit":
                 outbox.commit(number)
+            case "take over":
+                position = Position(position.proven)
             case _:
                 before = set(outbox.waiting)
                 if position.advance(outbox.drain(position, most)):
