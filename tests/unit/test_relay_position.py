@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from notifychannel_sidecar.relay.position import Drained, Position, Snapshot
@@ -10,6 +10,7 @@ from notifychannel_sidecar.relay.position import Drained, Position, Snapshot
 ROWS = 3
 """Of each transaction."""
 WHAT = ("begin", "commit", "drain", "take over")
+LATE = [("begin", 0), ("begin", 0), ("commit", 1), ("drain", 0), ("take over", 0), ("commit", 0), ("drain", 0)]
 
 
 class Outbox:
@@ -50,14 +51,15 @@ class Outbox:
 
 
 @settings(deadline=None)
+@example(happenings=LATE, most=4)
 @given(
     happenings=st.lists(st.tuples(st.sampled_from(WHAT), st.integers(0, 9)), max_size=80),
     most=st.integers(1, 4),
 )
 def test_whatever_commits_is_drained_by_the_next_whole_round(happenings, most):
-    """By the same relay or another. Mutants: `proven` of the round's xmax; `late` forgotten; the next call goes on behind
-    the last transaction instead of with it; the round's snapshot taken at its end; `advance` true where a round took
-    several calls.
+    """By the same relay or another. Mutants: `proven` of the round's xmax; `late` forgotten; the next call goes on
+    behind the last transaction instead of with it; the round's snapshot taken at its end; `advance` true where a round
+    took several calls.
     """
     outbox, position = Outbox(), Position()
     for what, number in happenings:
