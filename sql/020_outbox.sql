@@ -15,12 +15,13 @@ BEGIN
         FROM (VALUES
             ('drain(xid8, xid8[], integer)', 'low xid8, late xid8[], most integer, OUT taken integer, '
                 'OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot, OUT more boolean, '
-                'OUT held boolean', 'record'),
+                'OUT held boolean, OUT merged integer', 'record'),
             ('collapse(bigint, xid8, integer)', 'cap bigint, low xid8, most integer, OUT taken integer, '
                 'OUT payloads integer, OUT last xid8, OUT more boolean', 'record'),
             ('relay_look()', 'OUT at timestamp with time zone, OUT holder integer, OUT beats bigint, '
                 'OUT rounds bigint, OUT bytes bigint', 'record'),
             ('relay_waiting()', '', 'boolean'),
+            ('relay_drained(xid8)', 'below xid8 DEFAULT NULL::xid8', 'xid8'),
             ('outbox_size()', 'OUT bytes bigint, OUT rows bigint', 'record')
         ) AS ours (signature, arguments, result)
         JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure('notifychannel.' || ours.signature)
@@ -110,16 +111,20 @@ ALTER TABLE notifychannel.outbox_logged SET (
 );
 REVOKE ALL ON TABLE notifychannel.outbox, notifychannel.outbox_logged FROM PUBLIC;
 
--- Moved by each look of the relay's: whoever sees it stand still knows that the relay does. The other is moved by a
--- look that left nothing, before its commit. Sequences, for they show at once and leave nothing to vacuum.
+-- Moved by each look of the relay's: whoever sees it stand still knows that the relay does. The next is moved by a look
+-- that left nothing, before its commit; the last says how far all is drained. Sequences, for they show at once and leave
+-- nothing to vacuum.
 CREATE SEQUENCE IF NOT EXISTS notifychannel.relay_beats AS bigint CYCLE CACHE 1;
 CREATE SEQUENCE IF NOT EXISTS notifychannel.relay_rounds AS bigint CYCLE CACHE 1;
+CREATE SEQUENCE IF NOT EXISTS notifychannel.relay_position AS bigint CYCLE CACHE 1;
 ALTER SEQUENCE notifychannel.relay_beats INCREMENT 1 CYCLE CACHE 1;
 ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 1 CYCLE CACHE 1;
+ALTER SEQUENCE notifychannel.relay_position INCREMENT 1 CYCLE CACHE 1;
 
 -- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction; in
--- which those of outbox_logged also go into the queue, where there is one (030_queue.sql). They stay where they are while
--- that can't take them, for its function is missing: then `round` begins before them, and no round is counted.
+-- which those of outbox_logged also go into the queue, where there is one (030_queue.sql): `merged`. They stay where they are
+-- while that can't take them, for its function is missing or somebody has locked a row of it: then `round` begins before
+-- them, and no round is counted.
 -- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
 -- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
 -- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
@@ -128,7 +133,7 @@ ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 1 CYCLE CACHE 1;
 CREATE OR REPLACE FUNCTION notifychannel.drain(
     low xid8, late xid8[], most integer,
     OUT taken integer, OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot,
-    OUT more boolean, OUT held boolean
+    OUT more boolean, OUT held boolean, OUT merged integer
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -148,7 +153,10 @@ DECLARE
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
         WHEN has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0 ELSE most END;
+    is_stuck boolean := most_logged = 0;
     stays xid8; -- the first of those that can't be merged
+    more_late boolean := false;
+    last_logged xid8;
     line record;
     of_channel text;
     of_head text;
@@ -166,6 +174,7 @@ BEGIN
     taken := 0;
     hints := 0;
     payloads := 0;
+    merged := 0;
     more := false;
     held := pg_notification_queue_usage() > 0.5;
     IF held THEN
@@ -177,26 +186,11 @@ BEGIN
             DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
                 SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid = ANY (late) LIMIT most
             )) RETURNING xid, channel, payload
-        ), gone_logged AS (
-            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-                SELECT w.ctid FROM (
-                    SELECT o.ctid,
-                        sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
-                    FROM (
-                        SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late)
-                        LIMIT most_logged
-                    ) AS o
-                ) AS w WHERE w.before < most_bytes
-            )) RETURNING xid, channel, payload
         )
-        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-            array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox) FILTER (WHERE g.is_logged),
-            count(*) >= most OR sum(octet_length(g.payload)) FILTER (WHERE g.is_logged) >= most_bytes
-        INTO batch, late_logged, more
-        FROM (SELECT false AS is_logged, * FROM gone UNION ALL SELECT true, * FROM gone_logged) AS g;
-        more := coalesce(more, false);
+        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox), count(*) >= most
+        INTO batch, more
+        FROM gone AS g;
     END IF;
-
     WITH gone AS (
         DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
             SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
@@ -206,30 +200,56 @@ BEGIN
         CASE WHEN count(*) >= most THEN max(g.xid) END
     INTO ordered, last
     FROM gone AS g;
-    WITH gone AS (
-        DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-            SELECT w.ctid FROM (
-                SELECT o.ctid,
-                    sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
-                FROM (
-                    SELECT l.ctid, l.xid, l.payload FROM notifychannel.outbox_logged AS l
-                    WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
-                ) AS o
-            ) AS w WHERE w.before < most_bytes
-        )) RETURNING xid, channel, payload
-    )
-    SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-        least(last, CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END)
-    INTO logged, last
-    FROM gone AS g;
+
+    BEGIN
+        IF cardinality(late) > 0 THEN
+            WITH gone AS (
+                DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+                    SELECT w.ctid FROM (
+                        SELECT o.ctid,
+                            sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
+                        FROM (
+                            SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late)
+                            LIMIT most_logged
+                        ) AS o
+                    ) AS w WHERE w.before < most_bytes
+                )) RETURNING xid, channel, payload
+            )
+            SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+                coalesce(count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes, false)
+            INTO late_logged, more_late
+            FROM gone AS g;
+        END IF;
+        WITH gone AS (
+            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+                SELECT w.ctid FROM (
+                    SELECT o.ctid,
+                        sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
+                    FROM (
+                        SELECT l.ctid, l.xid, l.payload FROM notifychannel.outbox_logged AS l
+                        WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
+                    ) AS o
+                ) AS w WHERE w.before < most_bytes
+            )) RETURNING xid, channel, payload
+        )
+        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+            CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
+        INTO logged, last_logged
+        FROM gone AS g;
+        logged := late_logged || logged;
+        IF cardinality(logged) > 0 AND has_queue THEN
+            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
+        END IF;
+        more := more OR more_late;
+        last := least(last, last_logged);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: only these wait for him
+        is_stuck := true;
+        logged := NULL;
+    END;
     more := more OR last IS NOT NULL;
     batch := batch || ordered || logged;
     taken := coalesce(cardinality(batch), 0);
-
-    logged := late_logged || logged;
-    IF cardinality(logged) > 0 AND has_queue THEN
-        PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
-    END IF;
+    merged := coalesce(cardinality(logged), 0);
 
     -- those without keys mean everything, since the first of them
     FOR line IN
@@ -280,8 +300,11 @@ BEGIN
         payloads := payloads + 1;
     END IF;
 
-    IF most_logged = 0 THEN
-        stays := (SELECT min(l.xid) FROM notifychannel.outbox_logged AS l);
+    IF is_stuck THEN
+        stays := (
+            SELECT min(l.xid) FROM notifychannel.outbox_logged AS l
+            WHERE l.xid >= least(low, (SELECT min(x.xid) FROM unnest(late) AS x (xid)))
+        );
     END IF;
     IF stays IS NOT NULL THEN
         round := format('%1$s:%1$s:', least(stays, pg_snapshot_xmin(round)))::pg_snapshot;
@@ -407,15 +430,41 @@ BEGIN
 END
 $look$;
 
--- Whether anything waits for the relay: rows, or claims, of which somebody may have died. It may walk what is dead: to be
--- asked only when the relay stands still.
+-- From which transaction on rows may wait: all below it have ended and are drained. With an argument the relay says so,
+-- after a round that has proven it: the xmin of its snapshot. Told in a transaction of its own, when that of the drain is
+-- committed, for a sequence forgets nothing. A position of another cluster's, or of transactions that are still to come,
+-- as after pg_resetwal, is none; the relay looks at everything now and then all the same.
+CREATE OR REPLACE FUNCTION notifychannel.relay_drained(below xid8 DEFAULT NULL) RETURNS xid8
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $drained$
+DECLARE
+    ended CONSTANT xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    noted xid8;
+BEGIN
+    IF below IS NOT NULL THEN
+        IF NOT pg_try_advisory_xact_lock(1852008556, 1) THEN
+            RAISE object_in_use USING MESSAGE = 'another session is the relay';
+        END IF;
+        PERFORM setval('notifychannel.relay_position', least(below, ended)::text::bigint);
+    END IF;
+    noted := (SELECT s.last_value::text::xid8 FROM notifychannel.relay_position AS s WHERE s.is_called);
+    RETURN CASE WHEN noted <= ended THEN noted ELSE '0' END;
+END
+$drained$;
+
+-- Whether anything waits for the relay: rows, or claims, of which somebody may have died.
 CREATE OR REPLACE FUNCTION notifychannel.relay_waiting() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $waiting$
+DECLARE
+    low CONSTANT xid8 := notifychannel.relay_drained();
 BEGIN
-    IF EXISTS (SELECT FROM notifychannel.outbox) OR EXISTS (SELECT FROM notifychannel.outbox_logged) THEN
+    IF EXISTS (SELECT FROM notifychannel.outbox AS o WHERE o.xid >= low)
+        OR EXISTS (SELECT FROM notifychannel.outbox_logged AS o WHERE o.xid >= low)
+    THEN
         RETURN true;
     END IF;
     IF to_regclass('notifychannel.queue') IS NULL THEN
@@ -439,6 +488,7 @@ REVOKE ALL ON FUNCTION notifychannel.drain(xid8, xid8[], integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.collapse(bigint, xid8, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.relay_look() FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.relay_waiting() FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.relay_drained(xid8) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.outbox_size() FROM PUBLIC;
 
 -- Who may read the counter is a listener, and any listener may have to be the relay.
@@ -456,7 +506,8 @@ BEGIN
             AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
     LOOP
         EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.drain(xid8, xid8[], integer), '
-            'notifychannel.collapse(bigint, xid8, integer), notifychannel.relay_look(), notifychannel.relay_waiting() '
+            'notifychannel.collapse(bigint, xid8, integer), notifychannel.relay_look(), notifychannel.relay_waiting(), '
+            'notifychannel.relay_drained(xid8) '
             'TO ' || listener;
     END LOOP;
 END $rights$;

@@ -20,14 +20,28 @@ DECLARE
     ours record;
     theirs regprocedure;
 BEGIN
+    -- of the version before: goes on with what is in it
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = pg_catalog.to_regclass('notifychannel.claimer') AND a.attname = 'full_look_at'
+            AND NOT a.attisdropped
+    ) THEN
+        ALTER TABLE notifychannel.consumer
+            DROP COLUMN escalated_after, ADD COLUMN low timestamptz NOT NULL DEFAULT '-infinity';
+        ALTER TABLE notifychannel.claimer
+            DROP COLUMN full_look_at, ADD COLUMN timeout double precision NOT NULL DEFAULT 0;
+        ALTER TABLE notifychannel.queue ADD COLUMN escalations integer NOT NULL DEFAULT 0;
+        ALTER TABLE notifychannel.queue_clock ADD COLUMN walks_consumer integer, ADD COLUMN walks_key text COLLATE "C";
+    END IF;
+
     FOR ours IN
         SELECT * FROM (VALUES
             ('consumer', 'id integer, installation text, namespace text, channel text, group text, pg_channel text, '
                 'rules text, key_names text[], suspended boolean, debounce double precision, '
                 'max_delay double precision, min_interval double precision, timeout double precision, '
                 'max_attempts integer, initial_delay double precision, longest_delay double precision, '
-                'escalate_after double precision, escalated_after double precision, executions bigint, failures bigint, '
-                'last_execution timestamp with time zone, last_error text'),
+                'escalate_after double precision, executions bigint, failures bigint, '
+                'last_execution timestamp with time zone, last_error text, low timestamp with time zone'),
             ('queue', 'consumer integer, key text, state text, version bigint, events text, count bigint, '
                 'first_us bigint, last_us bigint, reason text, arrived_at timestamp with time zone, '
                 'taken_events text, taken_count bigint, taken_first_us bigint, taken_last_us bigint, '
@@ -35,16 +49,16 @@ BEGIN
                 'set_at timestamp with time zone, due_at timestamp with time zone, '
                 'not_before timestamp with time zone, attempts integer, failures integer, alone boolean, '
                 'last_error text, died_at timestamp with time zone, escalate_at timestamp with time zone, '
-                'escalated_at timestamp with time zone'),
+                'escalated_at timestamp with time zone, escalations integer'),
             ('claimer', 'id integer, consumer integer, role text, pid integer, session_name text, '
                 'entered_at timestamp with time zone, beats bigint, executions bigint, failures bigint, '
                 'last_execution timestamp with time zone, last_error text, low timestamp with time zone, '
-                'full_look_at timestamp with time zone'),
+                'timeout double precision'),
             ('audited', 'id integer, installation text, namespace text, channel text, pg_channel text, '
                 'retention double precision'),
             ('audit', 'channel integer, at timestamp with time zone, group text, key text, step text, events text, '
                 'count bigint, error text'),
-            ('queue_clock', 'is_only boolean, ahead interval')
+            ('queue_clock', 'is_only boolean, ahead interval, walks_consumer integer, walks_key text')
         ) AS t (name, columns)
     LOOP
         IF ours.columns <> (
@@ -98,13 +112,13 @@ CREATE TABLE IF NOT EXISTS notifychannel.consumer (
     initial_delay double precision NOT NULL,
     longest_delay double precision NOT NULL,
     escalate_after double precision,
-    -- by which escalate_after its rows know when they are to be escalated
-    escalated_after double precision,
     -- what claimers have done that are gone
     executions bigint NOT NULL DEFAULT 0,
     failures bigint NOT NULL DEFAULT 0,
     last_execution timestamptz,
     last_error text,
+    -- as a claimer's, of those that are gone
+    low timestamptz NOT NULL DEFAULT '-infinity',
     UNIQUE (installation, namespace, channel, "group")
 );
 CREATE INDEX IF NOT EXISTS consumer_pg_channel ON notifychannel.consumer (pg_channel);
@@ -153,9 +167,10 @@ CREATE TABLE IF NOT EXISTS notifychannel.queue (
     alone boolean NOT NULL DEFAULT false,
     last_error text,
     died_at timestamptz,
-    -- when it is to be escalated (NULL: not, or done); when it was
+    -- when it is to be escalated (NULL: not, or done); when it was; how often somebody has begun to
     escalate_at timestamptz,
     escalated_at timestamptz,
+    escalations integer NOT NULL DEFAULT 0,
     PRIMARY KEY (consumer, key)
 );
 ALTER TABLE notifychannel.queue SET (
@@ -167,9 +182,10 @@ CREATE INDEX IF NOT EXISTS queue_due ON notifychannel.queue (consumer, due_at) W
 CREATE INDEX IF NOT EXISTS queue_claimer ON notifychannel.queue (claimer) WHERE claimer IS NOT NULL;
 CREATE INDEX IF NOT EXISTS queue_resting ON notifychannel.queue (due_at) WHERE state = 'resting';
 CREATE INDEX IF NOT EXISTS queue_escalate ON notifychannel.queue (consumer, escalate_at) WHERE escalate_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS queue_dead ON notifychannel.queue (consumer, died_at) WHERE state = 'dead';
 
 -- Sessions that claim. One lives as long as it holds the advisory lock (1852008557, id). Rows due before `low` were taken or
--- passed over; a look at all of them is due at `full_look_at`.
+-- passed over: consumer_look() finds the latter.
 CREATE TABLE IF NOT EXISTS notifychannel.claimer (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     consumer integer NOT NULL,
@@ -183,7 +199,8 @@ CREATE TABLE IF NOT EXISTS notifychannel.claimer (
     last_execution timestamptz,
     last_error text,
     low timestamptz NOT NULL DEFAULT '-infinity',
-    full_look_at timestamptz NOT NULL DEFAULT '-infinity'
+    -- of one POST of its
+    timeout double precision NOT NULL DEFAULT 0
 );
 ALTER TABLE notifychannel.claimer SET (
     fillfactor = 50, autovacuum_enabled = true, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0
@@ -216,10 +233,13 @@ ALTER TABLE notifychannel.audit SET (
 CREATE INDEX IF NOT EXISTS audit_at ON notifychannel.audit (channel, at);
 CREATE INDEX IF NOT EXISTS audit_key ON notifychannel.audit (channel, key, at);
 
--- By how much queue_time() is ahead of the server's clock: the relay sees to it that the sum goes on evenly.
+-- By how much queue_time() is ahead of the server's clock: the relay sees to it that the sum goes on evenly. And where the
+-- walk is that puts the times of all rows right, behind which row; NULL: at its end.
 CREATE TABLE IF NOT EXISTS notifychannel.queue_clock (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    ahead interval NOT NULL
+    ahead interval NOT NULL,
+    walks_consumer integer,
+    walks_key text COLLATE "C"
 );
 INSERT INTO notifychannel.queue_clock (ahead) VALUES ('0') ON CONFLICT DO NOTHING;
 
@@ -276,10 +296,11 @@ AS $note$
     WHERE s.key IS NOT NULL
 $note$;
 
--- Merges payloads of the logged outbox into the queue, in the relay's transaction; how many rows that touched. Payloads of
+-- Merges payloads of the logged outbox into the queue, in the relay's transaction, which waits for nobody who has locked a
+-- row; how many rows that touched. Payloads of
 -- other rules than the consumer's, those without keys, and keys too long for an index become a resync.
 CREATE OR REPLACE FUNCTION notifychannel.merge(channels text[], payloads text[]) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off
 AS $merge$
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
@@ -311,9 +332,9 @@ BEGIN
         escalate_at
     )
     SELECT f.consumer, f.key, 'pending', f.events, f.count, f.first_us, f.last_us, f.reason, at, at, at,
-        at + make_interval(secs => least(f.debounce, f.max_delay)), at, at + make_interval(secs => f.escalated_after)
+        at + make_interval(secs => least(f.debounce, f.max_delay)), at, at + make_interval(secs => f.escalate_after)
     FROM (
-        SELECT c.id AS consumer, c.debounce, c.max_delay, c.escalated_after, k.key,
+        SELECT c.id AS consumer, c.debounce, c.max_delay, c.escalate_after, k.key,
             -- the stronger of the two
             CASE WHEN k.key = '' THEN CASE WHEN bool_or(g.rules <> c.rules) THEN 'rules' ELSE 'bulk' END END AS reason,
             CASE WHEN bool_or(g.event = 'I') THEN 'I' ELSE '' END || CASE WHEN bool_or(g.event = 'U') THEN 'U' ELSE '' END
@@ -357,6 +378,7 @@ BEGIN
             ELSE q.not_before - greatest(q.set_at - at, interval '0') END,
         due_at = CASE WHEN q.state = 'retrying' THEN q.due_at ELSE greatest(
             q.not_before - greatest(q.set_at - at, interval '0'),
+            CASE WHEN q.state = 'dead' THEN at END, -- not in the past, where nobody looks any more
             least(
                 excluded.due_at,
                 CASE WHEN q.count = 0 THEN at ELSE least(q.arrived_at, at) END + (
@@ -392,7 +414,7 @@ BEGIN
         escalate_at
     )
     SELECT c.id, '', 'pending', '', 1, now_us, now_us, why, at, at, at, at, at,
-        at + make_interval(secs => c.escalated_after)
+        at + make_interval(secs => c.escalate_after)
     FROM notifychannel.consumer AS c
     WHERE c.id = ANY (them)
     ORDER BY c.id

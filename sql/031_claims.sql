@@ -17,16 +17,20 @@ BEGIN
         FROM (VALUES
             ('enter', 'installation text, namespace text, channel text, "group" text, session_name text', 'integer'),
             ('is_claimer', 'me integer', 'integer'),
-            ('beat', 'me integer, rules text DEFAULT NULL::text', 'double precision'),
+            ('beat', 'me integer, rules text DEFAULT NULL::text, timeout double precision DEFAULT NULL::double precision',
+                'double precision'),
             ('claim', 'me integer, most integer, rules text DEFAULT NULL::text', taken),
             ('pause', 'whose notifychannel.consumer, outcome text, failures integer, wait double precision, '
                 'chance double precision', 'interval'),
             ('settle', 'me integer, keys text[], '
                 'versions bigint[], outcomes text[], errors text[], waits double precision[]', 'integer'),
             ('turn', 'me integer, keys text[], versions bigint[], outcomes text[], errors text[], '
-                'waits double precision[], most integer, rules text DEFAULT NULL::text', taken),
+                'waits double precision[], most integer, rules text DEFAULT NULL::text, '
+                'timeout double precision DEFAULT NULL::double precision', taken),
             ('give_back', 'gone integer[]', 'integer'),
             ('leave', 'me integer', 'integer'),
+            ('waiting', 'whose integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, OUT dead bigint, '
+                'OUT escalated bigint, OUT since timestamp with time zone, OUT due_at timestamp with time zone', 'record'),
             ('want_resync', 'me integer, why text', 'void'),
             ('consumer_look', 'me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, '
                 'OUT dead bigint, OUT oldest double precision', 'record'),
@@ -54,8 +58,11 @@ AS $enter$
 DECLARE
     me integer;
 BEGIN
-    INSERT INTO notifychannel.claimer AS m (consumer, role, pid, session_name, entered_at)
-    SELECT c.id, session_user, pg_backend_pid(), enter.session_name, clock_timestamp()
+    INSERT INTO notifychannel.claimer AS m (consumer, role, pid, session_name, entered_at, low)
+    SELECT c.id, session_user, pg_backend_pid(), enter.session_name, clock_timestamp(), least(
+        greatest(c.low, (SELECT max(l.low) FROM notifychannel.claimer AS l WHERE l.consumer = c.id)),
+        notifychannel.queue_time() - interval '1 min' -- where a clock was set
+    )
     FROM notifychannel.consumer AS c
     WHERE c.installation = enter.installation AND c.namespace = enter.namespace AND c.channel = enter.channel
         AND c."group" = enter."group"
@@ -87,37 +94,32 @@ END
 $is$;
 
 -- A sign of life; the seconds until the next row is due that `claim` would take: NULL when none waits, 0 when one is due
--- already.
-CREATE OR REPLACE FUNCTION notifychannel.beat(me integer, rules text DEFAULT NULL) RETURNS double precision
+-- already. `timeout`: how long a POST may take that the claimer begins from now on. Those of before may take longer, so it
+-- is never less for the relay.
+CREATE OR REPLACE FUNCTION notifychannel.beat(
+    me integer, rules text DEFAULT NULL, timeout double precision DEFAULT NULL
+) RETURNS double precision
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $beat$
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
-    began CONSTANT timestamptz := clock_timestamp();
     whose CONSTANT integer := notifychannel.is_claimer(me);
-    start timestamptz;
     due timestamptz;
 BEGIN
+    UPDATE notifychannel.claimer AS m SET timeout = beat.timeout WHERE m.id = me AND m.timeout < beat.timeout;
     IF NOT EXISTS (
         SELECT FROM notifychannel.consumer AS c
         WHERE c.id = whose AND NOT c.suspended AND c.rules = coalesce(beat.rules, c.rules)
     ) THEN
         RETURN NULL;
     END IF;
-    SELECT CASE WHEN m.full_look_at BETWEEN at AND at + interval '1 h' THEN m.low ELSE '-infinity' END
-    INTO start FROM notifychannel.claimer AS m WHERE m.id = me;
     due := (
         SELECT q.due_at FROM notifychannel.queue AS q
-        WHERE q.consumer = whose AND q.state IN ('pending', 'retrying') AND q.due_at >= start
+        WHERE q.consumer = whose AND q.state IN ('pending', 'retrying')
+            AND q.due_at >= (SELECT m.low FROM notifychannel.claimer AS m WHERE m.id = me)
         ORDER BY q.due_at LIMIT 1
     );
-    IF start = '-infinity' AND (due IS NULL OR due > at) THEN -- as a claim that finds nothing
-        UPDATE notifychannel.claimer AS m SET
-            low = at - interval '1 s',
-            full_look_at = at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
-        WHERE m.id = me;
-    END IF;
     RETURN CASE WHEN due IS NOT NULL THEN greatest(0, extract(epoch FROM due - at)) END;
 END
 $beat$;
@@ -127,8 +129,8 @@ $beat$;
 -- with others, which were refused with it; `waited`: seconds since its first change has arrived here. Nothing where the
 -- consumer's rules are not `rules`: who was configured by others would give the key's values the wrong names.
 -- Rows that are dead, but that somebody's old snapshot keeps, lie in front of the index. So it begins at `low`, below which
--- all was taken by then, but for what is committed late or was locked just then: a look at everything follows each second,
--- or so often that it takes a twentieth of the time.
+-- all was taken by then, but for what was locked just then, or was committed later than any statement of ours may take:
+-- consumer_look() finds that, which may fail.
 CREATE OR REPLACE FUNCTION notifychannel.claim(me integer, most integer, rules text DEFAULT NULL)
 RETURNS TABLE (
     id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
@@ -141,10 +143,9 @@ AS $claim$
 #variable_conflict use_column
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
-    began CONSTANT timestamptz := clock_timestamp();
+    margin CONSTANT interval := '6 s'; -- more than the relay's statement_timeout, and ours
     mine notifychannel.claimer;
     c notifychannel.consumer;
-    is_full boolean;
     due record;
 BEGIN
     SELECT m.* INTO mine FROM notifychannel.claimer AS m
@@ -153,7 +154,6 @@ BEGIN
     IF NOT FOUND THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not that claimer, or not any more';
     END IF;
-    is_full := mine.full_look_at <= at OR mine.full_look_at > at + interval '1 h';
     SELECT o.* INTO c FROM notifychannel.consumer AS o
     WHERE o.id = mine.consumer AND NOT o.suspended AND o.rules = coalesce(claim.rules, o.rules);
     IF NOT FOUND OR most <= 0 THEN
@@ -164,21 +164,14 @@ BEGIN
     SELECT count(*) AS rows, array_agg(d.ctid) AS places, max(d.due_at) AS last INTO due
     FROM (
         SELECT q.ctid, q.due_at FROM notifychannel.queue AS q
-        WHERE q.consumer = c.id AND q.state IN ('pending', 'retrying') AND q.due_at <= at
-            AND q.due_at >= CASE WHEN is_full THEN '-infinity' ELSE mine.low END
+        WHERE q.consumer = c.id AND q.state IN ('pending', 'retrying') AND q.due_at <= at AND q.due_at >= mine.low
         ORDER BY q.due_at
         LIMIT most
         FOR UPDATE SKIP LOCKED
     ) AS d;
     UPDATE notifychannel.claimer AS m SET
         beats = m.beats + 1,
-        low = CASE
-            WHEN due.rows < most THEN at - interval '1 s'
-            WHEN is_full THEN least(m.low, due.last - interval '1 s') -- more may be due below it
-            ELSE greatest(m.low, due.last - interval '1 s') END,
-        full_look_at = CASE
-            WHEN is_full THEN at + greatest(interval '1 s', (clock_timestamp() - began) * 20)
-            ELSE m.full_look_at END
+        low = greatest(m.low, CASE WHEN due.rows < most THEN at ELSE due.last END - margin)
     WHERE m.id = me;
 
     SET LOCAL enable_indexscan = off; -- until the end of this function: they are locked, so they are where they were
@@ -310,8 +303,9 @@ BEGIN
             UPDATE notifychannel.queue AS q SET
                 state = CASE WHEN q.count = 0 THEN 'resting' ELSE 'pending' END,
                 claimer = NULL, attempts = 0, failures = 0, alone = false, last_error = NULL, escalated_at = NULL,
+                escalations = 0,
                 since = q.arrived_at,
-                escalate_at = CASE WHEN q.count > 0 THEN q.arrived_at + make_interval(secs => c.escalated_after) END,
+                escalate_at = CASE WHEN q.count > 0 THEN q.arrived_at + make_interval(secs => c.escalate_after) END,
                 set_at = at,
                 not_before = at + make_interval(secs => c.min_interval),
                 due_at = CASE WHEN q.count = 0 THEN at + make_interval(secs => c.min_interval)
@@ -355,7 +349,7 @@ $settle$;
 -- of beat().
 CREATE OR REPLACE FUNCTION notifychannel.turn(
     me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[], most integer,
-    rules text DEFAULT NULL
+    rules text DEFAULT NULL, timeout double precision DEFAULT NULL
 )
 RETURNS TABLE (
     id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
@@ -367,7 +361,7 @@ BEGIN
     PERFORM notifychannel.settle(me, keys, versions, outcomes, errors, waits);
     RETURN QUERY SELECT * FROM notifychannel.claim(me, most, rules);
     id := NULL;
-    waited := notifychannel.beat(me, rules);
+    waited := notifychannel.beat(me, rules, timeout);
     RETURN NEXT;
 END
 $turn$;
@@ -386,15 +380,16 @@ BEGIN
         executions = c.executions + m.executions,
         failures = c.failures + m.failures,
         last_execution = greatest(c.last_execution, m.last_execution),
-        last_error = coalesce(m.last_error, c.last_error)
+        last_error = coalesce(m.last_error, c.last_error),
+        low = greatest(c.low, m.low)
     FROM (
         SELECT l.consumer, sum(l.executions) AS executions, sum(l.failures) AS failures,
-            max(l.last_execution) AS last_execution,
+            max(l.last_execution) AS last_execution, max(l.low) AS low,
             (array_agg(l.last_error ORDER BY l.last_execution DESC NULLS LAST)
                 FILTER (WHERE l.last_error IS NOT NULL))[1] AS last_error
         FROM notifychannel.claimer AS l WHERE l.id = ANY (gone) GROUP BY l.consumer
     ) AS m
-    WHERE c.id = m.consumer AND m.executions + (m.last_error IS NOT NULL)::integer > 0;
+    WHERE c.id = m.consumer AND (m.executions + (m.last_error IS NOT NULL)::integer > 0 OR m.low > c.low);
     PERFORM FROM notifychannel.queue AS q WHERE q.claimer = ANY (gone) ORDER BY q.consumer, q.key FOR UPDATE;
     PERFORM notifychannel.note(
         array_agg(q.consumer), array_agg(q.key), ARRAY['reclaimed'], array_agg(q.taken_events), array_agg(q.taken_count),
@@ -435,21 +430,59 @@ AS $want$
     SELECT notifychannel.resync(ARRAY[notifychannel.is_claimer(me)], why)
 $want$;
 
--- What waits for the claimer's consumer; `oldest`: for how many seconds something has not been acknowledged. Walks it all.
+-- What waits for a consumer, of 100,000 rows at most, those that are due longest, and as many dead ones; since when something
+-- is not acknowledged, and is due.
+CREATE OR REPLACE FUNCTION notifychannel.waiting(
+    whose integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, OUT dead bigint, OUT escalated bigint,
+    OUT since timestamptz, OUT due_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $waiting$
+    SELECT count(*) FILTER (WHERE w.state = 'pending'), count(*) FILTER (WHERE w.state = 'claimed'),
+        count(*) FILTER (WHERE w.state = 'retrying'), count(*) FILTER (WHERE w.state = 'dead'),
+        count(w.escalated_at), min(w.since), min(w.due_at) FILTER (WHERE w.state IN ('pending', 'retrying'))
+    FROM (
+        (
+            SELECT q.* FROM notifychannel.queue AS q
+            WHERE q.consumer = whose AND q.state IN ('pending', 'retrying') ORDER BY q.due_at LIMIT 100000
+        )
+        UNION ALL
+        (
+            SELECT q.* FROM notifychannel.queue AS q
+            WHERE q.claimer IN (SELECT m.id FROM notifychannel.claimer AS m WHERE m.consumer = whose)
+        )
+        UNION ALL
+        (
+            SELECT q.* FROM notifychannel.queue AS q
+            WHERE q.consumer = whose AND q.state = 'dead' ORDER BY q.died_at LIMIT 100000
+        )
+    ) AS w
+$waiting$;
+
+-- What waits for the claimer's consumer; `oldest`: for how many seconds something has not been acknowledged. And so it finds
+-- what its claims have passed over.
 CREATE OR REPLACE FUNCTION notifychannel.consumer_look(
     me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, OUT dead bigint, OUT oldest double precision
 )
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $look$
-    SELECT count(*) FILTER (WHERE q.state = 'pending'), count(*) FILTER (WHERE q.state = 'claimed'),
-        count(*) FILTER (WHERE q.state = 'retrying'), count(*) FILTER (WHERE q.state = 'dead'),
-        extract(epoch FROM notifychannel.queue_time() - min(q.since))
-    FROM notifychannel.queue AS q
-    WHERE q.consumer = (SELECT notifychannel.is_claimer(me)) AND q.state <> 'resting'
+DECLARE
+    found record;
+BEGIN
+    SELECT w.* INTO found FROM notifychannel.waiting(notifychannel.is_claimer(me)) AS w;
+    UPDATE notifychannel.claimer AS m SET low = found.due_at WHERE m.id = me AND m.low > found.due_at;
+    pending := found.pending;
+    claimed := found.claimed;
+    retrying := found.retrying;
+    dead := found.dead;
+    oldest := extract(epoch FROM notifychannel.queue_time() - found.since);
+END
 $look$;
 
--- What has not been acknowledged for longer than the resource allows, dead or not, and was not escalated yet; for one
--- claimer of each consumer, whose session keeps an advisory lock (1852008558, consumer) for that from then on.
+-- What has not been acknowledged for longer than the resource allows, dead or not, and was not escalated yet. The claimer
+-- has it to itself for as long as `most` POSTs in a row may take, and ten seconds more; what is not escalated() by then is
+-- anybody's again, each time after twice as long, an hour at most.
 CREATE OR REPLACE FUNCTION notifychannel.escalations(me integer, most integer)
 RETURNS TABLE (
     id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
@@ -463,33 +496,35 @@ DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
     whose CONSTANT integer := notifychannel.is_claimer(me);
     c notifychannel.consumer;
+    rest double precision;
 BEGIN
     SELECT o.* INTO c FROM notifychannel.consumer AS o WHERE o.id = whose AND NOT o.suspended;
-    IF NOT FOUND OR c.escalate_after IS NULL AND c.escalated_after IS NULL THEN
+    IF NOT FOUND OR c.escalate_after IS NULL THEN
         RETURN;
     END IF;
-    -- once, for each one more would have to be given back
-    IF NOT EXISTS (
-        SELECT FROM pg_locks AS l
-        WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid() AND l.classid = 1852008558
-            AND l.objid = c.id::oid AND l.objsubid = 2
-            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-    ) AND NOT pg_try_advisory_lock(1852008558, c.id) THEN
-        RETURN;
-    END IF;
-    IF c.escalate_after IS DISTINCT FROM c.escalated_after THEN -- another resource: so another time for all that wait
-        UPDATE notifychannel.consumer AS o SET escalated_after = o.escalate_after WHERE o.id = whose;
-        PERFORM FROM notifychannel.queue AS q WHERE q.consumer = whose ORDER BY q.key FOR UPDATE;
-        UPDATE notifychannel.queue AS q SET escalate_at = q.since + make_interval(secs => c.escalate_after)
-        WHERE q.consumer = whose AND q.escalated_at IS NULL AND q.state <> 'resting';
-    END IF;
+    rest := 10 + most * greatest(c.timeout, (SELECT m.timeout FROM notifychannel.claimer AS m WHERE m.id = me));
     RETURN QUERY
+        WITH late AS (
+            SELECT q.ctid, q.escalate_at FROM notifychannel.queue AS q
+            WHERE q.consumer = c.id AND q.escalate_at <= at
+            ORDER BY q.escalate_at
+            LIMIT most
+            FOR UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE notifychannel.queue AS q SET
+                escalations = q.escalations + 1,
+                escalate_at = at + make_interval(
+                    secs => greatest(rest, least(3600, rest * 2.0 ^ least(q.escalations, 20)))
+                )
+            FROM late AS l WHERE q.ctid = l.ctid
+            RETURNING q.*, l.escalate_at AS was_at
+        )
         SELECT notifychannel.hint_id(c, q.key, v.version), q.key, v.version,
             notifychannel.united(v.events, q.events), v.count + q.count,
             least(v.first_us, q.first_us), greatest(v.last_us, q.last_us), notifychannel.stronger(v.reason, q.reason),
             q.attempts + (q.state = 'claimed')::integer, q.state = 'dead',
             extract(epoch FROM at - q.since)::double precision, q.last_error
-        FROM notifychannel.queue AS q
+        FROM taken AS q
         CROSS JOIN LATERAL (
             SELECT CASE WHEN q.state = 'claimed' THEN q.taken_version ELSE q.version END AS version,
                 CASE WHEN q.state = 'claimed' THEN q.taken_events ELSE '' END AS events,
@@ -498,9 +533,7 @@ BEGIN
                 CASE WHEN q.state = 'claimed' THEN q.taken_last_us END AS last_us,
                 CASE WHEN q.state = 'claimed' THEN q.taken_reason END AS reason
         ) AS v
-        WHERE q.consumer = c.id AND q.escalate_at <= at
-        ORDER BY q.escalate_at
-        LIMIT most;
+        ORDER BY q.was_at;
 END
 $escalations$;
 
@@ -510,17 +543,16 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $escalated$
 DECLARE
-    at CONSTANT timestamptz := notifychannel.queue_time();
     whose CONSTANT integer := notifychannel.is_claimer(me);
     marked integer;
 BEGIN
     PERFORM FROM notifychannel.queue AS q
-    WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalate_at <= at
+    WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalations > 0
     ORDER BY q.key FOR UPDATE;
     PERFORM notifychannel.note(ARRAY[whose], array_agg(q.key), ARRAY['escalated'], NULL, NULL, array_agg(q.last_error))
-    FROM notifychannel.queue AS q WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalate_at <= at;
-    UPDATE notifychannel.queue AS q SET escalate_at = NULL, escalated_at = clock_timestamp()
-    WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalate_at <= at;
+    FROM notifychannel.queue AS q WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalations > 0;
+    UPDATE notifychannel.queue AS q SET escalate_at = NULL, escalated_at = clock_timestamp(), escalations = 0
+    WHERE q.consumer = whose AND q.key = ANY (keys) AND q.escalations > 0;
     GET DIAGNOSTICS marked = ROW_COUNT;
     RETURN marked;
 END
@@ -528,16 +560,18 @@ $escalated$;
 
 REVOKE ALL ON FUNCTION notifychannel.enter(text, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.is_claimer(integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION notifychannel.beat(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.beat(integer, text, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.claim(integer, integer, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     notifychannel.pause(notifychannel.consumer, text, integer, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION
-    notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text) FROM PUBLIC;
+    notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text, double precision)
+    FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.give_back(integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.leave(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.want_resync(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.waiting(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.consumer_look(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.escalations(integer, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.escalated(integer, text[]) FROM PUBLIC;
@@ -557,9 +591,10 @@ BEGIN
             AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
     LOOP
         EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.enter(text, text, text, text, text), '
-            'notifychannel.beat(integer, text), notifychannel.claim(integer, integer, text), '
+            'notifychannel.beat(integer, text, double precision), notifychannel.claim(integer, integer, text), '
             'notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]), '
-            'notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text), '
+            'notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text, '
+            'double precision), '
             'notifychannel.leave(integer), notifychannel.want_resync(integer, text), '
             'notifychannel.consumer_look(integer), notifychannel.escalations(integer, integer), '
             'notifychannel.escalated(integer, text[]) '

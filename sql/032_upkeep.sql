@@ -48,7 +48,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
 AS $look$
     SELECT m.id, m.pid, l.objid IS NOT NULL, EXISTS (SELECT FROM notifychannel.queue AS q WHERE q.claimer = m.id),
-        m.beats, coalesce(c.timeout, 0)
+        m.beats, greatest(c.timeout, m.timeout)
     FROM notifychannel.claimer AS m
     LEFT JOIN notifychannel.consumer AS c ON c.id = m.consumer
     LEFT JOIN pg_locks AS l ON l.locktype = 'advisory' AND l.granted AND l.classid = 1852008557 AND l.objsubid = 2
@@ -84,50 +84,79 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(1852008556, 1) THEN
         RAISE object_in_use USING MESSAGE = 'another session is the relay';
     END IF;
-    UPDATE notifychannel.queue_clock SET ahead = ahead - make_interval(secs => jumped);
+    UPDATE notifychannel.queue_clock SET
+        ahead = ahead - make_interval(secs => jumped), walks_consumer = 0, walks_key = '';
 END
 $set$;
 
--- Rows whose due time was decided in what is now the future: between a jump of the clock and set_clock(), or by a clock that
--- was set back while nobody was the relay. They wait from now on for as long as they were meant to; how many of `most`.
+-- A step of the walk over all rows, where one is under way: `most` of them in the order of their keys, and again while it
+-- answers `most`. Those whose due time was decided in what is now the future (between a jump of the clock and set_clock(),
+-- or by a clock that was set back while nobody was the relay) wait from now on for as long as they were meant to; and all
+-- are escalated when the resource says so now. Who may be escalating one at this moment is left alone.
 CREATE OR REPLACE FUNCTION notifychannel.mend_clock(most integer) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $mend$
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
-    mended integer;
+    walk notifychannel.queue_clock;
+    till record;
 BEGIN
+    SELECT k.* INTO walk FROM notifychannel.queue_clock AS k;
+    IF walk.walks_consumer IS NULL THEN
+        RETURN 0;
+    END IF;
     -- before the rows, as everybody locks them
-    UPDATE notifychannel.claimer AS m SET low = '-infinity', full_look_at = '-infinity'
+    UPDATE notifychannel.claimer AS m SET low = at - interval '1 h'
     WHERE m.id = ANY (ARRAY(
-        SELECT l.id FROM notifychannel.claimer AS l
-        WHERE l.low > at OR l.full_look_at > at + interval '1 min'
-        ORDER BY l.id
-        FOR NO KEY UPDATE
+        SELECT l.id FROM notifychannel.claimer AS l WHERE l.low > at ORDER BY l.id FOR NO KEY UPDATE
     ));
-    WITH ahead AS MATERIALIZED (
-        SELECT q.consumer, q.key FROM notifychannel.queue AS q
-        WHERE q.set_at > at + interval '1 s' OR q.arrived_at > at + interval '1 s' OR q.since > at + interval '1 s'
+    UPDATE notifychannel.consumer AS c SET low = at - interval '1 h'
+    WHERE c.id = ANY (ARRAY(
+        SELECT o.id FROM notifychannel.consumer AS o WHERE o.low > at ORDER BY o.id FOR NO KEY UPDATE
+    ));
+    SELECT q.consumer, q.key INTO till FROM notifychannel.queue AS q
+    WHERE (q.consumer, q.key) >= (walk.walks_consumer, walk.walks_key)
+    ORDER BY q.consumer, q.key OFFSET most LIMIT 1;
+    WITH wrong AS MATERIALIZED (
+        SELECT q.consumer, q.key, e.escalate_at
+        FROM notifychannel.queue AS q
+        JOIN notifychannel.consumer AS c ON c.id = q.consumer
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN q.escalations > 0 THEN q.escalate_at
+                WHEN q.escalated_at IS NULL AND q.state <> 'resting'
+                THEN least(q.since, at) + make_interval(secs => c.escalate_after) END AS escalate_at
+        ) AS e
+        WHERE (q.consumer, q.key) >= (walk.walks_consumer, walk.walks_key)
+            AND (q.consumer, q.key) < (coalesce(till.consumer, 2147483647), coalesce(till.key, ''))
+            AND (
+                q.set_at > at + interval '1 s' OR q.arrived_at > at + interval '1 s' OR q.since > at + interval '1 s'
+                OR q.escalate_at IS DISTINCT FROM e.escalate_at
+            )
         ORDER BY q.consumer, q.key
-        LIMIT most
-        FOR UPDATE
+        FOR UPDATE OF q
     )
     UPDATE notifychannel.queue AS q SET
         due_at = CASE WHEN q.set_at > at THEN at + (q.due_at - q.set_at) ELSE q.due_at END,
         not_before = CASE WHEN q.set_at > at THEN at + (q.not_before - q.set_at) ELSE q.not_before END,
-        escalate_at = CASE WHEN q.since > at THEN at + (q.escalate_at - q.since) ELSE q.escalate_at END,
+        escalate_at = w.escalate_at,
         set_at = least(q.set_at, at),
         arrived_at = least(q.arrived_at, at),
         since = least(q.since, at)
-    FROM ahead AS a
-    WHERE q.consumer = a.consumer AND q.key = a.key;
-    GET DIAGNOSTICS mended = ROW_COUNT;
-    RETURN mended;
+    FROM wrong AS w
+    WHERE q.consumer = w.consumer AND q.key = w.key;
+    UPDATE notifychannel.queue_clock SET walks_consumer = till.consumer, walks_key = till.key;
+    RETURN CASE WHEN till.key IS NULL THEN 0 ELSE most END;
 END
 $mend$;
 
--- Deletes up to `most` rows each of what nobody needs: history past its retention, and keys that have rested; how many. To
--- be called again while it is as many. History goes by whichever clock is behind: one that is set does not make it older.
+-- When trim_queue() last came to its end, in seconds since 1970 by queue_time(). A sequence, which leaves nothing to vacuum.
+CREATE SEQUENCE IF NOT EXISTS notifychannel.upkept AS bigint CYCLE CACHE 1;
+
+-- Deletes up to `most` rows each of what nobody needs: history past its retention, keys that have rested, and what waited
+-- for consumers that are gone; how many. To be called again while it is as many. History goes by whichever clock is behind: one that is set does not make it older.
+-- Nothing within a minute after it came to its end. Where that is longer ago than it may be, or to come, all times are put
+-- right by mend_clock().
 CREATE OR REPLACE FUNCTION notifychannel.trim_queue(most integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
@@ -138,7 +167,15 @@ DECLARE
     kept_since timestamptz;
     trimmed integer;
     old integer;
+    last_s bigint;
+    now_s CONSTANT bigint := extract(epoch FROM at)::bigint;
 BEGIN
+    last_s := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM notifychannel.upkept AS s);
+    IF last_s BETWEEN now_s - 50 AND now_s + 1 THEN
+        RETURN 0;
+    ELSIF last_s NOT BETWEEN now_s - 600 AND now_s + 1 THEN -- a clock may have been set meanwhile
+        UPDATE notifychannel.queue_clock SET walks_consumer = 0, walks_key = '' WHERE walks_consumer IS NULL;
+    END IF;
     DELETE FROM notifychannel.queue AS q
     USING (
         SELECT r.consumer, r.key FROM notifychannel.queue AS r
@@ -148,6 +185,24 @@ BEGIN
     ) AS rested
     WHERE q.consumer = rested.consumer AND q.key = rested.key AND q.state = 'resting';
     GET DIAGNOSTICS trimmed = ROW_COUNT;
+    DELETE FROM notifychannel.queue WHERE ctid = ANY (ARRAY(
+        SELECT q.ctid FROM notifychannel.queue AS q
+        WHERE q.consumer = (
+            SELECT min(f.consumer) FROM (
+                WITH RECURSIVE each (consumer) AS ( -- one step in the index for each consumer, not one for each row
+                    SELECT min(b.consumer) FROM notifychannel.queue AS b
+                    UNION ALL
+                    SELECT (SELECT min(b.consumer) FROM notifychannel.queue AS b WHERE b.consumer > each.consumer)
+                    FROM each WHERE each.consumer IS NOT NULL
+                )
+                SELECT each.consumer FROM each
+            ) AS f
+            WHERE f.consumer IS NOT NULL AND NOT EXISTS (SELECT FROM notifychannel.consumer AS c WHERE c.id = f.consumer)
+        )
+        LIMIT most
+    ));
+    GET DIAGNOSTICS old = ROW_COUNT;
+    trimmed := greatest(trimmed, old);
     FOR kept IN SELECT * FROM notifychannel.audited LOOP
         kept_since := least(at, clock_timestamp()) - make_interval(secs => kept.retention);
         DELETE FROM notifychannel.audit WHERE ctid = ANY (ARRAY(
@@ -176,7 +231,11 @@ BEGIN
         LIMIT most
     ));
     GET DIAGNOSTICS old = ROW_COUNT;
-    RETURN greatest(trimmed, old);
+    trimmed := greatest(trimmed, old);
+    IF trimmed < most THEN
+        PERFORM setval('notifychannel.upkept', greatest(1, now_s));
+    END IF;
+    RETURN trimmed;
 END
 $trim$;
 
@@ -200,10 +259,10 @@ BEGIN
     IF NOT FOUND THEN
         INSERT INTO notifychannel.consumer AS c (
             installation, namespace, channel, "group", pg_channel, rules, key_names, suspended, debounce, max_delay,
-            min_interval, timeout, max_attempts, initial_delay, longest_delay, escalate_after, escalated_after
+            min_interval, timeout, max_attempts, initial_delay, longest_delay, escalate_after
         ) VALUES (
             installation, namespace, channel, "group", pg_channel, rules, key_names, suspended, debounce, max_delay,
-            min_interval, timeout, max_attempts, initial_delay, longest_delay, escalate_after, escalate_after
+            min_interval, timeout, max_attempts, initial_delay, longest_delay, escalate_after
         ) RETURNING c.id INTO id;
         did := 'made';
         PERFORM notifychannel.resync(ARRAY[id], 'start');
@@ -226,14 +285,17 @@ BEGIN
         max_attempts = put_consumer.max_attempts, initial_delay = put_consumer.initial_delay,
         longest_delay = put_consumer.longest_delay, escalate_after = put_consumer.escalate_after
     WHERE c.id = before.id;
+    IF before.escalate_after IS DISTINCT FROM escalate_after THEN -- another time for all that wait
+        UPDATE notifychannel.queue_clock SET walks_consumer = 0, walks_key = '';
+    END IF;
     IF before.rules <> rules OR before.pg_channel <> pg_channel OR before.suspended AND NOT suspended THEN
         PERFORM notifychannel.resync(ARRAY[before.id], 'rules');
     END IF;
 END
 $put$;
 
--- Forgets a consumer with all that waits for it, if nothing does or by force; how many rows that wait keep it, or have
--- gone. For the installer.
+-- Forgets a consumer, if nothing waits for it or by force; how many rows that wait keep it, or go with it, counted as by
+-- waiting(). What is left of it nobody sees any more, and trim_queue() takes it away. For the installer.
 CREATE OR REPLACE FUNCTION notifychannel.drop_consumer(whose integer, force boolean) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $drop$
@@ -242,11 +304,9 @@ DECLARE
 BEGIN
     PERFORM FROM notifychannel.claimer AS m WHERE m.consumer = whose ORDER BY m.id FOR UPDATE;
     PERFORM FROM notifychannel.consumer AS c WHERE c.id = whose FOR UPDATE; -- nothing comes from here on
-    SELECT count(*) INTO waiting FROM notifychannel.queue AS q WHERE q.consumer = whose AND q.state <> 'resting';
+    waiting := (SELECT w.pending + w.claimed + w.retrying + w.dead FROM notifychannel.waiting(whose) AS w);
     IF waiting = 0 OR force THEN
         DELETE FROM notifychannel.claimer AS m WHERE m.consumer = whose;
-        PERFORM FROM notifychannel.queue AS q WHERE q.consumer = whose ORDER BY q.key FOR UPDATE;
-        DELETE FROM notifychannel.queue AS q WHERE q.consumer = whose;
         DELETE FROM notifychannel.consumer AS c WHERE c.id = whose;
     END IF;
     RETURN waiting;
@@ -327,8 +387,8 @@ BEGIN
 END
 $history$;
 
--- The registry: who consumes, how many sessions claim for it, how it went, and what waits. `oldest_at`: since when something
--- is not acknowledged, by this server's clock as it is now.
+-- The registry: who consumes, how many sessions claim for it, how it went, and what waits, counted as by waiting().
+-- `oldest_at`: since when something is not acknowledged, by this server's clock as it is now.
 CREATE OR REPLACE VIEW notifychannel.consumers AS
 SELECT c.id, c.installation, c.namespace, c.channel, c."group", c.pg_channel, c.key_names, c.suspended,
     coalesce(m.active, 0) AS active,
@@ -336,8 +396,7 @@ SELECT c.id, c.installation, c.namespace, c.channel, c."group", c.pg_channel, c.
     coalesce(m.last_error, c.last_error) AS last_error,
     c.executions + coalesce(m.executions, 0) AS executions,
     c.failures + coalesce(m.failures, 0) AS failures,
-    coalesce(q.pending, 0) AS pending, coalesce(q.claimed, 0) AS claimed, coalesce(q.retrying, 0) AS retrying,
-    coalesce(q.dead, 0) AS dead, coalesce(q.escalated, 0) AS escalated,
+    q.pending, q.claimed, q.retrying, q.dead, q.escalated,
     q.since - k.ahead AS oldest_at
 FROM notifychannel.consumer AS c
 CROSS JOIN notifychannel.queue_clock AS k
@@ -352,16 +411,7 @@ LEFT JOIN (
         AND s.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
     GROUP BY l.consumer
 ) AS m ON m.consumer = c.id
-LEFT JOIN (
-    SELECT r.consumer,
-        count(*) FILTER (WHERE r.state = 'pending') AS pending,
-        count(*) FILTER (WHERE r.state = 'claimed') AS claimed,
-        count(*) FILTER (WHERE r.state = 'retrying') AS retrying,
-        count(*) FILTER (WHERE r.state = 'dead') AS dead,
-        count(*) FILTER (WHERE r.escalated_at IS NOT NULL) AS escalated,
-        min(r.since) AS since
-    FROM notifychannel.queue AS r WHERE r.state <> 'resting' GROUP BY r.consumer
-) AS q ON q.consumer = c.id;
+CROSS JOIN LATERAL notifychannel.waiting(c.id) AS q;
 REVOKE ALL ON TABLE notifychannel.consumers FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION notifychannel.claimers_look() FROM PUBLIC;

@@ -46,6 +46,8 @@ bool listening;   /* the holder of the role LISTENs */
 bool rung;        /* it has been NOTIFYed and has not looked yet */
 byte doomed;      /* its session has been told to end */
 
+byte noted;       /* a sequence: all below it have ended and are drained. A relay may note that later, or never */
+
 /* ---- what the holder of the role keeps in memory; it begins anew with each session ---- */
 byte low, late;                       /* from where on, and which of before */
 bool in_round;                        /* the last batch was full */
@@ -119,7 +121,7 @@ inline session_ends() {
 #endif
 #endif
     role = NOBODY; doomed = NOBODY; listening = false; rung = false; sick = false;
-    low = 0; late = 0; in_round = false; round_xmin = 0; round_xmax = 0; round_xip = 0; fence = 0;
+    low = noted; late = 0; in_round = false; round_xmin = 0; round_xmax = 0; round_xip = 0; fence = 0;
     nobody_due()
 }
 
@@ -136,6 +138,9 @@ inline drain_begins(me) {
     drainer = me;
     printf("sidecar %d begins a drain\n", me);
     drain_id = next;
+#ifdef NOTED_EARLY
+    if :: !in_round -> noted = XMIN :: else fi;
+#endif
     if
     :: !in_round -> round_xmin = XMIN; round_xmax = XMAX; round_xip = XIP
     :: else
@@ -167,7 +172,12 @@ inline drain_commits(me) {
 #ifdef ROUND_LAST
     :: !MORE -> low = batch_xmax; late = batch_xip
 #else
-    :: !MORE -> low = round_xmax; late = round_xip /* complete: fewer than `most` came */
+    :: !MORE -> low = round_xmax; late = round_xip; /* complete: fewer than `most` came */
+#if defined(NOTED_XMAX)
+        noted = round_xmax
+#elif !defined(NOTED_EARLY)
+        noted = round_xmin
+#endif
 #endif
     :: MORE && reached -> low = NUMBER(reached)
     :: else

@@ -59,7 +59,7 @@ def relay(role: str) -> str:
     """To drain the outbox, as any listener may have to."""
     return (
         f"GRANT EXECUTE ON FUNCTION {SCHEMA}.drain(xid8, xid8[], integer), {SCHEMA}.collapse(bigint, xid8, integer), "
-        f"{SCHEMA}.relay_look(), {SCHEMA}.relay_waiting() TO {ident(role)};"
+        f"{SCHEMA}.relay_look(), {SCHEMA}.relay_waiting(), {SCHEMA}.relay_drained(xid8) TO {ident(role)};"
     )
 
 

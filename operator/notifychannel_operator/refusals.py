@@ -24,7 +24,7 @@ MIN_VERSION = 14
 """We read pg_type.typsubscript and pg_inherits.inhdetachpending, which 14 brought; tested on 16 and 18."""
 
 
-OUTBOX = frozenset({"outbox", "outbox_logged", "relay_beats", "relay_rounds"})
+OUTBOX = frozenset({"outbox", "outbox_logged", "relay_beats", "relay_rounds", "relay_position"})
 
 
 def of_database(

@@ -4,12 +4,12 @@ SELECT
     coalesce(pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE'), false) AS may_use,
     coalesce(pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE'), false) AS may_call,
     (
-        SELECT pg_catalog.count(*) = 4
+        SELECT pg_catalog.count(*) = 5
         FROM pg_catalog.pg_proc AS f
         WHERE f.pronamespace = n.oid AND pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')
             AND (f.proname::text, pg_catalog.oidvectortypes(f.proargtypes)) IN (
                 ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'), ('relay_look', ''),
-                ('relay_waiting', '')
+                ('relay_waiting', ''), ('relay_drained', 'xid8')
             )
     ) AS may_relay,
     (

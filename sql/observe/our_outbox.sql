@@ -16,13 +16,13 @@ SELECT
         CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
         WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
             AND acl.privilege_type = 'EXECUTE' AND acl.grantee NOT IN (p.proowner, 0)
-            AND 4 <> (
+            AND 5 <> (
                 SELECT pg_catalog.count(*)
                 FROM pg_catalog.pg_proc AS f
                 WHERE f.pronamespace = n.oid AND pg_catalog.has_function_privilege(acl.grantee, f.oid, 'EXECUTE')
                     AND (f.proname::text, pg_catalog.oidvectortypes(f.proargtypes)) IN (
                         ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'), ('relay_look', ''),
-                        ('relay_waiting', '')
+                        ('relay_waiting', ''), ('relay_drained', 'xid8')
                     )
             )
     ) AS is_open_to_listeners

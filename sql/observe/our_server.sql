@@ -26,7 +26,8 @@ SELECT
         SELECT c.relname::text FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I', 't')
             AND (c.relname, c.relkind) NOT IN (
-                ('skips', 'S'), ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S')
+                ('skips', 'S'), ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S'),
+                ('relay_position', 'S')
             )
             AND NOT c.relname || ' ' || c.relkind::text = ANY ($2::text[])
             AND NOT EXISTS ( -- of an identity column
@@ -37,7 +38,7 @@ SELECT
         SELECT p.proname::text FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid AND p.pronargs > 0
             AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) NOT IN (
-                ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer')
+                ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'), ('relay_drained', 'xid8')
             )
             AND NOT p.proname = ANY ($3::text[])
         UNION ALL
@@ -51,14 +52,14 @@ SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = n.oid AND (c.relname, c.relkind) IN (
-            ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S')
+            ('outbox', 'r'), ('outbox_logged', 'r'), ('relay_beats', 'S'), ('relay_rounds', 'S'), ('relay_position', 'S')
         )
         UNION ALL
         SELECT FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid
             AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) IN (
                 ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'),
-                ('relay_look', ''), ('relay_waiting', ''), ('outbox_size', '')
+                ('relay_look', ''), ('relay_waiting', ''), ('relay_drained', 'xid8'), ('outbox_size', '')
             )
     ) AS has_outbox,
     EXISTS (

@@ -11,7 +11,7 @@ FROM (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
     WHERE n.nspname = 'notifychannel'
-        AND p.proname IN ('drain', 'collapse', 'relay_look', 'relay_waiting', 'outbox_size')
+        AND p.proname IN ('drain', 'collapse', 'relay_look', 'relay_waiting', 'relay_drained', 'outbox_size')
     UNION ALL
     SELECT pg_catalog.format(
         'relation %s %s %s of %s: %s %s %s %s', c.relname, c.relkind, c.relpersistence, c.relowner::regrole,
@@ -21,7 +21,7 @@ FROM (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = c.oid
     WHERE n.nspname = 'notifychannel' AND c.relname IN (
-        'outbox', 'outbox_xid', 'outbox_logged', 'outbox_logged_xid', 'relay_beats', 'relay_rounds'
+        'outbox', 'outbox_xid', 'outbox_logged', 'outbox_logged_xid', 'relay_beats', 'relay_rounds', 'relay_position'
     )
     UNION ALL
     SELECT pg_catalog.format(

@@ -460,6 +460,45 @@ async def test_what_can_wait_and_fails_ends_no_session_and_drops_no_claim(queue,
     assert told(application) == [1]
 
 
+async def test_a_consumer_that_goes_ends_nothing_but_its_own_claims(queue, application):
+    """Its channel is entered again when it is back; the session, and whoever else claims on it, goes on. Mutant: no
+    ObjectNotInPrerequisiteStateError in `_try`.
+    """
+    session = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'nch-claim%' AND datname = current_database()"
+    )
+    async with queue.sidecar(application) as one:
+        await claims(one)
+        before = await queue.admin.fetch(session)
+        await queue.admin.execute("SELECT notifychannel.drop_consumer(id, true) FROM notifychannel.consumer")
+        await one.logs("entering anew")
+        await queue.register()
+        await claims(one)
+        await queue.change(1)
+        await application.until(lambda _: told(application) == [1])
+        assert await queue.admin.fetch(session) == before
+        assert not [line for line in one.logged if "not claiming" in line]
+
+
+async def test_what_one_pods_application_would_not_hear_another_one_is_told(database, application):
+    """Mutant: a lock that the first session keeps."""
+    queue = await Queue.on(database, max_attempts=2, escalate_after=0.2, timeout=0.1)
+    application.judge = lambda _: Say(status=500) if application.posts[-1].path != "/well" else Say()
+    async with queue.sidecar(application, "a", escalation_path="/ill") as one:
+        await claims(one)
+        await queue.change(POISON)
+        await application.until(lambda posts: [post for post in posts if post.path == "/ill"])
+        async with queue.sidecar(application, "b", escalation_path="/well") as two:
+            await claims(two)
+            again = "UPDATE notifychannel.queue SET escalate_at = '-infinity' WHERE escalations > 0"
+            marked = "SELECT count(*) FROM notifychannel.queue WHERE escalated_at IS NOT NULL AND escalate_at IS NULL"
+            async with asyncio.timeout(30):
+                while not await queue.admin.fetchval(marked):
+                    await queue.admin.execute(again)
+                    await asyncio.sleep(0.5)
+    assert [post.path for post in application.posts].count("/well") == 1
+
+
 async def test_a_resync_that_the_queue_could_not_be_asked_for_is_asked_for_by_the_next_session(queue, application):
     """Mutant: `asking` that forgets it."""
     name = "notifychannel.want_resync(integer, text)"

@@ -36,8 +36,8 @@ async def outbox_objects(site):
     return [row[0] for row in rows]
 
 
-ALL = ["collapse", "drain", "outbox", "outbox_logged", "outbox_size", "relay_beats", "relay_look", "relay_rounds",
-       "relay_waiting", "skipped", "skips"]  # fmt: skip
+ALL = ["collapse", "drain", "outbox", "outbox_logged", "outbox_size", "relay_beats", "relay_drained", "relay_look",
+       "relay_position", "relay_rounds", "relay_waiting", "skipped", "skips"]  # fmt: skip
 
 
 async def test_a_database_whose_channels_notify_has_no_outbox(site):
@@ -75,7 +75,7 @@ async def test_a_listener_may_be_the_relay_and_touch_nothing_else(site):
     assert not await session.fetchval("SELECT notifychannel.relay_waiting()")
     stranger = await site.database.role("stranger")
     for signature in ("drain(xid8, xid8[], integer)", "collapse(bigint, xid8, integer)", "relay_look()",
-                      "relay_waiting()", "outbox_size()"):  # fmt: skip
+                      "relay_waiting()", "relay_drained(xid8)", "outbox_size()"):  # fmt: skip
         may = "SELECT has_function_privilege($1, 'notifychannel.' || $2, 'EXECUTE')"
         assert not await site.admin.fetchval(may, stranger, signature)
     for table in ("outbox", "outbox_logged"):

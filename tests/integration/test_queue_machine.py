@@ -204,6 +204,8 @@ class Protocol(RuleBasedStateMachine):
         jumped_s = self.clock.jumped_s(self.now_s + self.set_by_s, began_s=self.now_s, ended_s=self.now_s)
         if jumped_s:
             self.run(self.relay.execute("SELECT notifychannel.set_clock($1)", jumped_s))
+        if self.mends:
+            self.run(self.relay.execute("SELECT notifychannel.trim_queue(1000)"))
         if jumped_s or self.mends:
             self.run(self.relay.execute("SELECT notifychannel.mend_clock(1000)"))
         self.mends = False
@@ -240,6 +242,7 @@ class Protocol(RuleBasedStateMachine):
         self.dead_letters_are_redriven()
         self.time_passes(LONG_S)
         self.a_sidecar_starts(0)
+        self._call(0, "SELECT notifychannel.consumer_look($1)")
         rows = self._call(0, "SELECT * FROM notifychannel.claim($1, $2)", 100)
         assert {row["key"]: row["count"] for row in rows} == {key: count for key, count in self.counts.items() if count}
         self._ends(0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from importlib.resources import files
 
 import asyncpg
 import pytest
 
-from notifychannel_sidecar.relay import claimers, upkeep
+from notifychannel_sidecar.relay import attempts, claimers, milestone, upkeep
 from notifychannel_sidecar.relay.claimers import Claimer
 from notifychannel_sidecar.relay.position import Position
 from notifychannel_sidecar.relay.relay import Pace, Wakefulness
@@ -25,6 +26,13 @@ TIMEOUT_S = 0.1
 @pytest.fixture
 async def queue(database):
     return await Queue.on(database, debounce=0.0, max_delay=0.0, timeout=TIMEOUT_S)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """What is to be done at the first attempt is, on a slow machine too."""
+    monkeypatch.setattr(attempts, "WITHIN_S", 10.0)
+    monkeypatch.setattr(attempts, "WITHIN_AT_MOST_S", 10.0)
 
 
 @pytest.fixture
@@ -216,19 +224,26 @@ async def test_the_relay_notices_a_clock_that_is_set_and_the_queue_goes_on_by_th
 
 
 async def test_a_new_relay_puts_right_what_a_clock_ahead_has_written(queue):
-    """Mutant: `_mends` begins with False."""
+    """And looks at no row where another was at work just now. Mutants: `_mends` begins with False; trim_queue that
+    walks each time, or never.
+    """
     await queue.consumer(debounce=100.0, max_delay=1000.0, timeout=TIMEOUT_S)
     await queue.passes(7200.0)
     await queue.changes("[1]")
+    relay = await session(queue)
+    await Upkeep(relay).look()
+    await queue.owner.execute("UPDATE notifychannel.queue SET arrived_at = arrived_at + interval '10 s'")
+    await Upkeep(relay).look()
+    assert (await queue.row())["arrived_at"] > (await queue.row())["set_at"], "nothing has called for a walk"
     await queue.passes(-7200.0)
-    await Upkeep(await session(queue)).look()
+    await Upkeep(relay).look()
     assert (await queue.row())["due_in"] <= 100.0
 
 
 async def test_the_relay_takes_away_history_past_its_time_a_bite_at_a_time(queue, monkeypatch):
     """Mutants: trim_queue never called; called again only a minute after a full bite."""
     monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
-    monkeypatch.setattr(upkeep, "BATCH_ROWS", 2)
+    monkeypatch.setattr(attempts, "BATCH_ROWS", 2)
     await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0)")
     await queue.changes(*(f"[{number}]" for number in range(5)))
     relay = Upkeep(await session(queue))
@@ -277,7 +292,7 @@ ONE = Claimer(id=1, pid=1, is_alive=True, holds=True, beats=0, timeout_s=TIMEOUT
 STATEMENTS = {
     "look": ("claimers_look", lambda relay: relay.look_at_claimers()),
     "end": ("claimers_look", lambda relay: relay.end_claimer(ONE)),
-    "reclaim": ("reclaim", lambda relay: relay.reclaim([ONE])),
+    "reclaim": ("reclaim", lambda relay: relay.reclaim(ONE)),
     "set clock": ("set_clock", lambda relay: relay.set_clock(1.0)),
     "mend clock": ("mend_clock", lambda relay: relay.mend_clock(1)),
     "trim": ("trim_queue", lambda relay: relay.trim_queue(1)),
@@ -299,6 +314,7 @@ async def breaks(queue, name, error="query_canceled"):
 
 
 async def something_for_every_task(queue):
+    await queue.owner.execute("SELECT notifychannel.set_clock(0)")
     await queue.consumer(debounce=100.0, max_delay=1000.0, timeout=TIMEOUT_S)
     await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0)")
     await queue.changes("[1]")
@@ -380,6 +396,7 @@ async def test_a_task_that_fails_is_tried_again_from_a_second_to_a_minute_later_
     """Mutants: no `again_s`; `said` not looked at; no `lived` after a success."""
     clock, made = Clock(), CantTrim(await queue.database.connect())
     monkeypatch.setattr(upkeep, "time", clock)
+    monkeypatch.setattr(attempts, "time", clock)
     assert await made.take_role()
     relay, tried = Upkeep(made), []
 
@@ -419,7 +436,7 @@ class SetClockLate(SetClock):
 async def test_a_jump_that_the_queue_could_not_be_told_of_is_told_later(queue, monkeypatch):
     """Mutant: `_jumped_s` forgotten before set_clock has succeeded."""
     monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
-    monkeypatch.setattr(upkeep, "AGAIN_S", 0.0)
+    monkeypatch.setattr(attempts, "AGAIN_S", 0.0)
     made = SetClockLate(await queue.database.connect())
     await made.take_role()
     relay = Upkeep(made)
@@ -462,3 +479,116 @@ async def test_a_relay_reads_what_others_commit_whatever_the_database_says(queue
     assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
     await Session(connection).settle_in("nch-relay/test")
     assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+
+
+SLOW = """
+CREATE OR REPLACE FUNCTION notifychannel.trim_queue(most integer) RETURNS integer LANGUAGE plpgsql
+SECURITY DEFINER AS $$ BEGIN PERFORM pg_sleep(60); RETURN 0; END $$
+"""
+
+
+async def test_what_takes_long_or_waits_for_a_lock_is_left_after_a_fraction_of_a_second(queue, monkeypatch):
+    """And later drains may take as long as they could before. Mutants: `at` without `bounded`; SET for the session."""
+    monkeypatch.setattr(attempts, "WITHIN_S", 0.25)
+    made = await session(queue)
+    await queue.owner.execute(SLOW)
+    holder = await queue.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue_clock FOR UPDATE")
+    await queue.owner.execute("UPDATE notifychannel.consumer SET low = 'infinity'")
+    tries = attempts.Attempts(made)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await tries.at(attempts.Task.TRIM, lambda: made.trim_queue(1)) is None
+        assert await tries.at(attempts.Task.SET_CLOCK, lambda: made.set_clock(1.0)) is None
+    assert tries.rows(attempts.Task.TRIM) < attempts.BATCH_ROWS
+    assert tries.rows(attempts.Task.SET_CLOCK) == attempts.BATCH_ROWS, "that was no matter of rows"
+    limits = "SELECT current_setting('statement_timeout') || current_setting('lock_timeout')"
+    assert await made._connection.fetchval(limits) == "5s0"
+
+
+async def drains(relay, position):
+    """Until a round of its own was complete."""
+    while not position.advance(await relay.drain(position, awake=False)):
+        pass
+
+
+async def walked(connection, statement):
+    """Entries of the outbox's indexes that it passes."""
+    sql = """
+    SELECT sum(coalesce(pg_stat_get_xact_tuples_returned(it), 0))::int
+    FROM unnest('{notifychannel.outbox_xid, notifychannel.outbox_logged_xid}'::regclass[]) AS it
+    """
+    async with connection.transaction():
+        before = await connection.fetchval(sql)
+        await connection.execute(statement)
+        return await connection.fetchval(sql) - before
+
+
+async def test_a_new_relay_begins_behind_what_is_drained_though_nobody_may_vacuum_it(queue):
+    """So does the look whether anything waits, and a pass. Mutants: `begin` from 0; relay_waiting that looks at all."""
+    old = await queue.database.connect()
+    await old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+    await queue.owner.execute(
+        "INSERT INTO notifychannel.outbox_logged (channel, payload) SELECT 'other', $1 FROM generate_series(1, 3000)",
+        payload("[1]"),
+    )
+    relay, position = await session(queue), Position()
+    await drains(relay, position)
+    await drains(relay, position)
+    mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
+    await mark.look(position)
+    assert (await mark.begin()).low == position.proven
+    assert await walked(relay._connection, "SELECT notifychannel.relay_waiting()") <= 10
+    drain = (files("notifychannel_operator") / "sql" / "outbox" / "drain.sql").read_text()
+    assert await walked(relay._connection, drain.replace("$1", "'0'").replace("$2", "10")) <= 10
+    assert await walked(relay._connection, "SELECT notifychannel.drain('0', '{}', 10)") >= 3000, (
+        "where all others begin"
+    )
+
+
+async def test_who_was_running_when_a_round_was_noted_is_found_by_the_next_relay(queue):
+    """Mutant: `proven` of the round's xmax, and relay_drained() without `ended`."""
+    late = await queue.database.connect()
+    await late.execute("BEGIN")
+    await late.execute(APPEND, "orders", payload("[1]"))
+    await queue.changes("[2]")
+    relay, position = await session(queue), Position()
+    await drains(relay, position)
+    mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
+    await mark.look(position)
+    await late.execute("COMMIT")
+    await drains(relay, await mark.begin())
+    assert list(await queue.rows()) == ["[1]", "[2]"]
+
+
+async def test_a_position_of_the_future_is_none_and_what_lies_before_one_is_found_all_the_same(queue):
+    """As after a restore, or where a cluster's transactions were set back. Mutants: relay_drained that believes it; no
+    sweep.
+    """
+    ahead = "SELECT setval('notifychannel.relay_position', 1000000000000)"
+    await queue.owner.execute(ahead)
+    assert await queue.owner.fetchval("SELECT notifychannel.relay_drained()") == 0
+    await queue.owner.execute(APPEND, "orders", payload("[1]"))
+    relay = await session(queue)
+    assert await relay.drained(10**12) <= await queue.owner.fetchval("SELECT pg_current_xact_id()")
+    swept = []
+    mark = milestone.Milestone(relay, on_sweep=lambda drained, _: swept.append(drained.taken))
+    position = await mark.begin()
+    assert position.low > 0
+    await drains(relay, position)
+    assert await queue.rows() == {}
+    await mark.look(position)
+    assert (list(await queue.rows()), swept) == (["[1]"], [1])
+
+
+async def test_only_the_relay_says_how_far_it_came_and_not_before_its_drain_is_committed(queue):
+    """Mutants: relay_drained without the lock; drain() that notes it by itself."""
+    relay = await session(queue)
+    with pytest.raises(asyncpg.ObjectInUseError):
+        await queue.owner.fetchval("SELECT notifychannel.relay_drained('5')")
+    await queue.owner.execute(APPEND, "orders", payload("[1]"))
+    transaction = relay._connection.transaction()
+    await transaction.start()
+    await drains(relay, Position())
+    await transaction.rollback()
+    await drains(relay, await milestone.Milestone(relay, on_sweep=lambda *_: None).begin())
+    assert list(await queue.rows()) == ["[1]"]

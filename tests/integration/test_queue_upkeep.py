@@ -15,6 +15,14 @@ async def queue(database):
     return await Queue.on(database)
 
 
+async def walks(queue, most=100):
+    """Over all rows, where a walk was begun; in so many steps."""
+    for step in range(1, 1000):
+        if await queue.owner.fetchval("SELECT notifychannel.mend_clock($1)", most) < most:
+            return step
+    raise AssertionError("it has no end")
+
+
 async def due(queue, *keys):
     """Changed, and rested."""
     await queue.changes(*keys)
@@ -110,11 +118,13 @@ async def test_what_a_clock_ahead_has_written_waits_from_now_on_for_as_long_as_i
     await queue.consumer(debounce=100.0, max_delay=1000.0)
     await queue.passes(7200.0)
     await queue.changes("[1]")
+    await queue.owner.execute("SELECT notifychannel.trim_queue(100)")
+    await walks(queue)
     await queue.passes(-7200.0)
     assert (await queue.row())["due_in"] > 7000.0
-    assert await queue.owner.fetchval("SELECT notifychannel.mend_clock(100)") == 1
+    await queue.owner.execute("SELECT notifychannel.trim_queue(100)")
+    await walks(queue)
     assert 40.0 < (await queue.row())["due_in"] <= 100.0
-    assert await queue.owner.fetchval("SELECT notifychannel.mend_clock(100)") == 0
     one = await queue.claimer()
     await queue.passes(100.0)
     assert [row["waited"] < 1000.0 for row in await one.claim()] == [True]
@@ -191,7 +201,7 @@ async def test_dead_letters_are_sent_again_by_id_by_key_or_all_and_a_dry_run_onl
 
 
 async def test_what_is_not_acknowledged_in_time_is_escalated_once_dead_or_not_by_one_claimer(queue):
-    """Mutants: escalated again after each failure; dead ones left out; without the lock; at the first delivery."""
+    """Mutants: escalated again after each failure; dead ones left out; without its time; at the first delivery."""
     await queue.consumer(escalate_after=600.0)
     one = await dead(queue, "[1]")
     other = await queue.claimer()
@@ -206,18 +216,64 @@ async def test_what_is_not_acknowledged_in_time_is_escalated_once_dead_or_not_by
         ("[2]", False, None, 1),
     ]
     assert told[1]["id"] == held[0]["id"]
-    assert await other.connection.fetch("SELECT * FROM notifychannel.escalations($1, 9)", other.me) == []
-    again = await one.connection.fetch("SELECT * FROM notifychannel.escalations($1, 9)", one.me)
-    assert len(again) == 2, "until it is marked"
+    for claimer in (one, other):
+        assert await claimer.call("escalations", 9) is None, "one has them to itself, for as long as its POSTs may take"
     assert await one.call("escalated", ["[1]", "[2]", "[3]"]) == 2
     await one.settle(held, "retry")
     await queue.passes(400.0)
     await queue.changes("[1]")
-    assert await one.connection.fetch("SELECT key FROM notifychannel.escalations($1, 9)", one.me) == []
-    await one.connection.close()
+    assert await one.call("escalations", 9) is None
     await queue.passes(200.0)
     next_ones = await other.connection.fetch("SELECT key FROM notifychannel.escalations($1, 9)", other.me)
     assert [row["key"] for row in next_ones] == ["[3]"]
+
+
+async def test_what_one_could_not_escalate_is_anybodys_later_each_time_twice_as_long(queue):
+    """Nobody else has it before all POSTs of the first are over. Mutants: a lock for the session; without doubling; by
+    the consumer's timeout alone.
+    """
+    await queue.consumer(escalate_after=600.0, timeout=2.0)
+    await due(queue, "[1]")
+    await queue.passes(600.0)
+    one, other = await queue.claimer(), await queue.claimer()
+    await one.call("beat", None, 30.0)
+    assert await one.call("escalations", 5) is not None
+    for wait_s in (160.0, 40.0, 80.0):
+        await queue.passes(wait_s - 5.0)
+        assert await other.call("escalations", 5) is None
+        await queue.passes(10.0)
+        assert await other.call("escalations", 5) is not None
+
+
+@pytest.mark.parametrize("by_s", [7200.0, -7200.0])
+async def test_a_clock_that_is_set_escalates_nothing_sooner_and_nothing_much_later(queue, by_s):
+    """What waits since before, and what came before the relay saw it. Mutants: set_clock that begins no walk;
+    escalate_at left as it was.
+    """
+    await queue.consumer(escalate_after=600.0)
+    await queue.changes("[1]")
+    await queue.passes(by_s)
+    await queue.changes("[2]")
+    await queue.owner.execute("SELECT notifychannel.set_clock($1)", by_s)
+    await walks(queue)
+    one = await queue.claimer()
+    await queue.passes(500.0)
+    if by_s > 0:  # else [2] waits as if it had come two hours ago, which nobody can know better
+        assert await one.call("escalations", 9) is None
+    await queue.passes(110.0)
+    told = await one.connection.fetch("SELECT key FROM notifychannel.escalations($1, 9)", one.me)
+    assert {"[1]"} <= {row["key"] for row in told} <= {"[1]", "[2]"}
+
+
+async def test_the_relay_counts_on_the_longest_post_that_a_claimer_may_have_begun(queue):
+    """However short the resource wants them now. Mutants: claimers_look by the consumer alone; beat that lowers it."""
+    one = await queue.claimer()
+    await one.call("beat", None, 60.0)
+    await queue.consumer(timeout=1.0)
+    await one.call("beat", None, 1.0)
+    assert [it["timeout"] for it in await queue.look()] == [60.0]
+    await queue.claimer()
+    assert sorted(it["timeout"] for it in await queue.look()) == [1.0, 60.0]
 
 
 async def test_what_was_acknowledged_may_be_escalated_anew(queue):
@@ -237,11 +293,13 @@ async def test_what_was_acknowledged_may_be_escalated_anew(queue):
 
 
 async def test_another_time_for_escalation_holds_for_what_waits_already(queue):
-    """Mutant: escalated_after not compared."""
+    """Mutant: put_consumer that begins no walk."""
     await due(queue, "[1]")
     one = await queue.claimer()
     for after_s, is_told in ((6000.0, False), (1.0, True), (None, False), (1.0, True)):
         await queue.consumer(escalate_after=after_s)
+        await walks(queue)
+        await queue.passes(40.0)
         assert (await one.call("escalations", 9) is not None) is is_told
 
 
@@ -286,6 +344,7 @@ async def test_a_history_goes_in_batches_when_its_time_is_over_and_with_its_chan
     assert [await queue.owner.fetchval(trim) for _ in range(3)] == [3, 2, 0]
     assert await queue.owner.fetchval(count) == 5
     assert await queue.owner.fetchval("SELECT notifychannel.drop_audit('dev', 'shop', 'billing')")
+    await queue.passes(WINDOW_S)
     assert [await queue.owner.fetchval(trim) for _ in range(3)] == [3, 2, 0]
     assert await queue.owner.fetchval(count) == 0
 
@@ -311,20 +370,22 @@ async def test_a_clock_that_is_set_makes_no_history_older(queue):
 
 
 async def test_a_consumer_for_whom_something_waits_stays_unless_forced(queue):
-    """Mutants: without the count; rows left behind."""
+    """Its rows go by and by. Mutants: without the count; trim_queue without them; of every consumer."""
     await due(queue, "[1]", "[2]")
     drop = "SELECT notifychannel.drop_consumer($1, $2)"
     assert await queue.owner.fetchval(drop, queue.first, False) == 2
     assert len(await queue.rows()) == 2
     one = await queue.claimer()
     await one.claim()
-    assert await queue.owner.fetchval(drop, queue.first, True) == 2
-    left = await queue.owner.fetchrow(
-        "SELECT (SELECT count(*) FROM notifychannel.queue), (SELECT count(*) FROM notifychannel.claimer)"
-    )
-    assert tuple(left) == (0, 0)
+    second = await queue.consumer(group="mail")
+    await due(queue, "[3]")
+    assert await queue.owner.fetchval(drop, queue.first, True) == 3
+    assert await queue.owner.fetchval("SELECT count(*) FROM notifychannel.claimer") == 0
     with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
         await one.call("beat")
+    assert [await queue.owner.fetchval("SELECT notifychannel.trim_queue(2)") for _ in range(3)] == [2, 1, 0]
+    assert await queue.rows() == {}
+    assert list(await queue.rows(second)) == ["[3]"]
     await queue.changes("[1]")
     assert await queue.rows() == {}
 
@@ -333,7 +394,7 @@ async def test_making_it_again_changes_nothing_and_keeps_what_waits(queue):
     """An upgrade. Mutants: a routine of another shape not dropped; the sequence begun anew."""
     await queue.changes("[1]")
     before = await queue.row()
-    await queue.owner.execute("DROP FUNCTION notifychannel.beat(integer, text)")
+    await queue.owner.execute("DROP FUNCTION notifychannel.beat(integer, text, double precision)")
     await queue.owner.execute(
         "CREATE FUNCTION notifychannel.beat(integer) RETURNS text LANGUAGE sql AS $$ SELECT 'older' $$"
     )
@@ -370,3 +431,85 @@ async def test_over_many_cycles_the_tables_do_not_grow(queue):
         await queue.owner.execute("VACUUM (TRUNCATE false) notifychannel.queue, notifychannel.claimer")
         sizes.append(await queue.owner.fetchval(size))
     assert sizes[-1] < 2.5 * sizes[3]
+
+
+async def many(queue, rows, **columns):
+    """So many that wait, in the state in which a drain leaves them, but for these columns."""
+    await queue.changes("[0]")
+    given = {"key": "'[' || n || ']'", "version": "q.version + n"} | columns
+    names = [row["attname"] for row in await queue.owner.fetch(
+        "SELECT attname FROM pg_attribute "
+        "WHERE attrelid = 'notifychannel.queue'::regclass AND attnum > 0 AND NOT attisdropped"
+    )]  # fmt: skip
+    await queue.owner.execute(
+        f"INSERT INTO notifychannel.queue ({', '.join(names)}) SELECT {', '.join(given.get(it, it) for it in names)} "
+        f"FROM notifychannel.queue AS q, generate_series(1, {rows}) AS n WHERE q.key = '[0]' AND q.consumer = $1",
+        queue.first,
+    )
+
+
+async def touched(queue, statement, *arguments):
+    """Rows of the queue's table that this statement reads or writes."""
+    sql = """
+    SELECT coalesce(pg_stat_get_xact_tuples_fetched(oid), 0) + coalesce(pg_stat_get_xact_tuples_returned(oid), 0)
+        + coalesce(pg_stat_get_xact_tuples_updated(oid), 0) + coalesce(pg_stat_get_xact_tuples_deleted(oid), 0)
+    FROM (SELECT 'notifychannel.queue'::regclass::oid) AS it
+    """
+    async with queue.owner.transaction():
+        before = await queue.owner.fetchval(sql)
+        await queue.owner.execute(statement, *arguments)
+        return await queue.owner.fetchval(sql) - before
+
+
+async def test_a_step_of_a_walk_touches_no_more_of_a_long_queue_than_it_was_told(queue):
+    """And all of them together put all right. Mutants: without OFFSET; without the upper bound; `walks_key` kept."""
+    await queue.consumer(escalate_after=600.0)
+    await many(queue, 2000, set_at="set_at + interval '1 hour'", due_at="due_at + interval '1 hour'")
+    await queue.owner.execute("SELECT notifychannel.set_clock(0)")
+    assert await touched(queue, "SELECT notifychannel.mend_clock(100)") <= 500
+    assert await walks(queue) == 20
+    late = "set_at > notifychannel.queue_time() OR due_at - set_at <> '1 min' OR escalate_at - since <> '10 min'"
+    wrong = f"SELECT count(*) FROM notifychannel.queue WHERE {late}"
+    assert await queue.owner.fetchval(wrong) == 0
+    assert await touched(queue, "SELECT notifychannel.mend_clock(100)") == 0
+
+
+async def test_a_consumer_of_a_long_queue_goes_at_once_and_its_rows_in_bites(queue):
+    """Mutants: drop_consumer that deletes them; trim_queue without LIMIT."""
+    await many(queue, 2000)
+    assert await touched(queue, "SELECT notifychannel.drop_consumer($1, true)", queue.first) <= 2002
+    assert len(await queue.rows()) == 2001
+    assert await touched(queue, "SELECT notifychannel.trim_queue(100)") <= 500
+    assert len(await queue.rows()) == 1901
+
+
+async def test_of_a_queue_of_any_length_so_many_are_counted_and_no_one_elses(queue):
+    """Mutants: waiting() without a LIMIT; of all consumers; with rows that rest."""
+    await many(queue, 100_000)
+    second = await queue.consumer(group="mail")
+    await queue.changes("[1]")
+    one = await queue.claimer()
+    look = await one.connection.fetchrow("SELECT * FROM notifychannel.consumer_look($1)", one.me)
+    assert (look["pending"], look["claimed"], look["dead"]) == (100_000, 0, 0)
+    registry = 'SELECT pending FROM notifychannel.consumers WHERE "group" = $1'
+    assert [await queue.owner.fetchval(registry, name) for name in ("api", "mail")] == [100_000, 1]
+    assert await touched(queue, "SELECT notifychannel.waiting($1)", second) <= 10
+    await queue.owner.execute("UPDATE notifychannel.queue SET state = 'resting' WHERE consumer = $1", queue.first)
+    await queue.owner.execute("ANALYZE notifychannel.queue")
+    assert await touched(queue, "SELECT notifychannel.waiting($1)", queue.first) <= 10
+
+
+async def test_who_takes_over_does_not_begin_upkeep_anew(queue):
+    """Mutant: trim_queue that does not look when it came to its end."""
+    await queue.consumer(min_interval=500.0)
+    await due(queue, "[1]")
+    one = await queue.claimer()
+    await one.settle(await one.claim())
+    trim = "SELECT notifychannel.trim_queue(100)"
+    await queue.owner.execute(trim)
+    await queue.owner.execute("UPDATE notifychannel.queue SET due_at = due_at - interval '600 s'")
+    await queue.owner.execute(trim)
+    assert list(await queue.rows()) == ["[1]"]
+    await queue.passes(WINDOW_S)
+    await queue.owner.execute(trim)
+    assert await queue.rows() == {}

@@ -41,7 +41,10 @@ async def site(database):
 
 
 async def rows(site):
-    found = await site.admin.fetch("SELECT key FROM notifychannel.queue WHERE state <> 'resting' ORDER BY 1")
+    found = await site.admin.fetch(
+        "SELECT q.key FROM notifychannel.queue AS q JOIN notifychannel.consumer AS c ON c.id = q.consumer "
+        "WHERE q.state <> 'resting' ORDER BY 1"
+    )
     return [row[0] for row in found]
 
 

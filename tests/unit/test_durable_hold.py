@@ -64,6 +64,15 @@ def test_nothing_goes_out_later_than_the_last_call_allows_and_it_does_after_the_
     assert orders(hold.take(late)) == [1]
 
 
+def test_a_post_that_may_take_longer_than_others_know_of_does_not_start():
+    """Mutant: `_may_start` without told_timeout_s."""
+    it = holding(claim(1), now=100.0)
+    it.configure(channel(timeout=it.config.timeout + 1.0))
+    assert it.next_due(100.0) is None
+    it.told_timeout_s = it.config.timeout
+    assert it.next_due(100.0) is not None
+
+
 def test_what_a_lost_session_had_is_neither_sent_nor_told_of():
     """Mutants: `lose` keeps `_ready`, `_settled`, or its epoch."""
     hold = holding(*[claim(order) for order in range(5)], max_hints=2)

@@ -34,7 +34,8 @@ ENTER_AGAIN_S = 1.0
 IN_VAIN_S = 0.05
 ASK_AGAIN_S = 10.0
 """Between two resyncs that strange payloads ask for: there is one for each statement."""
-COUNT_S, COUNT_SHARE = 30.0, 100.0
+COUNT_S, COUNT_SHARE = 10.0, 100.0
+"""What it counts shows it, too, what its claims have passed over."""
 ESCALATE_S = 3.0
 NOT_NOW_AT_MOST_S = 300.0
 """Until what the server would not count or name is asked for again, doubling."""
@@ -81,7 +82,7 @@ class Agenda:
         self._asked_s = -math.inf
         self._unanswered: Reason | None = None
         """A resync that the queue may not have heard of."""
-        self._count_wait_s, self._escalate_wait_s = COUNT_S, ESCALATE_S
+        self._count_wait_s, self._escalate_wait_s, self._tell_wait_s = COUNT_S, ESCALATE_S, ESCALATE_S
 
     def heard(self, payload: str, clock_s: float) -> bool:
         """A NOTIFY of the channel: its keys are in the queue already. Whether the next call is earlier now."""
@@ -127,11 +128,14 @@ class Agenda:
         self.claim_at = math.inf
         return room
 
-    def called(self, began_s: float, due_s: float | None, clock_s: float, *, in_vain: bool) -> None:
-        """A call that began then has succeeded: we live, and others know it. Another row is due in `due_s`, maybe one
-        that somebody has locked, for which we came `in_vain`.
+    def called(
+        self, began_s: float, due_s: float | None, clock_s: float, *, in_vain: bool, timeout_s: float = 0.0
+    ) -> None:
+        """A call that began then has succeeded: others know that we live, and that a POST may take `timeout_s`. Another
+        row is due in `due_s`, maybe one that somebody has locked, for which we came `in_vain`.
         """
         self.hold.proven_s = began_s
+        self.hold.told_timeout_s = max(self.hold.told_timeout_s, timeout_s)
         wait_s = LOOK_S if due_s is None else min(due_s, LOOK_S)
         self.claim_at = min(self.claim_at, clock_s + max(wait_s, IN_VAIN_S if in_vain else 0.0))
 
@@ -162,6 +166,16 @@ class Agenda:
         self.escalate_at = clock_s + self._escalate_wait_s
         self._escalate_wait_s = min(2 * self._escalate_wait_s, NOT_NOW_AT_MOST_S)
 
+    def tell(self, key: str) -> None:
+        """The application has taken this escalation."""
+        self.told.append(key)
+        self._tell_wait_s = ESCALATE_S
+
+    def not_told(self, clock_s: float) -> None:
+        """It would not: another sidecar's may."""
+        self.escalate_at = clock_s + self._tell_wait_s
+        self._tell_wait_s = min(2 * self._tell_wait_s, NOT_NOW_AT_MOST_S)
+
     def spare(self, until_s: float) -> None:
         """Nothing that can wait is asked for before."""
         self.count_at = max(self.count_at, until_s)
@@ -173,8 +187,8 @@ class Agenda:
         self.has_left = self.claimer is None
 
     def lose(self) -> None:
-        """The session is gone."""
-        self.claimer, self.enter_at, self.told = None, -math.inf, []
+        """The session is gone, or the queue knows us no more; what was told is still to be said."""
+        self.claimer, self.enter_at = None, -math.inf
         self.hold.lose()
         self.has_left = self.hold.is_closing
 
@@ -198,6 +212,8 @@ class Agenda:
     @property
     def beat_at(self) -> float:
         """When the queue has to be shown that we live, or whether it still is there."""
+        if self.hold.config.timeout > self.hold.told_timeout_s:
+            return -math.inf
         return self.hold.proven_s + (BEAT_S if self.hold.claims else LOOK_S)
 
     @property
@@ -216,5 +232,5 @@ class Agenda:
         if hold.room():
             moments.append(max(self.claim_at, hold.quiet_until))
         if self.escalates:
-            moments.append(self.escalate_at)
+            moments.append(max(self.escalate_at, hold.quiet_until))
         return min(moments)

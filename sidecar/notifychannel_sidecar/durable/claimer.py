@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from notifychannel_sidecar.durable.agenda import BEAT_S, ESCALATE_S
 from notifychannel_sidecar.durable.session import NOT_NOW, Session
 from notifychannel_sidecar.listener import failures
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.listener.backoff import Backoff
 
 log = logging.getLogger(__name__)
-ESCALATED_AT_ONCE = 20
+ESCALATED_AT_ONCE = 5
+"""For so many POSTs the queue leaves them to us."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course
@@ -73,7 +76,8 @@ class Claimer:
                     raise
                 await self._wait(why, error, lived_s=time.monotonic() - started_s)
             finally:
-                self._drop()
+                self.durable.lose()
+        self.escalation.stop()
 
     async def _serve(self, target: Target) -> None:
         self._say(Phase.CONNECTING)
@@ -91,8 +95,18 @@ class Claimer:
                     await self._move(session)
                 for agenda in list(self.durable.agendas):
                     if agenda.next_at <= time.monotonic():
-                        await self._turn(session, agenda, target)
+                        await self._try(session, agenda, target)
                 await self._pause()
+
+    async def _try(self, session: Session, agenda: Agenda, target: Target) -> None:
+        """A turn of one channel. Its end is not that of the others: where its consumer was dropped, or its claims were
+        given to others.
+        """
+        try:
+            await self._turn(session, agenda, target)
+        except asyncpg.ObjectNotInPrerequisiteStateError:
+            log.warning("the queue knows us as a claimer for %s no more: entering anew", agenda.hold.config.name)
+            agenda.lose()
 
     async def _turn(self, session: Session, agenda: Agenda, target: Target) -> None:
         """All that this channel has to tell and to ask; what it tells comes first."""
@@ -102,6 +116,11 @@ class Claimer:
             if claimer is not None:
                 self.durable.on_entered(agenda.hold.config.name)
             return
+        if agenda.told:
+            keys = list(agenda.told)
+            await session.escalated(agenda.claimer, keys)
+            agenda.escalated += len(keys)
+            del agenda.told[: len(keys)]
         if agenda.may_leave:
             await session.leave(agenda.claimer)
             agenda.has_left = True
@@ -115,28 +134,24 @@ class Claimer:
         if (reason := agenda.asking(time.monotonic())) is not None:
             await session.want_resync(claimer, reason)
             agenda.asked()
-        began_s, rules = time.monotonic(), agenda.hold.config.rules
+        began_s, config = time.monotonic(), agenda.hold.config
         most = agenda.begin_claim(began_s)
         if settlements or most:
-            claims, due_s = await session.turn(claimer, settlements, most, rules)
+            claims, due_s = await session.turn(claimer, settlements, most, config)
             agenda.exchanged(settlements, claims, most, time.monotonic())
             in_vain = most > 0 and not claims
         elif began_s >= agenda.beat_at:
-            due_s, in_vain = await session.beat(claimer, rules), False
+            due_s, in_vain = await session.beat(claimer, config), False
         else:
             return
-        agenda.called(began_s, due_s, time.monotonic(), in_vain=in_vain)
+        agenda.called(began_s, due_s, time.monotonic(), in_vain=in_vain, timeout_s=config.timeout)
         self.durable.on_due(agenda.hold.config.name)
 
     async def _look(self, session: Session, agenda: Agenda, claimer: int) -> None:
         """What can wait: where the server would not, the claims are kept and it is asked later."""
         if time.monotonic() >= agenda.count_at:
             await self._count(session, agenda, claimer)
-        if agenda.told:
-            keys, agenda.told = agenda.told, []
-            await session.escalated(claimer, keys)
-            agenda.escalated += len(keys)
-        if agenda.escalates and time.monotonic() >= agenda.escalate_at:
+        if agenda.escalates and time.monotonic() >= max(agenda.escalate_at, agenda.hold.quiet_until):
             agenda.escalate_at = time.monotonic() + ESCALATE_S
             if not self.escalation.is_busy(agenda):
                 await self._escalate(session, agenda, claimer)
@@ -152,6 +167,8 @@ class Claimer:
             agenda.counted(waiting, began_s, time.monotonic())
 
     async def _escalate(self, session: Session, agenda: Agenda, claimer: int) -> None:
+        timeout_s = agenda.hold.config.timeout
+        ends_s = time.monotonic() + (ESCALATED_AT_ONCE - 1) * timeout_s + ESCALATE_S
         try:
             found = await session.escalations(claimer, ESCALATED_AT_ONCE)
         except NOT_NOW as error:
@@ -159,7 +176,7 @@ class Claimer:
             self._spare("say what to escalate", agenda, error)
         else:
             agenda.named()
-            self.escalation.start(agenda, found, self.durable.news.set)
+            self.escalation.start(agenda, found, ends_s=ends_s, on_told=self.durable.news.set)
 
     def _spare(self, what: str, agenda: Agenda, error: Exception) -> None:
         """It may have taken seconds: every channel shows that it lives before the next that may."""
@@ -193,11 +210,12 @@ class Claimer:
             return
         for agenda in self.durable.agendas:
             if agenda.claimer is not None:
-                await session.leave(agenda.claimer)
+                with suppress(asyncpg.ObjectNotInPrerequisiteStateError):
+                    await session.leave(agenda.claimer)
         raise _Moved
 
     async def _wait(self, why: Why, error: Exception, *, lived_s: float) -> None:
-        self._drop()
+        self.durable.lose()
         self.backoff.lived(lived_s)
         delay_s = self.backoff.next_s()
         self._say(Phase.WAITING, why=why, retry_in_s=delay_s)
@@ -206,10 +224,6 @@ class Claimer:
         aimed = self._target
         while self._target is aimed and not self.durable.is_closed and (left_s := ends - time.monotonic()) > 0:
             await self._news(left_s)
-
-    def _drop(self) -> None:
-        self.escalation.stop()
-        self.durable.lose()
 
     def _say(self, phase: Phase, *, why: Why | None = None, retry_in_s: float | None = None) -> None:
         self.on_state(State(phase=phase, since_s=time.time(), why=why, retry_in_s=retry_in_s))

@@ -1,11 +1,13 @@
 """Tells the application of rows that nobody has acknowledged for too long, one POST each, once each.
 
-A row is told of again only where its POST got no 2xx, or the end came before the queue was told of it.
+The queue leaves a few at a time to one sidecar for as long as these POSTs may take; what is not told by then others may
+tell. A row is told of again only where its POST got no 2xx, or the end came before the queue was told of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Escalation:
-    """Of all channels; one POST at a time for each."""
+    """Of all channels; one POST at a time for each. Goes on while the session is another: what was told was told."""
 
     def __init__(self, *, post: Callable[[Work[Any], str], Awaitable[bool]]) -> None:
         """`post`: tell of it at that path; whether it was acknowledged."""
         self._post = post
         self._tasks: dict[Agenda, asyncio.Task[None]] = {}
 
-    def start(self, agenda: Agenda, claims: Sequence[Claim], on_told: Callable[[], None]) -> None:
-        """Begin to tell of these; `on_told`: `agenda.told` has one more."""
+    def start(self, agenda: Agenda, claims: Sequence[Claim], *, ends_s: float, on_told: Callable[[], None]) -> None:
+        """Begin to tell of these, of none after `ends_s` (time.monotonic()); `on_told`: `agenda.told` has one more."""
         if claims:
-            self._tasks[agenda] = asyncio.create_task(self._tell(agenda, claims, on_told))
+            self._tasks[agenda] = asyncio.create_task(self._tell(agenda, claims, ends_s, on_told))
 
     def is_busy(self, agenda: Agenda) -> bool:
         """Whether something of this channel is being told, or the queue does not know yet that it was."""
@@ -35,15 +37,19 @@ class Escalation:
         return (task is not None and not task.done()) or bool(agenda.told)
 
     def stop(self) -> None:
-        """The session is gone: another sidecar may be the one that tells."""
+        """The end has come."""
         for task in self._tasks.values():
             task.cancel()
         self._tasks = {}
 
-    async def _tell(self, agenda: Agenda, claims: Sequence[Claim], on_told: Callable[[], None]) -> None:
+    async def _tell(self, agenda: Agenda, claims: Sequence[Claim], ends_s: float, on_told: Callable[[], None]) -> None:
         path = agenda.hold.config.escalation_path or ""
         for claim in claims:
+            if time.monotonic() > ends_s:
+                return
             work = agenda.hold.told_of(claim)
-            if work is None or await self._post(work, path):
-                agenda.told.append(claim.key)
-                on_told()
+            if work is not None and not await self._post(work, path):
+                agenda.not_told(time.monotonic())
+                return
+            agenda.tell(claim.key)
+            on_told()

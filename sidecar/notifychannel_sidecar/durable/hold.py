@@ -53,6 +53,8 @@ class Hold:
         """The same until `lose`: the session is about to be another."""
         self.proven_s = -math.inf
         """Begin of the last call of this claimer's that succeeded."""
+        self.told_timeout_s = config.timeout
+        """For so long others leave a POST of ours alone."""
         self._epochs = epochs
         self._ready: deque[Claim] = deque()
         self._ready_since = math.inf
@@ -201,7 +203,8 @@ class Hold:
         return self.is_closing or self._is_paused or self.config.suspend
 
     def _may_start(self, clock_s: float) -> bool:
-        return clock_s < self.proven_s + FRESH_S and not self.config.suspend
+        is_known = self.config.timeout <= self.told_timeout_s
+        return clock_s < self.proven_s + FRESH_S and is_known and not self.config.suspend
 
     def _next_claims(self) -> list[Claim]:
         claims = [self._ready.popleft()]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from asyncpg.prepared_stmt import PreparedStatement
 
-    from notifychannel_sidecar.config import Config
+    from notifychannel_sidecar.config import ChannelConfig, Config
     from notifychannel_sidecar.durable.settlement import Settlement
     from notifychannel_sidecar.hints import Reason
 
@@ -55,21 +55,22 @@ class Session:
         return claimer
 
     async def turn(
-        self, claimer: int, settlements: Sequence[Settlement], most: int, rules: str
+        self, claimer: int, settlements: Sequence[Settlement], most: int, config: ChannelConfig
     ) -> tuple[list[Claim], float | None]:
         """Tell what became of claims, and take up to `most` that are due; and in how many seconds another is due
-        (None: nothing waits). Nothing is taken where the consumer has other `rules`: its keys would get wrong names.
+        (None: nothing waits). Nothing is taken where the consumer has other rules: its keys would get wrong names.
         """
         keys = [it.claim.key for it in settlements]
         versions = [it.claim.version for it in settlements]
         outcomes = [it.outcome.value for it in settlements]
         errors = [it.error for it in settlements]
-        *rows, last = await self._rows(statements.TURN, claimer, keys, versions, outcomes, errors, most, rules)
+        whose = (config.rules, config.timeout)
+        *rows, last = await self._rows(statements.TURN, claimer, keys, versions, outcomes, errors, most, *whose)
         return [Claim.of(row) for row in rows], last["waited"]
 
-    async def beat(self, claimer: int, rules: str) -> float | None:
+    async def beat(self, claimer: int, config: ChannelConfig) -> float | None:
         """Show that we live, and learn whether others think so; in how many seconds something is due."""
-        due_s: float | None = await self._value(statements.BEAT, claimer, rules)
+        due_s: float | None = await self._value(statements.BEAT, claimer, config.rules, config.timeout)
         return due_s
 
     async def want_resync(self, claimer: int, reason: Reason) -> None:
@@ -78,12 +79,12 @@ class Session:
 
     async def look(self, claimer: int) -> Waiting | None:
         """What the group has in the queue."""
-        rows = await self._rows(statements.LOOK, claimer)
+        rows = await self._within_a_second(statements.LOOK, claimer)
         return Waiting.of(rows[0]) if rows else None
 
     async def escalations(self, claimer: int, most: int) -> list[Claim]:
-        """What nobody has acknowledged for too long, where this session is the one to tell."""
-        return [Claim.of(row) for row in await self._rows(statements.ESCALATIONS, claimer, most)]
+        """What nobody has acknowledged for too long, and is ours to tell of for a while."""
+        return [Claim.of(row) for row in await self._within_a_second(statements.ESCALATIONS, claimer, most)]
 
     async def escalated(self, claimer: int, keys: Sequence[str]) -> None:
         """These were told."""
@@ -96,6 +97,12 @@ class Session:
     async def _value(self, statement: str, *arguments: object) -> Any:
         rows = await self._rows(statement, *arguments)
         return rows[0][0] if rows else None
+
+    async def _within_a_second(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """For what can wait, while claims can't."""
+        async with self._connection.transaction():
+            await self._rows(statements.BOUND)
+            return await self._rows(statement, *arguments)
 
     async def _rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         async with asyncio.timeout(CALL_TIMEOUT_S):

@@ -44,6 +44,8 @@ class Drained:
     more: bool
     held: bool
     """Nothing was done: the NOTIFY queue is more than half full."""
+    merged: int = 0
+    """Of these rows, those that went into the queue."""
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
@@ -57,14 +59,16 @@ class Drained:
             round=Snapshot(xmin=xmin, xmax=xmax, running=tuple(running)),
             more=row["more"],
             held=row["held"],
+            merged=row.get("merged", 0),  # a database of the version before does not say
         )
 
 
 class Position:
-    """Of one relay; a new one begins at the beginning."""
+    """Of one relay; a new one begins where another one's complete rounds have proven that nothing is before."""
 
-    def __init__(self) -> None:
-        self.low = 0
+    def __init__(self, low: int = 0) -> None:
+        self.low = self.proven = low
+        """`proven`: all below it have ended and are drained."""
         self.late: tuple[int, ...] = ()
         self._round: Snapshot | None = None
 
@@ -73,10 +77,19 @@ class Position:
         if drained.held:
             return False
         begins = self._round is None
-        began = drained.round if self._round is None else self._round
+        began = _earlier(drained.round if self._round is None else self._round, drained.round)
         if drained.more:
             self._round = began
             self.low = max(self.low, drained.last or 0)
             return False
         self.low, self.late, self._round = began.xmax, began.running, None
+        self.proven = began.xmin
         return begins
+
+
+def _earlier(began: Snapshot, batch: Snapshot) -> Snapshot:
+    """The round's, unless rows stay where they are in one of its batches: then all from there on comes again."""
+    if batch.xmax >= began.xmax:
+        return began
+    low = min(began.xmin, batch.xmin)
+    return Snapshot(xmin=low, xmax=low)

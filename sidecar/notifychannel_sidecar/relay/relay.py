@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
+from notifychannel_sidecar.relay.milestone import Milestone
 from notifychannel_sidecar.relay.position import Position
 from notifychannel_sidecar.relay.upkeep import Upkeep
 
@@ -45,6 +46,8 @@ class Pace:
     """How long it waits between two drains, in seconds."""
 
     awake_s: float = 0.02
+    merging_s: float = 0.004
+    """The same after a drain that put something into the queue, but never less than it took."""
     empty_drains: int = 3
     """In a row, before it dozes."""
     dozing_s: float = 0.02
@@ -70,6 +73,7 @@ class Relay:
         self._on_drain = on_drain
         self._pace = pace
         self._position = Position()
+        self._milestone = Milestone(session, on_sweep=on_drain)
         self._upkeep = Upkeep(session)
         self._rung = asyncio.Event()
 
@@ -77,6 +81,7 @@ class Relay:
         """Drain for ever; raises what the session raises."""
         await self._session.listen(self._rung.set)
         self._rung.set()
+        self._position = await self._milestone.begin()
         while True:
             if self._rung.is_set() or await self._sleeps_in_vain():
                 await self._be_awake()
@@ -88,13 +93,16 @@ class Relay:
         empty, level_s = 0, time.monotonic()
         while empty < self._pace.empty_drains:
             self._rung.clear()  # who rang has committed: this drain finds it
+            began_s = time.monotonic()
             drained, _ = await self._drain(awake=True)
+            took_s = time.monotonic() - began_s
             empty = 0 if drained.taken or drained.held else empty + 1
             if drained.held:
                 await asyncio.sleep(self._pace.held_s)
             elif not drained.more:
                 level_s = time.monotonic()
-                await asyncio.sleep(self._pace.awake_s)
+                rest_s = max(self._pace.merging_s, took_s) if drained.merged else self._pace.awake_s
+                await asyncio.sleep(min(rest_s, self._pace.awake_s))
             if time.monotonic() - level_s > self._pace.behind_s:
                 await self._shed()
                 level_s = time.monotonic()
@@ -102,7 +110,7 @@ class Relay:
 
     async def _shed(self) -> None:
         """Writers are faster than we, or the NOTIFY queue is stuck: what waits must not fill the disk."""
-        shed = await self._session.shed(self._pace.cap_bytes)
+        shed = await self._session.shed(self._pace.cap_bytes, self._position.proven)
         if shed:
             log.warning("more than %d bytes waited in the outbox: %d rows became resyncs", self._pace.cap_bytes, shed)
 
@@ -142,5 +150,6 @@ class Relay:
         drained = await self._session.drain(self._position, awake=awake)
         self._on_drain(drained, time.monotonic() - started_s)
         whole = self._position.advance(drained)
+        await self._milestone.look(self._position)
         await self._upkeep.look()
         return drained, whole

@@ -7,19 +7,19 @@ lets the next one in and makes writers ring. Every statement is bounded. Refuses
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from notifychannel_sidecar.relay import statements
 from notifychannel_sidecar.relay.claimers import Claimer
-from notifychannel_sidecar.relay.position import Drained
+from notifychannel_sidecar.relay.position import Drained, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from notifychannel_sidecar.listener.look import Look
-    from notifychannel_sidecar.relay.position import Position
 
 DOORBELL = "notifychannel_relay"
 """The PostgreSQL channel that writers ring."""
@@ -68,10 +68,7 @@ class Session:
         """
         while True:
             try:
-                async with asyncio.timeout(STATEMENT_TIMEOUT_S):
-                    [row] = await self._connection.fetch(
-                        statements.DRAIN, position.low, position.late, self._batch_rows, awake and not self._flag
-                    )
+                row = await self._drain(position, self._batch_rows, awake and not self._flag)
             except asyncpg.QueryCanceledError:
                 if self._batch_rows == 1:
                     raise
@@ -82,9 +79,20 @@ class Session:
         self._flag = self._flag or bool(row["raised"])
         return Drained.of(row)
 
-    async def shed(self, cap_bytes: int) -> int:
-        """Where more than that waits: one resync per PostgreSQL channel instead of its rows. How many rows."""
-        cap, low, taken = cap_bytes, 0, 0
+    async def sweep(self, most: int) -> Drained:
+        """So many rows from the beginning on, wherever the position is."""
+        return Drained.of(await self._drain(Position(), most, False))
+
+    async def _drain(self, position: Position, most: int, raises: bool) -> asyncpg.Record:
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+            [row] = await self._connection.fetch(statements.DRAIN, position.low, position.late, most, raises)
+        return row
+
+    async def shed(self, cap_bytes: int, low: int) -> int:
+        """Where more than that waits, from the transaction `low` on: one resync per PostgreSQL channel instead of
+        its rows. How many.
+        """
+        cap, taken = cap_bytes, 0
         while True:
             async with asyncio.timeout(STATEMENT_TIMEOUT_S):
                 [row] = await self._connection.fetch(statements.COLLAPSE, cap, low, SHED_ROWS)
@@ -104,6 +112,17 @@ class Session:
         fence: int = await self._value(statements.FENCE)
         return fence
 
+    @asynccontextmanager
+    async def bounded(self, seconds: float) -> AsyncIterator[None]:
+        """A transaction of which no statement takes longer, and which waits for nobody's lock."""
+        async with self._connection.transaction():
+            await self._value(statements.BOUND, f"{seconds * 1000:.0f}ms")
+            yield
+
+    async def drained(self, below: int | None) -> int:
+        """Note that all transactions below it are drained; from which one on anything may wait."""
+        return int(await self._value(statements.DRAINED, below))
+
     async def has_queue(self) -> bool:
         """Whether this database has one."""
         return bool(await self._value(statements.HAS_QUEUE))
@@ -118,10 +137,9 @@ class Session:
         """End its session, if it still stands where it was seen."""
         return bool(await self._value(statements.END_CLAIMER, claimer.id, claimer.beats))
 
-    async def reclaim(self, claimers: Sequence[Claimer]) -> int:
-        """Give others what these hold, if they still stand where they were seen; how many rows."""
-        ids, beats = [it.id for it in claimers], [it.beats for it in claimers]
-        return int(await self._value(statements.RECLAIM, ids, beats))
+    async def reclaim(self, claimer: Claimer) -> int:
+        """Give others what it holds, if it still stands where it was seen; how many rows."""
+        return int(await self._value(statements.RECLAIM, [claimer.id], [claimer.beats]))
 
     async def set_clock(self, jumped_s: float) -> None:
         """The server's was set by so much; the queue's goes on."""

@@ -1,1 +1,1 @@
-SELECT notifychannel.beat($1::integer, $2::text)
+SELECT notifychannel.beat($1::integer, $2::text, $3::double precision)

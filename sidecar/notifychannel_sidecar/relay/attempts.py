@@ -1,0 +1,108 @@
+"""Statements that may fail by themselves: tried again later, and never for longer than a drain can wait.
+
+What the server would not do keeps neither the drain nor anything else from being done. Refuses to judge what was asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+
+from notifychannel_sidecar.listener import failures
+from notifychannel_sidecar.listener.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from notifychannel_sidecar.relay.session import Session
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BATCH_ROWS = 5000
+AGAIN_S, AGAIN_AT_MOST_S = 1.0, 60.0
+"""After a failure, doubling."""
+WITHIN_S, WITHIN_AT_MOST_S = 0.25, 1.0
+"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom."""
+
+
+class Task(Enum):
+    """What may fail by itself."""
+
+    FIND = "to find the queue"
+    LOOK = "to look at claimers"
+    SET_CLOCK = "to set the clock"
+    MEND_CLOCK = "to mend the clock"
+    END = "to end a claimer"
+    RECLAIM = "to give rows to others"
+    SETTLE_RULES = "to settle rules"
+    TRIM = "to trim the queue"
+    NOTE = "to note how far it came"
+    SWEEP = "to look at all of the outbox"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tries:
+    """Of one task."""
+
+    again_s: float = -math.inf
+    within_s: float = field(default_factory=lambda: WITHIN_S)
+    rows: int = field(default_factory=lambda: BATCH_ROWS)
+    backoff: Backoff = field(
+        default_factory=lambda: Backoff(initial_s=AGAIN_S, maximum_s=AGAIN_AT_MOST_S, jitter=lambda _, full: full)
+    )
+    said: set[str] = field(default_factory=set)
+    """Kinds of failure that the log has."""
+
+
+class Attempts:
+    """Of one holder of the role."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._tries: defaultdict[Task, _Tries] = defaultdict(_Tries)
+        self.is_missing = False
+        """A function or a table was not there."""
+
+    def rows(self, task: Task) -> int:
+        """How many to ask for: fewer where the server was too slow for more."""
+        return self._tries[task].rows
+
+    async def at(self, task: Task, call: Callable[[], Awaitable[T]]) -> T | None:
+        """What it answers; None when the server would not, and for a while after that. Raises what the session raises
+        when it is lost.
+        """
+        tries = self._tries[task]
+        if time.monotonic() < tries.again_s:
+            return None
+        try:
+            async with self._session.bounded(tries.within_s):
+                answer = await call()
+        except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError):  # it was dropped a moment ago
+            self.is_missing = True
+            return None
+        except asyncpg.PostgresError as error:
+            if self._session.lost:
+                raise
+            self._rest(task, error)
+            return None
+        tries.backoff.lived(math.inf)
+        tries.rows, tries.within_s = min(BATCH_ROWS, 2 * tries.rows), WITHIN_S
+        return answer
+
+    def _rest(self, task: Task, error: asyncpg.PostgresError) -> None:
+        tries, label = self._tries[task], failures.label(error)
+        wait_s = tries.backoff.next_s()
+        tries.again_s = time.monotonic() + wait_s
+        if isinstance(error, asyncpg.QueryCanceledError):
+            tries.rows, tries.within_s = max(1, tries.rows // 8), WITHIN_AT_MOST_S
+        if label not in tries.said:
+            tries.said.add(label)
+            log.warning("the relay failed %s (%s); trying again in %.1f s", task.value, label, wait_s)

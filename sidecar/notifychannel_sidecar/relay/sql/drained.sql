@@ -1,0 +1,1 @@
+SELECT notifychannel.relay_drained($1::xid8)
