@@ -57,6 +57,9 @@ class Verdict:
 Work: TypeAlias = "Callable[[Key], Awaitable[Verdict]]"
 """One pass. What it raises is counted and tried again."""
 
+EARLY_S = 0.001
+"""A loop runs a timer up to its clock's resolution early, when what it was set for is not due by that clock yet."""
+
 
 class WorkQueue:
     """`add` at any time; `await run()` once, in the task that leads."""
@@ -117,7 +120,7 @@ class WorkQueue:
         async with asyncio.TaskGroup() as passes:
             while True:
                 self._wake.clear()
-                for key in () if self._is_draining else self._schedule.take(self._now_s()):
+                for key in () if self._is_draining else self._schedule.take(self._now_s() + EARLY_S):
                     passes.create_task(self._pass(work, Key(*key)), name=f"pass {key[0]}/{key[1]}")
                 await self._wait()
 
