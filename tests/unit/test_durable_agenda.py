@@ -28,7 +28,7 @@ def entered(now=100.0, **settings):
     agenda.entered(1, now)
     agenda.begin_claim(now)
     agenda.exchanged([], [], 200, now)
-    agenda.called(now, None, now, in_vain=True)
+    agenda.called(now, None, now, in_vain=True, timeout_s=agenda.hold.config.timeout)
     agenda.counted(None, now, now)
     return agenda
 
@@ -77,6 +77,20 @@ def test_the_queue_says_when_the_next_is_due_and_a_call_in_vain_is_not_repeated_
     agenda.begin_claim(107.0)
     agenda.called(107.0, 1e6, 107.0, in_vain=False)
     assert agenda.claim_at == 107.0 + LOOK_S
+
+
+def test_a_claimer_says_by_its_first_call_how_long_its_posts_may_take():
+    """The one before it may have said so, of itself. Mutant: told_timeout_s that `lose` keeps."""
+    agenda = entered(timeout=5.0)
+    agenda.hold.configure(channel(timeout=60.0))
+    assert agenda.next_at == -math.inf
+    agenda.called(101.0, None, 101.0, in_vain=False, timeout_s=60.0)
+    assert agenda.next_at > 101.0
+    agenda.lose()
+    agenda.entered(2, 102.0)
+    assert agenda.beat_at == -math.inf
+    agenda.called(102.0, None, 102.0, in_vain=False, timeout_s=60.0)
+    assert agenda.beat_at == 102.0 + LOOK_S
 
 
 def test_claims_are_beaten_for():
