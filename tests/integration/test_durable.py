@@ -525,6 +525,16 @@ async def test_claimers_read_what_others_commit_whatever_the_database_says(queue
     assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
 
 
+async def test_claimers_wait_for_a_lock_whatever_the_database_says(queue):
+    """Mutant: settle_in.sql without lock_timeout: a session ends for each lock that is held for a moment."""
+    name = await queue.admin.fetchval("SELECT current_database()")
+    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET lock_timeout = '50ms'")
+    connection = await queue.database.connect()
+    assert await connection.fetchval("SHOW lock_timeout") == "50ms"
+    await Session(connection).settle_in("nch-claim/test", lambda: None)
+    assert await connection.fetchval("SHOW lock_timeout") == "0"
+
+
 @pytest.mark.parametrize("first", [Hang(), Close(reset=True), Say(status=500)], ids=["timed out", "reset", "refused"])
 async def test_a_post_that_timed_out_or_was_reset_or_refused_comes_again_under_its_id(queue, application, first):
     """The duplicate by which an application knows it: it may have done what was asked before it failed."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ESCALATED_AT_ONCE = 5
 """For so many POSTs the queue leaves them to us."""
+GIVEN_UP = "55000"
+"""What the queue says to one who is no claimer any more; asyncpg counts locks that are not to be had (55P03) as such."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course
@@ -104,7 +106,9 @@ class Claimer:
         """
         try:
             await self._turn(session, agenda, target)
-        except asyncpg.ObjectNotInPrerequisiteStateError:
+        except asyncpg.ObjectNotInPrerequisiteStateError as error:
+            if error.sqlstate != GIVEN_UP:
+                raise
             log.warning("the queue knows us as a claimer for %s no more: entering anew", agenda.hold.config.name)
             agenda.lose()
 
@@ -210,8 +214,11 @@ class Claimer:
             return
         for agenda in self.durable.agendas:
             if agenda.claimer is not None:
-                with suppress(asyncpg.ObjectNotInPrerequisiteStateError):
+                try:
                     await session.leave(agenda.claimer)
+                except asyncpg.ObjectNotInPrerequisiteStateError as error:
+                    if error.sqlstate != GIVEN_UP:
+                        raise
         raise _Moved
 
     async def _wait(self, why: Why, error: Exception, *, lived_s: float) -> None:
