@@ -10,6 +10,7 @@ import pytest
 from notifychannel_sidecar.durable.claimer import Claimer
 from notifychannel_sidecar.durable.durable import Durable
 from notifychannel_sidecar.durable.escalation import Escalation
+from notifychannel_sidecar.durable.session import NOT_NOW
 from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.target import Target
 from tests.listening import config
@@ -19,10 +20,11 @@ TARGET = Target(config=config(), pod="api-1", fingerprint="1", arguments={})
 
 
 class Refusing:
-    """A session of which every call fails with this, once a claimer has entered."""
+    """A session of which every call, or `only` one, fails with `error`."""
 
-    def __init__(self, error=None):
-        self.error = error
+    def __init__(self, *, only=None):
+        self.error = None
+        self.only = only
         self.calls = []
 
     async def enter(self, *_):
@@ -31,12 +33,15 @@ class Refusing:
     async def turn(self, *_):
         return self._answer("turn", ([], None))
 
+    async def escalated(self, *_):
+        return self._answer("escalated", None)
+
     async def leave(self, *_):
         return self._answer("leave", None)
 
     def _answer(self, name, answer):
         self.calls.append(name)
-        if self.error is not None:
+        if self.error is not None and self.only in (None, name):
             raise self.error
         return answer
 
@@ -66,8 +71,8 @@ async def test_one_that_was_given_up_enters_anew():
 
 @pytest.mark.parametrize("error", [asyncpg.LockNotAvailableError, asyncpg.ObjectInUseError])
 async def test_who_only_waited_for_a_lock_in_vain_is_not_taken_for_given_up(error):
-    """It would enter a second time beside its first, which holds its rows and stands still. Mutant: `_try` or `_move`
-    without the SQLSTATE, for asyncpg's class has these below it.
+    """It would enter a second time beside its first, which holds its rows and stands still. Mutant: `_try` without the
+    SQLSTATE, for asyncpg's class has these below it.
     """
     made, agenda = await entered(session := Refusing())
     session.error = error("busy")
@@ -77,3 +82,32 @@ async def test_who_only_waited_for_a_lock_in_vain_is_not_taken_for_given_up(erro
     with pytest.raises(error):
         await made._move(session)
     assert session.calls == ["turn", "leave"]
+
+
+@pytest.mark.parametrize("error", NOT_NOW)
+async def test_a_row_that_somebody_has_locked_ends_no_session_when_it_was_escalated(error):
+    """What the queue would not mark is said later; claims and signs of life come first. Mutants: `_mark` without
+    NOT_NOW; before `_exchange`; `told` forgotten.
+    """
+    made, agenda = await entered(session := Refusing(only="escalated"), escalation_path="/escalations")
+    agenda.escalate_at = time.monotonic() + 1000.0
+    agenda.told.append("[1]")
+    session.error = error("busy")
+    await made._try(session, agenda, TARGET)
+    assert session.calls == ["turn", "escalated"]
+    assert (agenda.told, agenda.escalated) == (["[1]"], 0)
+    assert agenda.next_at > time.monotonic() + 0.5
+    session.error, agenda.mark_at = None, time.monotonic()
+    await made._try(session, agenda, TARGET)
+    assert (agenda.told, agenda.escalated) == ([], 1)
+
+
+async def test_who_leaves_says_what_was_told_and_leaves_all_the_same_where_it_can_not():
+    """Mutants: `leave` before it, or only after it."""
+    made, agenda = await entered(session := Refusing(only="escalated"), escalation_path="/escalations")
+    agenda.told.append("[1]")
+    agenda.close()
+    session.error = asyncpg.QueryCanceledError("busy")
+    await made._try(session, agenda, TARGET)
+    assert session.calls == ["escalated", "leave"]
+    assert agenda.has_left
