@@ -421,6 +421,37 @@ async def test_a_task_that_fails_is_tried_again_from_a_second_to_a_minute_later_
     ]
 
 
+async def test_a_claimer_that_can_not_be_reclaimed_keeps_no_other_from_it(queue, monkeypatch):
+    """Somebody has locked its row. And it is tried again for as long as it is there. Mutants: tries by the task alone;
+    tries of who is gone kept, or of all forgotten.
+    """
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    first, other = await queue.claimer(), await queue.claimer()
+    relay = Upkeep(await session(queue))
+    holder = await queue.database.connect()
+    await holder.execute("BEGIN")
+    await holder.execute("SELECT FROM notifychannel.claimer WHERE id = $1 FOR UPDATE", first.me)
+    for one in (first, other):
+        one.connection.terminate()
+
+    async def left(*claimers):
+        async with asyncio.timeout(PATIENCE_S):
+            while [it["claimer"] for it in await queue.look()] != [it.me for it in claimers]:
+                await relay.look()
+
+    await left(first)
+    tries = relay._attempts._tries[attempts.Task.RECLAIM, first.me]
+    assert tries.backoff.attempts > 0
+    third = await queue.claimer()
+    third.connection.terminate()
+    await left(first)
+    assert relay._attempts._tries[attempts.Task.RECLAIM, first.me] is tries
+    await holder.execute("ROLLBACK")
+    await left()
+    await relay.look()
+    assert [it for _, it in relay._attempts._tries if it is not None] == []
+
+
 class SetClockLate(SetClock):
     """It can't tell the queue at first."""
 
