@@ -536,6 +536,35 @@ async def test_what_takes_long_or_waits_for_a_lock_is_left_after_a_fraction_of_a
     assert await made._connection.fetchval(limits) == "5s0"
 
 
+class Bounds(Session):
+    """It notes what each task may take, and is too slow for all."""
+
+    def __init__(self, connection):
+        super().__init__(connection)
+        self.asked = []
+
+    def bounded(self, seconds):
+        self.asked.append(seconds)
+        return super().bounded(seconds)
+
+    async def too_slow(self):
+        raise asyncpg.QueryCanceledError
+
+
+@pytest.mark.parametrize("task", attempts.Task)
+async def test_what_was_too_slow_may_take_longer_but_for_the_sweep(queue, monkeypatch, task):
+    """While somebody keeps the dead rows it is too slow each time, and drains wait for it. Mutant: 1 s for it too."""
+    monkeypatch.setattr(attempts, "WITHIN_S", 0.25)
+    monkeypatch.setattr(attempts, "WITHIN_AT_MOST_S", 1.0)
+    monkeypatch.setattr(attempts, "AGAIN_S", 0.0)
+    made = Bounds(await queue.database.connect())
+    tries = attempts.Attempts(made)
+    for _ in range(2):
+        await tries.at(task, made.too_slow)
+    assert made.asked == [0.25, 0.25 if task is attempts.Task.SWEEP else 1.0]
+    assert tries.rows(task) == attempts.BATCH_ROWS // 64
+
+
 async def drains(relay, position):
     """Until a round of its own was complete."""
     while not position.advance(await relay.drain(position, awake=False)):

@@ -31,7 +31,9 @@ BATCH_ROWS = 5000
 AGAIN_S, AGAIN_AT_MOST_S = 1.0, 60.0
 """After a failure, doubling."""
 WITHIN_S, WITHIN_AT_MOST_S = 0.25, 1.0
-"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom."""
+"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom. A sweep may take no more
+than at first: it never comes to its end while somebody keeps the dead rows, and each drain waits for it.
+"""
 
 
 class Task(Enum):
@@ -109,7 +111,8 @@ class Attempts:
         wait_s = tries.backoff.next_s()
         tries.again_s = time.monotonic() + wait_s
         if isinstance(error, asyncpg.QueryCanceledError):
-            tries.rows, tries.within_s = max(1, tries.rows // 8), WITHIN_AT_MOST_S
+            tries.rows = max(1, tries.rows // 8)
+            tries.within_s = WITHIN_S if task is Task.SWEEP else WITHIN_AT_MOST_S
         if label not in tries.said:
             tries.said.add(label)
             log.warning("the relay failed %s (%s); trying again in %.1f s", task.value, label, wait_s)
