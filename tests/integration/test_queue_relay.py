@@ -566,9 +566,10 @@ async def test_what_was_too_slow_may_take_longer_but_for_the_sweep(queue, monkey
 
 
 async def drains(relay, position):
-    """Until a round of its own was complete."""
-    while not position.advance(await relay.drain(position, awake=False)):
+    """Until a round of its own was complete; what its last drain did."""
+    while not position.advance(drained := await relay.drain(position, awake=False)):
         pass
+    return drained
 
 
 async def walked(connection, statement):
@@ -593,9 +594,9 @@ async def test_a_new_relay_begins_behind_what_is_drained_though_nobody_may_vacuu
     )
     relay, position = await session(queue), Position()
     await drains(relay, position)
-    await drains(relay, position)
+    last = await drains(relay, position)
     mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
-    await mark.look(position)
+    await mark.look(position, last)
     assert (await mark.begin()).low == position.proven
     assert await walked(relay._connection, "SELECT notifychannel.relay_waiting()") <= 10
     drain = (files("notifychannel_operator") / "sql" / "outbox" / "drain.sql").read_text()
@@ -605,6 +606,48 @@ async def test_a_new_relay_begins_behind_what_is_drained_though_nobody_may_vacuu
     )
 
 
+class Notes(Session):
+    """It counts how often a position is noted."""
+
+    notes = 0
+
+    async def drained(self, below):
+        self.notes += below is not None
+        return await super().drained(below)
+
+
+async def test_a_relay_with_nothing_to_do_notes_nothing_and_one_with_dead_rows_behind_it_does(queue, monkeypatch):
+    """A note takes a transaction id, so that there is always one more to note. Mutants: a note for each; none where what
+    was taken is not below `proven` yet; none but for what was taken; no FAR.
+    """
+    monkeypatch.setattr(milestone, "NOTE_EVERY_S", 0.0)
+    relay = Notes(await queue.database.connect())
+    assert await relay.take_role()
+    mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
+    position = await mark.begin()
+
+    async def looks(times=1):
+        before = relay.notes
+        for _ in range(times):
+            await queue.owner.execute("SELECT pg_current_xact_id()")
+            await mark.look(position, await drains(relay, position))
+        return relay.notes - before
+
+    assert await looks(10) <= 3, "of others before it nothing is known"
+    assert await looks(10) == 0
+    writer = await queue.database.connect()
+    await writer.execute("BEGIN; SELECT pg_current_xact_id()")
+    await queue.owner.execute(APPEND, "orders", payload("[1]"))
+    taken_from = int(await queue.owner.fetchval("SELECT pg_current_xact_id()::text"))
+    assert await looks(10) <= 1, "as far as that transaction"
+    await writer.execute("ROLLBACK")
+    assert 1 <= await looks(10) <= 3
+    assert await queue.owner.fetchval("SELECT last_value FROM notifychannel.relay_position") >= taken_from
+    assert await looks(10) == 0
+    monkeypatch.setattr(milestone, "FAR", 20)
+    assert 1 <= await looks(50) <= 5
+
+
 async def test_who_was_running_when_a_round_was_noted_is_found_by_the_next_relay(queue):
     """Mutant: `proven` of the round's xmax, and relay_drained() without `ended`."""
     late = await queue.database.connect()
@@ -612,9 +655,9 @@ async def test_who_was_running_when_a_round_was_noted_is_found_by_the_next_relay
     await late.execute(APPEND, "orders", payload("[1]"))
     await queue.changes("[2]")
     relay, position = await session(queue), Position()
-    await drains(relay, position)
+    last = await drains(relay, position)
     mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
-    await mark.look(position)
+    await mark.look(position, last)
     await late.execute("COMMIT")
     await drains(relay, await mark.begin())
     assert list(await queue.rows()) == ["[1]", "[2]"]
@@ -634,9 +677,9 @@ async def test_a_position_of_the_future_is_none_and_what_lies_before_one_is_foun
     mark = milestone.Milestone(relay, on_sweep=lambda drained, _: swept.append(drained.taken))
     position = await mark.begin()
     assert position.low > 0
-    await drains(relay, position)
+    last = await drains(relay, position)
     assert await queue.rows() == {}
-    await mark.look(position)
+    await mark.look(position, last)
     assert (list(await queue.rows()), swept) == (["[1]"], [1])
 
 
