@@ -617,8 +617,8 @@ class Notes(Session):
 
 
 async def test_a_relay_with_nothing_to_do_notes_nothing_and_one_with_dead_rows_behind_it_does(queue, monkeypatch):
-    """A note takes a transaction id, so that there is always one more to note. Mutants: a note for each; none where what
-    was taken is not below `proven` yet; none but for what was taken; no FAR.
+    """A note takes a transaction id, so that there is always one more to note. Mutants: a note for each; none where
+    what was taken is not below `proven` yet; none but for what was taken; no FAR.
     """
     monkeypatch.setattr(milestone, "NOTE_EVERY_S", 0.0)
     relay = Notes(await queue.database.connect())

@@ -491,10 +491,10 @@ async def test_a_walk_that_is_wanted_during_a_step_of_another_is_taken(queue):
     await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
     step = asyncio.create_task(relay.fetchval("SELECT notifychannel.mend_clock(10)"))
     async with asyncio.timeout(30):
-        while not await waits(queue, 1):
+        while not await waits(queue, 1):  # noqa: ASYNC110 - the server can only be asked
             await asyncio.sleep(0.02)
         wanted = asyncio.create_task(installer.fetchrow(PUT, *(CONSUMER | {"escalate_after": 60.0}).values()))
-        while not wanted.done() and not await waits(queue, 2):
+        while not wanted.done() and not await waits(queue, 2):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await holder.execute("ROLLBACK")
         assert (await step, (await wanted)["did"]) == (10, "changed")

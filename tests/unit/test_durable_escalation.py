@@ -41,7 +41,7 @@ async def tell(application, *orders, ends_s=math.inf):
 
 
 async def test_one_that_the_application_refuses_keeps_none_of_its_batch_from_being_told():
-    """They come back together, the refused one first. Mutants: `return` at the refusal; not_told at none, or at each."""
+    """They come back together, the refused one first. Mutants: `return` at the refusal; not_told never or each time."""
     application = Application(1, 3)
     agenda, news = await tell(application, 1, 2, 3, 4, 5)
     assert application.asked == [1, 2, 3, 4, 5]

@@ -28,7 +28,7 @@ CALL_TIMEOUT_S = 8.0
 NOT_NOW = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 """The server would not, and the session goes on: for what can wait, a reason to wait."""
 GIVEN_UP = "55000"
-"""What the queue says to one who is no claimer any more; asyncpg counts locks that are not to be had (55P03) as such."""
+"""What the queue says to one who is no claimer any more; asyncpg counts locks that can't be had (55P03) as such."""
 
 
 class Session:

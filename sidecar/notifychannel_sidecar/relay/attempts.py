@@ -31,8 +31,8 @@ BATCH_ROWS = 5000
 AGAIN_S, AGAIN_AT_MOST_S = 1.0, 60.0
 """After a failure, doubling."""
 WITHIN_S, WITHIN_AT_MOST_S = 0.25, 1.0
-"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom. A sweep may take no more
-than at first: it never comes to its end while somebody keeps the dead rows, and each drain waits for it.
+"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom. A sweep may not: it
+does not come to its end while somebody keeps the dead rows, and each drain waits for it.
 """
 
 

@@ -2,8 +2,8 @@
 
 The walk from the beginning passes rows that are dead, but that somebody's snapshot keeps: millions, where that is old.
 It is taken all the same now and then, as an attempt: for rows of a dump that was restored, or of a cluster whose
-transactions were set back. Noted is only what is behind dead rows, for a note takes a transaction id: an idle relay would
-note for ever. Refuses to drain.
+transactions were set back. Only what is behind dead rows is noted, for a note takes a transaction id: an idle relay
+would note for ever. Refuses to drain.
 """
 
 from __future__ import annotations
