@@ -13,6 +13,7 @@ import asyncpg
 from notifychannel_sidecar.durable import statements
 from notifychannel_sidecar.durable.agenda import Waiting
 from notifychannel_sidecar.durable.claim import Claim
+from notifychannel_sidecar.transaction import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +107,7 @@ class Session:
 
     async def _within_a_second(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """For what can wait, while claims can't."""
-        async with self._connection.transaction():
+        async with transaction(self._connection, timeout_s=CALL_TIMEOUT_S):
             await self._rows(statements.BOUND)
             return await self._rows(statement, *arguments)
 

@@ -15,6 +15,7 @@ import asyncpg
 from notifychannel_sidecar.relay import statements
 from notifychannel_sidecar.relay.claimers import Claimer
 from notifychannel_sidecar.relay.position import Drained, Position
+from notifychannel_sidecar.transaction import transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -115,7 +116,7 @@ class Session:
     @asynccontextmanager
     async def bounded(self, seconds: float) -> AsyncIterator[None]:
         """A transaction of which no statement takes longer, and which waits for nobody's lock."""
-        async with self._connection.transaction():
+        async with transaction(self._connection, timeout_s=STATEMENT_TIMEOUT_S):
             await self._value(statements.BOUND, f"{seconds * 1000:.0f}ms")
             yield
 
