@@ -102,8 +102,9 @@ DECLARE
     walk notifychannel.queue_clock;
     till record;
 BEGIN
-    SELECT k.* INTO walk FROM notifychannel.queue_clock AS k;
-    IF walk.walks_consumer IS NULL THEN
+    -- who wants a walk meanwhile waits for the end of this step, and then gets it from the beginning
+    SELECT k.* INTO walk FROM notifychannel.queue_clock AS k WHERE k.walks_consumer IS NOT NULL FOR UPDATE;
+    IF NOT FOUND THEN
         RETURN 0;
     END IF;
     -- before the rows, as everybody locks them

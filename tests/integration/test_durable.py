@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import pairwise
 
+import asyncpg
 import pytest
 
+from notifychannel_sidecar.durable.claimer import Claimer
+from notifychannel_sidecar.durable.durable import Durable
+from notifychannel_sidecar.durable.escalation import Escalation
 from notifychannel_sidecar.durable.session import Session
+from notifychannel_sidecar.listener.backoff import Backoff
 from tests.application import Application, Close, Hang, Say, Work
-from tests.durably import Queue, claims, told
+from tests.durably import RULES, Queue, claims, told
+from tests.listening import channel, config, target
 from tests.servers import quick
 
 pytestmark = pytest.mark.timeout(120)
@@ -523,6 +532,93 @@ async def test_claimers_read_what_others_commit_whatever_the_database_says(queue
     assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
     await Session(connection).settle_in("nch-claim/test", lambda: None)
     assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+
+
+async def test_claimers_wait_for_a_lock_whatever_the_database_says(queue):
+    """Mutant: settle_in.sql without lock_timeout: a session ends for each lock that is held for a moment."""
+    name = await queue.admin.fetchval("SELECT current_database()")
+    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET lock_timeout = '50ms'")
+    connection = await queue.database.connect()
+    assert await connection.fetchval("SHOW lock_timeout") == "50ms"
+    await Session(connection).settle_in("nch-claim/test", lambda: None)
+    assert await connection.fetchval("SHOW lock_timeout") == "0"
+
+
+async def test_one_that_was_given_up_leaves_without_an_error_and_one_that_could_not_does_not(queue):
+    """Mutant: `leave` that raises; one that takes a lock that is not to be had for its end."""
+    connection = await queue.database.connect()
+    session = Session(connection)
+    me = await session.enter(config(), "orders", "test")
+    holder = await queue.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.claimer FOR UPDATE")
+    await connection.execute("SET lock_timeout = '50ms'")
+    with pytest.raises(asyncpg.LockNotAvailableError):
+        await session.leave(me)
+    await holder.execute("DELETE FROM notifychannel.claimer; COMMIT")
+    await session.leave(me)
+
+
+async def escalating(queue):
+    """A row that somebody was given to tell of."""
+    await queue.change(1)
+    await queue.admin.execute("SELECT notifychannel.drain('0', '{}', 100)")
+    await queue.admin.execute("UPDATE notifychannel.queue SET escalations = 1, escalate_at = 'infinity'")
+
+
+MARKED = "SELECT count(*) FROM notifychannel.queue WHERE escalated_at IS NOT NULL"
+
+
+async def test_what_was_told_is_said_to_the_queue_within_a_second_or_later(queue):
+    """Mutant: `escalated` that waits as long as claims do, of which no other can be shown to live meanwhile."""
+    await escalating(queue)
+    session = Session(await queue.database.connect())
+    await session.settle_in("nch-claim/test", lambda: None)
+    me = await session.enter(config(), "orders", "test")
+    holder = await queue.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
+    began_s = time.monotonic()
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await session.escalated(me, ["[1]"])
+    assert time.monotonic() - began_s < 3.5, "4 s is what a claim may take"
+    await holder.execute("ROLLBACK")
+    await session.escalated(me, ["[1]"])
+    assert await queue.admin.fetchval(MARKED) == 1
+
+
+@pytest.fixture
+async def another(database):
+    """A queue in another database of the same server."""
+    admin = await database.connect()
+    name = f"{database.name}_other"
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    async with AsyncExitStack() as stack:
+        yield await Queue.on(replace(database, name=name, stack=stack), suspended=True)
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["another password", "another database"])
+async def test_what_was_told_is_said_to_the_database_of_its_row_and_to_no_other(database, another, moves):
+    """Mutants: `told` forgotten by every move; by none."""
+    queue = await Queue.on(database, suspended=True)
+    for each in (queue, another):
+        await escalating(each)
+    durable = Durable(on_due=lambda _: None, on_entered=lambda _: None)
+    durable.configure([channel("orders", rules=RULES, key=("id",), suspend=True)])
+    claimer = Claimer(durable=durable, backoff=Backoff(), escalation=Escalation(post=None))
+    claimer.aim(target(database.dsn()))
+    task = asyncio.create_task(claimer.run())
+    [agenda] = durable.agendas
+    async with asyncio.timeout(30):
+        while agenda.claimer is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+        before, there = agenda.hold.epoch, another if moves else queue
+        agenda.told.append("[1]")
+        claimer.aim(target(there.database.dsn(), fingerprint="2"))
+        while agenda.hold.epoch == before or agenda.claimer is None or agenda.told:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        durable.hurry(0.0)
+        await task
+    assert [await it.admin.fetchval(MARKED) for it in (queue, another)] == [0 if moves else 1, 0]
 
 
 @pytest.mark.parametrize("first", [Hang(), Close(reset=True), Say(status=500)], ids=["timed out", "reset", "refused"])

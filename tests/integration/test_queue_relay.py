@@ -421,6 +421,37 @@ async def test_a_task_that_fails_is_tried_again_from_a_second_to_a_minute_later_
     ]
 
 
+async def test_a_claimer_that_can_not_be_reclaimed_keeps_no_other_from_it(queue, monkeypatch):
+    """Somebody has locked its row. And it is tried again for as long as it is there. Mutants: tries by the task alone;
+    tries of who is gone kept, or of all forgotten.
+    """
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    first, other = await queue.claimer(), await queue.claimer()
+    relay = Upkeep(await session(queue))
+    holder = await queue.database.connect()
+    await holder.execute("BEGIN")
+    await holder.execute("SELECT FROM notifychannel.claimer WHERE id = $1 FOR UPDATE", first.me)
+    for one in (first, other):
+        one.connection.terminate()
+
+    async def left(*claimers):
+        async with asyncio.timeout(PATIENCE_S):
+            while [it["claimer"] for it in await queue.look()] != [it.me for it in claimers]:
+                await relay.look()
+
+    await left(first)
+    tries = relay._attempts._tries[attempts.Task.RECLAIM, first.me]
+    assert tries.backoff.attempts > 0
+    third = await queue.claimer()
+    third.connection.terminate()
+    await left(first)
+    assert relay._attempts._tries[attempts.Task.RECLAIM, first.me] is tries
+    await holder.execute("ROLLBACK")
+    await left()
+    await relay.look()
+    assert [it for _, it in relay._attempts._tries if it is not None] == []
+
+
 class SetClockLate(SetClock):
     """It can't tell the queue at first."""
 
@@ -505,10 +536,40 @@ async def test_what_takes_long_or_waits_for_a_lock_is_left_after_a_fraction_of_a
     assert await made._connection.fetchval(limits) == "5s0"
 
 
+class Bounds(Session):
+    """It notes what each task may take, and is too slow for all."""
+
+    def __init__(self, connection):
+        super().__init__(connection)
+        self.asked = []
+
+    def bounded(self, seconds):
+        self.asked.append(seconds)
+        return super().bounded(seconds)
+
+    async def too_slow(self):
+        raise asyncpg.QueryCanceledError
+
+
+@pytest.mark.parametrize("task", attempts.Task)
+async def test_what_was_too_slow_may_take_longer_but_for_the_sweep(queue, monkeypatch, task):
+    """While somebody keeps the dead rows it is too slow each time, and drains wait for it. Mutant: 1 s for it too."""
+    monkeypatch.setattr(attempts, "WITHIN_S", 0.25)
+    monkeypatch.setattr(attempts, "WITHIN_AT_MOST_S", 1.0)
+    monkeypatch.setattr(attempts, "AGAIN_S", 0.0)
+    made = Bounds(await queue.database.connect())
+    tries = attempts.Attempts(made)
+    for _ in range(2):
+        await tries.at(task, made.too_slow)
+    assert made.asked == [0.25, 0.25 if task is attempts.Task.SWEEP else 1.0]
+    assert tries.rows(task) == attempts.BATCH_ROWS // 64
+
+
 async def drains(relay, position):
-    """Until a round of its own was complete."""
-    while not position.advance(await relay.drain(position, awake=False)):
+    """Until a round of its own was complete; what its last drain did."""
+    while not position.advance(drained := await relay.drain(position, awake=False)):
         pass
+    return drained
 
 
 async def walked(connection, statement):
@@ -533,9 +594,9 @@ async def test_a_new_relay_begins_behind_what_is_drained_though_nobody_may_vacuu
     )
     relay, position = await session(queue), Position()
     await drains(relay, position)
-    await drains(relay, position)
+    last = await drains(relay, position)
     mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
-    await mark.look(position)
+    await mark.look(position, last)
     assert (await mark.begin()).low == position.proven
     assert await walked(relay._connection, "SELECT notifychannel.relay_waiting()") <= 10
     drain = (files("notifychannel_operator") / "sql" / "outbox" / "drain.sql").read_text()
@@ -545,6 +606,48 @@ async def test_a_new_relay_begins_behind_what_is_drained_though_nobody_may_vacuu
     )
 
 
+class Notes(Session):
+    """It counts how often a position is noted."""
+
+    notes = 0
+
+    async def drained(self, below):
+        self.notes += below is not None
+        return await super().drained(below)
+
+
+async def test_a_relay_with_nothing_to_do_notes_nothing_and_one_with_dead_rows_behind_it_does(queue, monkeypatch):
+    """A note takes a transaction id, so that there is always one more to note. Mutants: a note for each; none where
+    what was taken is not below `proven` yet; none but for what was taken; no FAR.
+    """
+    monkeypatch.setattr(milestone, "NOTE_EVERY_S", 0.0)
+    relay = Notes(await queue.database.connect())
+    assert await relay.take_role()
+    mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
+    position = await mark.begin()
+
+    async def looks(times=1):
+        before = relay.notes
+        for _ in range(times):
+            await queue.owner.execute("SELECT pg_current_xact_id()")
+            await mark.look(position, await drains(relay, position))
+        return relay.notes - before
+
+    assert await looks(10) <= 3, "of others before it nothing is known"
+    assert await looks(10) == 0
+    writer = await queue.database.connect()
+    await writer.execute("BEGIN; SELECT pg_current_xact_id()")
+    await queue.owner.execute(APPEND, "orders", payload("[1]"))
+    taken_from = int(await queue.owner.fetchval("SELECT pg_current_xact_id()::text"))
+    assert await looks(10) <= 1, "as far as that transaction"
+    await writer.execute("ROLLBACK")
+    assert 1 <= await looks(10) <= 3
+    assert await queue.owner.fetchval("SELECT last_value FROM notifychannel.relay_position") >= taken_from
+    assert await looks(10) == 0
+    monkeypatch.setattr(milestone, "FAR", 20)
+    assert 1 <= await looks(50) <= 5
+
+
 async def test_who_was_running_when_a_round_was_noted_is_found_by_the_next_relay(queue):
     """Mutant: `proven` of the round's xmax, and relay_drained() without `ended`."""
     late = await queue.database.connect()
@@ -552,9 +655,9 @@ async def test_who_was_running_when_a_round_was_noted_is_found_by_the_next_relay
     await late.execute(APPEND, "orders", payload("[1]"))
     await queue.changes("[2]")
     relay, position = await session(queue), Position()
-    await drains(relay, position)
+    last = await drains(relay, position)
     mark = milestone.Milestone(relay, on_sweep=lambda *_: None)
-    await mark.look(position)
+    await mark.look(position, last)
     await late.execute("COMMIT")
     await drains(relay, await mark.begin())
     assert list(await queue.rows()) == ["[1]", "[2]"]
@@ -574,9 +677,9 @@ async def test_a_position_of_the_future_is_none_and_what_lies_before_one_is_foun
     mark = milestone.Milestone(relay, on_sweep=lambda drained, _: swept.append(drained.taken))
     position = await mark.begin()
     assert position.low > 0
-    await drains(relay, position)
+    last = await drains(relay, position)
     assert await queue.rows() == {}
-    await mark.look(position)
+    await mark.look(position, last)
     assert (list(await queue.rows()), swept) == (["[1]"], [1])
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
-from tests.queueing import APPEND, WINDOW_S, Queue, install, payload
+from tests.queueing import APPEND, CONSUMER, PUT, WINDOW_S, Queue, install, payload
 
 NOT_THE_RELAY = pytest.raises(asyncpg.ObjectInUseError)
 
@@ -472,6 +474,33 @@ async def test_a_step_of_a_walk_touches_no_more_of_a_long_queue_than_it_was_told
     wrong = f"SELECT count(*) FROM notifychannel.queue WHERE {late}"
     assert await queue.owner.fetchval(wrong) == 0
     assert await touched(queue, "SELECT notifychannel.mend_clock(100)") == 0
+
+
+async def waits(queue, sessions):
+    """So many of them for a lock."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return await queue.owner.fetchval(sql) >= sessions
+
+
+async def test_a_walk_that_is_wanted_during_a_step_of_another_is_taken(queue):
+    """From the beginning, for that step goes by what was said before. Mutant: mend_clock without FOR UPDATE."""
+    await queue.consumer(escalate_after=600.0)
+    await many(queue, 20, set_at="set_at + interval '1 hour'", due_at="due_at + interval '1 hour'")
+    await queue.owner.execute("SELECT notifychannel.set_clock(0)")
+    holder, relay, installer = [await queue.database.connect() for _ in range(3)]
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
+    step = asyncio.create_task(relay.fetchval("SELECT notifychannel.mend_clock(10)"))
+    async with asyncio.timeout(30):
+        while not await waits(queue, 1):  # noqa: ASYNC110 - the server can only be asked
+            await asyncio.sleep(0.02)
+        wanted = asyncio.create_task(installer.fetchrow(PUT, *(CONSUMER | {"escalate_after": 60.0}).values()))
+        while not wanted.done() and not await waits(queue, 2):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await holder.execute("ROLLBACK")
+        assert (await step, (await wanted)["did"]) == (10, "changed")
+    await walks(queue)
+    wrong = "SELECT count(*) FROM notifychannel.queue WHERE escalate_at - since <> '1 min'"
+    assert await queue.owner.fetchval(wrong) == 0
 
 
 async def test_a_consumer_of_a_long_queue_goes_at_once_and_its_rows_in_bites(queue):

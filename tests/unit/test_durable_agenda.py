@@ -28,7 +28,7 @@ def entered(now=100.0, **settings):
     agenda.entered(1, now)
     agenda.begin_claim(now)
     agenda.exchanged([], [], 200, now)
-    agenda.called(now, None, now, in_vain=True)
+    agenda.called(now, None, now, in_vain=True, timeout_s=agenda.hold.config.timeout)
     agenda.counted(None, now, now)
     return agenda
 
@@ -77,6 +77,21 @@ def test_the_queue_says_when_the_next_is_due_and_a_call_in_vain_is_not_repeated_
     agenda.begin_claim(107.0)
     agenda.called(107.0, 1e6, 107.0, in_vain=False)
     assert agenda.claim_at == 107.0 + LOOK_S
+
+
+def test_a_claimer_says_by_its_first_call_how_long_its_posts_may_take():
+    """The one before it may have said so, of itself. Mutant: told_timeout_s that `lose` keeps."""
+    agenda = entered(timeout=5.0)
+    agenda.hold.configure(channel(timeout=60.0))
+    assert agenda.next_at == -math.inf
+    agenda.called(101.0, None, 101.0, in_vain=False, timeout_s=60.0)
+    assert agenda.next_at > 101.0
+    agenda.lose()
+    agenda.entered(2, 102.0)
+    agenda.hold.proven_s = 102.0
+    assert agenda.beat_at == -math.inf
+    agenda.called(102.0, None, 102.0, in_vain=False, timeout_s=60.0)
+    assert agenda.beat_at == 102.0 + LOOK_S
 
 
 def test_claims_are_beaten_for():
@@ -187,7 +202,25 @@ def test_somebody_to_tell_of_what_waits_too_long_is_asked_for_every_few_seconds(
     agenda.escalate_at = 103.0
     assert agenda.next_at == 103.0
     agenda.told.append("[1]")
-    assert agenda.next_at == -math.inf
+    assert agenda.next_at == 100.0
+
+
+def test_what_the_server_would_not_mark_as_told_is_said_later_each_time_and_not_forgotten():
+    """Mutants: next_at without mark_at; no doubling; `marked` that forgets all, or keeps the wait."""
+    agenda = entered(escalation_path="/escalations")
+    agenda.escalate_at = 1000.0
+    agenda.told += ["[1]", "[2]"]
+    for wait_s in (ESCALATE_S, 2 * ESCALATE_S):
+        agenda.not_marked(100.0)
+        assert agenda.mark_at == 100.0 + wait_s
+    assert agenda.next_at == 100.0 + LOOK_S
+    agenda.lose()
+    agenda.entered(2, 102.0)
+    assert (agenda.told, agenda.next_at <= 102.0) == (["[1]", "[2]"], True)
+    agenda.marked(1)
+    assert (agenda.told, agenda.escalated) == (["[2]"], 1)
+    agenda.not_marked(100.0)
+    assert agenda.mark_at == 100.0 + ESCALATE_S
 
 
 def test_what_the_server_would_not_count_is_counted_later_each_time_and_soon_again_after_a_success():
@@ -215,4 +248,4 @@ def test_what_the_server_would_not_name_is_asked_for_later_each_time():
 def test_what_can_wait_is_put_off_and_never_put_forward():
     agenda = entered(escalation_path="/escalations")
     agenda.spare(110.0)
-    assert (agenda.escalate_at, agenda.count_at) == (110.0, 100.0 + COUNT_S)
+    assert (agenda.escalate_at, agenda.mark_at, agenda.count_at) == (110.0, 110.0, 100.0 + COUNT_S)

@@ -27,7 +27,7 @@ def holding(*claims, now=0.0, **settings):
     """A hold that has just claimed these."""
     hold = Hold(channel(**settings), epochs=itertools.count())
     hold.claimed(claims, len(claims) + 1, now)
-    hold.proven_s = now
+    hold.proven_s, hold.told_timeout_s = now, hold.config.timeout
     return hold
 
 
@@ -73,13 +73,30 @@ def test_a_post_that_may_take_longer_than_others_know_of_does_not_start():
     assert it.next_due(100.0) is not None
 
 
+def test_what_was_told_of_one_claimer_is_not_known_of_the_next():
+    """Who has another number is left alone for as long as its own calls have said. Mutants: `lose` that keeps
+    told_timeout_s; one that begins with the configured timeout.
+    """
+    it = holding(now=100.0)
+    it.lose()
+    it.claimed([claim(1)], 2, 100.0)
+    it.proven_s = 100.0
+    assert it.next_due(100.0) is None
+    new = Hold(channel(), epochs=itertools.count())
+    new.claimed([claim(1)], 2, 100.0)
+    new.proven_s = 100.0
+    assert new.next_due(100.0) is None
+    new.told_timeout_s = new.config.timeout
+    assert new.next_due(100.0) is not None
+
+
 def test_what_a_lost_session_had_is_neither_sent_nor_told_of():
     """Mutants: `lose` keeps `_ready`, `_settled`, or its epoch."""
     hold = holding(*[claim(order) for order in range(5)], max_hints=2)
     late, answered = hold.take(0.0), hold.take(0.0)
     hold.acknowledge(answered, frozenset())
     hold.lose()
-    hold.proven_s = 0.0
+    hold.proven_s, hold.told_timeout_s = 0.0, hold.config.timeout
     assert hold.take(0.0) is None
     hold.acknowledge(late, frozenset())
     hold.retry(late, "500")

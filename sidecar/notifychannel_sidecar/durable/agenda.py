@@ -38,7 +38,7 @@ COUNT_S, COUNT_SHARE = 10.0, 100.0
 """What it counts shows it, too, what its claims have passed over."""
 ESCALATE_S = 3.0
 NOT_NOW_AT_MOST_S = 300.0
-"""Until what the server would not count or name is asked for again, doubling."""
+"""Until what the server would not count, name or mark is asked for again, doubling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +66,7 @@ class Agenda:
         self.hold = hold
         self.claimer: int | None = None
         """Its number in the queue; None: it has to enter first."""
-        self.enter_at = -math.inf
-        self.claim_at = -math.inf
-        self.count_at = -math.inf
-        self.escalate_at = -math.inf
+        self.enter_at = self.claim_at = self.count_at = self.escalate_at = self.mark_at = -math.inf
         self.waiting: Waiting | None = None
         self.has_left = False
         """Nothing is to be called about any more."""
@@ -82,7 +79,8 @@ class Agenda:
         self._asked_s = -math.inf
         self._unanswered: Reason | None = None
         """A resync that the queue may not have heard of."""
-        self._count_wait_s, self._escalate_wait_s, self._tell_wait_s = COUNT_S, ESCALATE_S, ESCALATE_S
+        self._count_wait_s = COUNT_S
+        self._escalate_wait_s = self._tell_wait_s = self._mark_wait_s = ESCALATE_S
 
     def heard(self, payload: str, clock_s: float) -> bool:
         """A NOTIFY of the channel: its keys are in the queue already. Whether the next call is earlier now."""
@@ -119,7 +117,7 @@ class Agenda:
         """The queue answered."""
         self.claimer = claimer
         self.enter_at = clock_s + ENTER_AGAIN_S
-        self.claim_at = self.count_at = self.escalate_at = clock_s
+        self.claim_at = self.count_at = self.escalate_at = self.mark_at = clock_s
 
     def begin_claim(self, clock_s: float) -> int:
         """How many rows to claim now; what is heard from here on is a reason for another claim."""
@@ -176,8 +174,20 @@ class Agenda:
         self.escalate_at = clock_s + self._tell_wait_s
         self._tell_wait_s = min(2 * self._tell_wait_s, NOT_NOW_AT_MOST_S)
 
+    def marked(self, keys: int) -> None:
+        """The queue knows of the first so many that they were told."""
+        self.escalated += keys
+        del self.told[:keys]
+        self._mark_wait_s = ESCALATE_S
+
+    def not_marked(self, clock_s: float) -> None:
+        """The server would not, now."""
+        self.mark_at = clock_s + self._mark_wait_s
+        self._mark_wait_s = min(2 * self._mark_wait_s, NOT_NOW_AT_MOST_S)
+
     def spare(self, until_s: float) -> None:
         """Nothing that can wait is asked for before."""
+        self.mark_at = max(self.mark_at, until_s)
         self.count_at = max(self.count_at, until_s)
         self.escalate_at = max(self.escalate_at, until_s)
 
@@ -225,8 +235,10 @@ class Agenda:
         if self.may_leave:
             return -math.inf
         moments = [hold.settles_at, self.beat_at, self.count_at]
-        if hold.asks is not None or self._unanswered is not None or self.told:
+        if hold.asks is not None or self._unanswered is not None:
             moments.append(-math.inf)
+        if self.told:
+            moments.append(self.mark_at)
         if self._asks is not None:
             moments.append(self._asked_s + ASK_AGAIN_S)
         if hold.room():

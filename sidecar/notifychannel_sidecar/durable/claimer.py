@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from notifychannel_sidecar.durable.agenda import BEAT_S, ESCALATE_S
-from notifychannel_sidecar.durable.session import NOT_NOW, Session
+from notifychannel_sidecar.durable.session import GIVEN_UP, NOT_NOW, Session
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.failures import Refused
@@ -51,6 +51,8 @@ class Claimer:
     on_state: Callable[[State], None] = lambda _: None
     timings: Timings = field(default_factory=Timings)
     _target: Target | Why = Why.NOT_CONFIGURED
+    _database: tuple[str, str] | None = None
+    """Whose rows were claimed and told of last."""
 
     def aim(self, target: Target | Why) -> None:
         """Where the queue is, as far as the files say."""
@@ -85,6 +87,7 @@ class Claimer:
             identity = await ListenerSession(opened, target.arguments, self.timings).identify()
             if not target.means(system_identifier=identity.system_identifier, dbname=identity.dbname):
                 raise Refused(Why.WRONG_DATABASE)
+            self._arrive((identity.system_identifier, identity.dbname))
             session = Session(opened)
             await session.settle_in(target.claim_name, self.durable.news.set)
             self._say(Phase.LISTENING)
@@ -98,13 +101,21 @@ class Claimer:
                         await self._try(session, agenda, target)
                 await self._pause()
 
+    def _arrive(self, database: tuple[str, str]) -> None:
+        if self._database not in (None, database):
+            self.escalation.stop()
+            self.durable.forget_told()
+        self._database = database
+
     async def _try(self, session: Session, agenda: Agenda, target: Target) -> None:
         """A turn of one channel. Its end is not that of the others: where its consumer was dropped, or its claims were
         given to others.
         """
         try:
             await self._turn(session, agenda, target)
-        except asyncpg.ObjectNotInPrerequisiteStateError:
+        except asyncpg.ObjectNotInPrerequisiteStateError as error:
+            if error.sqlstate != GIVEN_UP:
+                raise
             log.warning("the queue knows us as a claimer for %s no more: entering anew", agenda.hold.config.name)
             agenda.lose()
 
@@ -116,12 +127,8 @@ class Claimer:
             if claimer is not None:
                 self.durable.on_entered(agenda.hold.config.name)
             return
-        if agenda.told:
-            keys = list(agenda.told)
-            await session.escalated(agenda.claimer, keys)
-            agenda.escalated += len(keys)
-            del agenda.told[: len(keys)]
         if agenda.may_leave:
+            await self._mark(session, agenda, agenda.claimer)
             await session.leave(agenda.claimer)
             agenda.has_left = True
             return
@@ -149,12 +156,25 @@ class Claimer:
 
     async def _look(self, session: Session, agenda: Agenda, claimer: int) -> None:
         """What can wait: where the server would not, the claims are kept and it is asked later."""
+        if time.monotonic() >= agenda.mark_at:
+            await self._mark(session, agenda, claimer)
         if time.monotonic() >= agenda.count_at:
             await self._count(session, agenda, claimer)
         if agenda.escalates and time.monotonic() >= max(agenda.escalate_at, agenda.hold.quiet_until):
             agenda.escalate_at = time.monotonic() + ESCALATE_S
             if not self.escalation.is_busy(agenda):
                 await self._escalate(session, agenda, claimer)
+
+    async def _mark(self, session: Session, agenda: Agenda, claimer: int) -> None:
+        if not (keys := list(agenda.told)):
+            return
+        try:
+            await session.escalated(claimer, keys)
+        except NOT_NOW as error:
+            agenda.not_marked(time.monotonic())
+            self._spare("mark what was escalated", agenda, error)
+        else:
+            agenda.marked(len(keys))
 
     async def _count(self, session: Session, agenda: Agenda, claimer: int) -> None:
         began_s = time.monotonic()
@@ -210,8 +230,7 @@ class Claimer:
             return
         for agenda in self.durable.agendas:
             if agenda.claimer is not None:
-                with suppress(asyncpg.ObjectNotInPrerequisiteStateError):
-                    await session.leave(agenda.claimer)
+                await session.leave(agenda.claimer)
         raise _Moved
 
     async def _wait(self, why: Why, error: Exception, *, lived_s: float) -> None:

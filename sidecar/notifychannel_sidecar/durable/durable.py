@@ -141,6 +141,11 @@ class Durable:
             agenda.lose()
         self._removed = []
 
+    def forget_told(self) -> None:
+        """Another database: its rows are not those that were told of."""
+        for agenda in self.agendas:
+            agenda.told.clear()
+
     # ---- what metrics and status read
 
     def counts(self, name: str) -> Counts:

@@ -44,12 +44,15 @@ class Escalation:
 
     async def _tell(self, agenda: Agenda, claims: Sequence[Claim], ends_s: float, on_told: Callable[[], None]) -> None:
         path = agenda.hold.config.escalation_path or ""
+        refused = False
         for claim in claims:
             if time.monotonic() > ends_s:
-                return
+                break
             work = agenda.hold.told_of(claim)
             if work is not None and not await self._post(work, path):
-                agenda.not_told(time.monotonic())
-                return
+                refused = True
+                continue
             agenda.tell(claim.key)
             on_told()
+        if refused:
+            agenda.not_told(time.monotonic())

@@ -53,8 +53,8 @@ class Hold:
         """The same until `lose`: the session is about to be another."""
         self.proven_s = -math.inf
         """Begin of the last call of this claimer's that succeeded."""
-        self.told_timeout_s = config.timeout
-        """For so long others leave a POST of ours alone."""
+        self.told_timeout_s = -math.inf
+        """For so long others leave a POST of this claimer's alone; they know it from its first call on."""
         self._epochs = epochs
         self._ready: deque[Claim] = deque()
         self._ready_since = math.inf
@@ -134,7 +134,7 @@ class Hold:
         """The session is gone, and so are the claims: somebody else's soon, who must not meet us."""
         self.epoch = next(self._epochs)
         self._is_paused = False
-        self.proven_s = -math.inf
+        self.proven_s = self.told_timeout_s = -math.inf
         self._ready.clear()
         self._in_flight, self._broken, self._settled = {}, [], []
 

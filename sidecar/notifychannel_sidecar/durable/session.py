@@ -28,6 +28,8 @@ CALL_TIMEOUT_S = 8.0
 """More than the server allows a statement, so that it is the server who ends a slow one."""
 NOT_NOW = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 """The server would not, and the session goes on: for what can wait, a reason to wait."""
+GIVEN_UP = "55000"
+"""What the queue says to one who is no claimer any more; asyncpg counts locks that can't be had (55P03) as such."""
 
 
 class Session:
@@ -89,11 +91,15 @@ class Session:
 
     async def escalated(self, claimer: int, keys: Sequence[str]) -> None:
         """These were told."""
-        await self._value(statements.ESCALATED, claimer, list(keys))
+        await self._within_a_second(statements.ESCALATED, claimer, list(keys))
 
     async def leave(self, claimer: int) -> None:
-        """It is a claimer no more."""
-        await self._value(statements.LEAVE, claimer)
+        """It is a claimer no more, if it was one still."""
+        try:
+            await self._value(statements.LEAVE, claimer)
+        except asyncpg.ObjectNotInPrerequisiteStateError as error:
+            if error.sqlstate != GIVEN_UP:
+                raise
 
     async def _value(self, statement: str, *arguments: object) -> Any:
         rows = await self._rows(statement, *arguments)

@@ -20,6 +20,7 @@ from notifychannel_sidecar.listener.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from collections.abc import Set as AbstractSet
 
     from notifychannel_sidecar.relay.session import Session
 
@@ -30,7 +31,9 @@ BATCH_ROWS = 5000
 AGAIN_S, AGAIN_AT_MOST_S = 1.0, 60.0
 """After a failure, doubling."""
 WITHIN_S, WITHIN_AT_MOST_S = 0.25, 1.0
-"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom."""
+"""What a statement may take, and what it may when it was tried in vain: then it is tried seldom. A sweep may not: it
+does not come to its end while somebody keeps the dead rows, and each drain waits for it.
+"""
 
 
 class Task(Enum):
@@ -50,7 +53,7 @@ class Task(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class _Tries:
-    """Of one task."""
+    """Of one task, or of what it does with one claimer."""
 
     again_s: float = -math.inf
     within_s: float = field(default_factory=lambda: WITHIN_S)
@@ -67,19 +70,25 @@ class Attempts:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._tries: defaultdict[Task, _Tries] = defaultdict(_Tries)
+        self._tries: defaultdict[tuple[Task, int | None], _Tries] = defaultdict(_Tries)
         self.is_missing = False
         """A function or a table was not there."""
 
     def rows(self, task: Task) -> int:
         """How many to ask for: fewer where the server was too slow for more."""
-        return self._tries[task].rows
+        return self._tries[task, None].rows
 
-    async def at(self, task: Task, call: Callable[[], Awaitable[T]]) -> T | None:
-        """What it answers; None when the server would not, and for a while after that. Raises what the session raises
-        when it is lost.
+    def forget_all_but(self, claimers: AbstractSet[int]) -> None:
+        """The others are gone, and their numbers will not come again."""
+        for task, claimer in list(self._tries):
+            if claimer is not None and claimer not in claimers:
+                del self._tries[task, claimer]
+
+    async def at(self, task: Task, call: Callable[[], Awaitable[T]], *, claimer: int | None = None) -> T | None:
+        """What it answers; None when the server would not, and for a while after that: where it is about a claimer,
+        for that one. Raises what the session raises when it is lost.
         """
-        tries = self._tries[task]
+        tries = self._tries[task, claimer]
         if time.monotonic() < tries.again_s:
             return None
         try:
@@ -91,18 +100,19 @@ class Attempts:
         except asyncpg.PostgresError as error:
             if self._session.lost:
                 raise
-            self._rest(task, error)
+            self._rest(task, tries, error)
             return None
         tries.backoff.lived(math.inf)
         tries.rows, tries.within_s = min(BATCH_ROWS, 2 * tries.rows), WITHIN_S
         return answer
 
-    def _rest(self, task: Task, error: asyncpg.PostgresError) -> None:
-        tries, label = self._tries[task], failures.label(error)
+    def _rest(self, task: Task, tries: _Tries, error: asyncpg.PostgresError) -> None:
+        label = failures.label(error)
         wait_s = tries.backoff.next_s()
         tries.again_s = time.monotonic() + wait_s
         if isinstance(error, asyncpg.QueryCanceledError):
-            tries.rows, tries.within_s = max(1, tries.rows // 8), WITHIN_AT_MOST_S
+            tries.rows = max(1, tries.rows // 8)
+            tries.within_s = WITHIN_S if task is Task.SWEEP else WITHIN_AT_MOST_S
         if label not in tries.said:
             tries.said.add(label)
             log.warning("the relay failed %s (%s); trying again in %.1f s", task.value, label, wait_s)

@@ -2,7 +2,8 @@
 
 The walk from the beginning passes rows that are dead, but that somebody's snapshot keeps: millions, where that is old.
 It is taken all the same now and then, as an attempt: for rows of a dump that was restored, or of a cluster whose
-transactions were set back. Refuses to drain.
+transactions were set back. Only what is behind dead rows is noted, for a note takes a transaction id: an idle relay
+would note for ever. Refuses to drain.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.relay.session import Session
 
 NOTE_EVERY_S = 1.0
+FAR = 1_000_000
+"""Transactions, after which it is noted though nothing was taken."""
 SWEEP_EVERY_S = 60.0
 
 
@@ -33,6 +36,8 @@ class Milestone:
         self._on_sweep = on_sweep
         self._attempts = Attempts(session)
         self._noted = 0
+        self._taken_below: int | None = None
+        """All that was taken was written by transactions below it; None: what others have taken is not known."""
         self._next_note_s = self._next_sweep_s = 0.0
 
     async def begin(self) -> Position:
@@ -41,9 +46,12 @@ class Milestone:
         self._next_sweep_s = time.monotonic()
         return Position(self._noted)
 
-    async def look(self, position: Position) -> None:
+    async def look(self, position: Position, drained: Drained) -> None:
         """After a drain. Raises what the session raises when it is lost."""
-        if position.proven > self._noted and time.monotonic() >= self._next_note_s:
+        if drained.taken or self._taken_below is None:
+            self._taken_below = drained.round.xmax
+        is_news = self._noted < min(self._taken_below, position.proven) or position.proven >= self._noted + FAR
+        if is_news and time.monotonic() >= self._next_note_s:
             self._next_note_s = time.monotonic() + NOTE_EVERY_S
             if await self._attempts.at(Task.NOTE, partial(self._session.drained, position.proven)) is not None:
                 self._noted = position.proven

@@ -150,6 +150,6 @@ class Relay:
         drained = await self._session.drain(self._position, awake=awake)
         self._on_drain(drained, time.monotonic() - started_s)
         whole = self._position.advance(drained)
-        await self._milestone.look(self._position)
+        await self._milestone.look(self._position, drained)
         await self._upkeep.look()
         return drained, whole

@@ -30,6 +30,8 @@ FIND_EVERY_S = 10.0
 TRIM_EVERY_S = 60.0
 MEND_FOR_S = 0.1
 """In one look, of a walk over all rows."""
+CLEAR_FOR_S = 1.0
+"""In one look, of claimers that are gone: the next drain waits for them."""
 
 
 class Upkeep:
@@ -67,10 +69,7 @@ class Upkeep:
         verdict = await self._attempts.at(Task.LOOK, self._look_at_claimers) or Verdict()
         if self._jumped_s:
             await self._attempts.at(Task.SET_CLOCK, self._set_clock)
-        for it in verdict.end:
-            await self._attempts.at(Task.END, partial(self._end, it))
-        for it in verdict.reclaim:
-            await self._attempts.at(Task.RECLAIM, partial(self._reclaim, it))
+        await self._clear_away(verdict)
         await self._attempts.at(Task.SETTLE_RULES, self._session.settle_rules)
         if self._jumped_s:  # what is in the future, or old, can't be said while the queue's clock is wrong
             return
@@ -81,6 +80,17 @@ class Upkeep:
             if time.monotonic() > ends_s:
                 break
 
+    async def _clear_away(self, verdict: Verdict) -> None:
+        """Each by itself: one that can't be had keeps no other. Those that are left come with the next look."""
+        ends_s = time.monotonic() + CLEAR_FOR_S
+        for task, act, found in (
+            (Task.END, self._end, verdict.end), (Task.RECLAIM, self._reclaim, verdict.reclaim),
+        ):  # fmt: skip
+            for it in found:
+                if time.monotonic() > ends_s:
+                    return
+                await self._attempts.at(task, partial(act, it), claimer=it.id)
+
     async def _look_at_claimers(self) -> Verdict:
         began_s = time.monotonic()
         server_s, found = await self._session.look_at_claimers()
@@ -88,6 +98,7 @@ class Upkeep:
         if jumped_s := self._clock.jumped_s(server_s, began_s=began_s, ended_s=ended_s):
             log.warning("the server's clock was set by %+.1f s: the queue goes on by the old one", jumped_s)
             self._jumped_s += jumped_s
+        self._attempts.forget_all_but({it.id for it in found})
         return self._claimers.look(found, began_s=began_s, ended_s=ended_s)
 
     async def _set_clock(self) -> None:

@@ -10,4 +10,6 @@ SELECT
     set_config('tcp_keepalives_count', '3', false),
     -- a claim takes milliseconds: it ends before those who count on its end begin
     set_config('statement_timeout', '4s', false),
+    -- also where the database would have it shorter: a claim waits for a lock as long as for all else
+    set_config('lock_timeout', '0', false),
     set_config('idle_in_transaction_session_timeout', '4s', false)
