@@ -38,7 +38,7 @@ async def change(site):
     await (await site.session(site.listener)).fetchrow(DRAIN)
     await site.admin.execute("""
         UPDATE notifychannel.queue SET due_at = '-infinity', not_before = '-infinity';
-        UPDATE notifychannel.claimer SET full_look_at = '-infinity'
+        UPDATE notifychannel.claimer SET low = '-infinity'
     """)
 
 
