@@ -16,6 +16,7 @@ from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.leaving import NOBODY_S
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.passes.whereabouts import Ref
 from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, listening, owner, pod, resource
@@ -62,6 +63,22 @@ async def claimer(site):
     me = await session.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
     assert me is not None
     return session
+
+
+async def cut_off(site):
+    """Every sidecar's session ends, as with a restart of the server."""
+    await site.admin.execute("""
+        SELECT pg_terminate_backend(l.pid, 10000) FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.classid = 1852008557
+            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    """)
+
+
+async def let_go(operator):
+    """Nobody delivers, for long enough."""
+    assert not (await operator.run()).is_gone
+    operator.time += timedelta(seconds=NOBODY_S)
+    assert (await operator.run()).is_gone
 
 
 @contextmanager
@@ -228,7 +245,7 @@ async def test_the_command_of_the_event_drops_what_was_left(site, operator):
     operator.apply(jobs())
     await operator.run()
     operator.kube.remove(CHANNELS, "orders")
-    await operator.run()
+    await let_go(operator)
     (note,) = told(operator, "RowsLeft")
     await (await site.session()).execute(note[note.index("SELECT ") :])
     assert await rows(site) == []
@@ -258,7 +275,7 @@ async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_a
     operator.apply(jobs())
     await operator.run()
     operator.kube.remove(CHANNELS, "orders")
-    assert (await operator.run()).is_gone
+    await let_go(operator)
     operator.apply(jobs())
     await operator.run()
     await claimer(site)
@@ -279,16 +296,27 @@ async def leaving(site, operator, **spec):
 
 
 async def test_a_database_that_is_away_for_a_moment_ends_no_waiting(site, operator):
-    """Mutant: `drain` that returns None for a connection that failed."""
+    """Its restart ends the sessions of sidecars too, and they come back later than it does. Mutants: `drain` that
+    returns None for a connection that failed, or does not count anew then; `_waiting` that believes the first look.
+    """
     await leaving(site, operator)
     await operator.run()
+    await cut_off(site)
+    assert (await operator.run()).next_in_s == pytest.approx(2.0)
+    operator.time += timedelta(seconds=NOBODY_S - 1)
     with away(operator):
         assert not (await operator.run()).is_gone
     assert operator.says("TriggersInstalled") == ("False", "Unreachable")
     assert operator.told() == ["orders"]
-    await operator.run()
+    operator.time += timedelta(seconds=2)
+    assert not (await operator.run()).is_gone
     assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
     assert operator.told() == ["orders"]
+    await claimer(site)
+    operator.time += timedelta(seconds=NOBODY_S)
+    assert not (await operator.run()).is_gone
+    await cut_off(site)
+    await let_go(operator)
 
 
 async def test_a_restart_of_the_operator_ends_no_waiting(site, operator):

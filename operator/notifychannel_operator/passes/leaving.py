@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import database
@@ -24,16 +25,22 @@ from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.spec import ReclaimPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     import asyncpg
 
-    from notifychannel_operator.names import Owner
+    from notifychannel_operator.consumers import Registered
     from notifychannel_operator.passes.edges import Edges
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
 log = logging.getLogger(__name__)
+
+NOBODY_S = 30.0
+"""For so long nobody has to deliver, seen at every look, before that is believed: a server that restarts cuts sidecars
+off too, and they come back within about ten seconds.
+"""
 
 
 async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> None:
@@ -51,6 +58,7 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     memory.in_force.pop(ref, None)
     memory.queues.pop(ref, None)
     memory.unreadable.discard(ref)
+    memory.unclaimed.pop(ref, None)
     failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
     if failures:
         raise failures[0]
@@ -95,15 +103,36 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
         credentials = await secret.read(edges.kube, namespace=ref.namespace, name=wish.secret)
         async with edges.connect(credentials) as connection:
             await _drop_triggers(edges, connection, ref)
-            sentence, reason = await _waiting(connection, edges.owner(ref)), Reason.ROWS_WAITING
+            found = await database.observe_waiting(connection, edges.owner(ref))
     except Unresolved:
         return None  # whoever cleans up says it
     except Failed as error:
-        sentence, reason = str(error), error.reason
-    if sentence is None:
-        return None
-    next_in_s = edges.memory.settling.next_in_s(ref, (reason, sentence), _now_s())
-    return Draining(reason=reason, sentence=sentence, next_in_s=min(next_in_s or left_s, left_s))
+        edges.memory.unclaimed.pop(ref, None)  # sidecars may have been cut off too
+        return _draining(edges, ref, (error.reason, str(error)), within_s=left_s)
+    return _waiting(edges, ref, found, left_s)
+
+
+def _waiting(edges: Edges, ref: Ref, found: Collection[Registered], left_s: float) -> Draining | None:
+    """For whom that is being delivered; nobody delivers for one that is suspended."""
+    concerned = [it for it in found if (it.rows > it.dead or it.unmerged) and not it.terms.suspended]
+    served = [it for it in concerned if it.claimers]
+    if served or not concerned:
+        edges.memory.unclaimed.pop(ref, None)
+        return _draining(edges, ref, _rows(served, "delivered first"), within_s=left_s) if served else None
+    until = edges.memory.unclaimed.setdefault(ref, edges.now()) + timedelta(seconds=NOBODY_S)
+    rest_s = min(left_s, (until - edges.now()).total_seconds())
+    said = _rows(concerned, f"nobody delivers them, for less than {NOBODY_S:.0f} s")
+    return _draining(edges, ref, said, within_s=rest_s) if rest_s > 0 else None
+
+
+def _rows(found: Collection[Registered], what: str) -> tuple[Reason, str]:
+    return Reason.ROWS_WAITING, f"{'; '.join(it.waiting for it in found if it.waiting)}: {what}"
+
+
+def _draining(edges: Edges, ref: Ref, said: tuple[Reason, str], *, within_s: float) -> Draining:
+    reason, sentence = said
+    next_in_s = edges.memory.settling.next_in_s(ref, said, _now_s())
+    return Draining(reason=reason, sentence=sentence, next_in_s=min(next_in_s or within_s, within_s))
 
 
 async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> None:
@@ -115,13 +144,6 @@ async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> None
     result = await database.apply(connection, replace(made, steps=tuple(it for it in steps if key(it) not in held)))
     for it in result.gave_up:
         patience.gave_up(ref, it.step, str(it), now_s, behind_a_pass=False)
-
-
-async def _waiting(connection: Connection, owner: Owner) -> str | None:
-    """For whom that is being delivered; nobody delivers for one that is suspended."""
-    found = [it for it in await database.observe_waiting(connection, owner) if it.claimers and not it.terms.suspended]
-    said = "; ".join(it.waiting for it in found if it.waiting and (it.rows > it.dead or it.unmerged))
-    return f"{said}: delivered first" if said else None
 
 
 def _now_s() -> float:

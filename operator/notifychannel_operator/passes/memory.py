@@ -81,6 +81,8 @@ class Memory:
     """Channels whose verdict this one has changed, and whom no pass of it that came to its end has named."""
     cleanups: dict[Ref, tuple[int, datetime]] = field(default_factory=dict)
     """How often a deleted channel's cleanup has been tried, and when it is to be tried next."""
+    unclaimed: dict[Ref, datetime] = field(default_factory=dict)
+    """Since when nobody was seen to deliver what waits for a channel that is being deleted."""
 
     def owe(self, ref: Ref, changed: Collection[Ref]) -> None:
         """These are to be judged again, because of what this channel says or that it goes."""
