@@ -358,6 +358,34 @@ async def test_triggers_that_somebody_holds_are_dropped_later_and_not_with_every
     assert await site.triggers() == []
 
 
+async def test_a_channel_stays_with_its_sidecars_while_somebody_holds_its_triggers_though_nothing_waits_yet(
+    site, operator
+):
+    """Writers go on appending. Mutants: `_waiting` that asks only for rows; `_drop_triggers` that says nothing of those
+    that are held.
+    """
+    operator.apply(jobs())
+    await operator.run()
+    await acknowledge(site)
+    await claimer(site)
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.kube.remove(CHANNELS, "orders")
+    for _ in range(2):
+        assert not (await operator.run()).is_gone
+        assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+        assert operator.told() == ["orders"]
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    await drain(site)
+    await holder.execute("COMMIT")
+    operator.edges.memory.patience.forget(ORDERS)
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert await site.triggers() == []
+    await acknowledge(site)
+    assert (await operator.run()).is_gone
+
+
 async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):
     """Mutant: `leaving` as Kind.REGISTER."""
     operator.apply(jobs(consumers=[DURABLE, {**DURABLE, "group": "mailer"}]))

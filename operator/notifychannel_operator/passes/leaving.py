@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.edges import Edges
 
     Connection = asyncpg.Connection[asyncpg.Record]
+    Said = tuple[Reason, str]
+    """What a condition says."""
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +93,8 @@ class Draining:
 async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Draining | None:
     """Before the channel leaves: its triggers go, and what waits for its consumers is given the time that there is.
 
-    None when nothing is waited for: nothing waits, nobody delivers it, or the time is over. Dead letters are not waited
-    for; a database that is away is. Raises KubeError.
+    None when nothing is waited for: nothing waits or is added, nobody delivers it, or the time is over. Dead letters are
+    not waited for; a database that is away is. Raises KubeError.
     """
     wish, ref = Wish.of(body), Ref.of(body)
     left_s = wish.timeout_s - (edges.now() - since).total_seconds()
@@ -102,48 +104,62 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
     try:
         credentials = await secret.read(edges.kube, namespace=ref.namespace, name=wish.secret)
         async with edges.connect(credentials) as connection:
-            await _drop_triggers(edges, connection, ref)
+            standing = await _drop_triggers(edges, connection, ref)
             found = await database.observe_waiting(connection, edges.owner(ref))
     except Unresolved:
         return None  # whoever cleans up says it
     except Failed as error:
         edges.memory.unclaimed.pop(ref, None)  # sidecars may have been cut off too
         return _draining(edges, ref, (error.reason, str(error)), within_s=left_s)
-    return _waiting(edges, ref, found, left_s)
+    return _waiting(edges, ref, found, standing, left_s)
 
 
-def _waiting(edges: Edges, ref: Ref, found: Collection[Registered], left_s: float) -> Draining | None:
-    """For whom that is being delivered; nobody delivers for one that is suspended."""
-    concerned = [it for it in found if (it.rows > it.dead or it.unmerged) and not it.terms.suspended]
-    served = [it for it in concerned if it.claimers]
-    if served or not concerned:
+def _waiting(
+    edges: Edges, ref: Ref, found: Collection[Registered], standing: Said | None, left_s: float
+) -> Draining | None:
+    """For whom that is being delivered, or goes on being added to; nobody delivers for one that is suspended."""
+    added = standing is not None
+    concerned = [it for it in found if (added or it.rows > it.dead or it.unmerged) and not it.terms.suspended]
+    rest_s = _rest_s(edges, ref, concerned, left_s)
+    if rest_s <= 0:
+        return None
+    who = "delivered first" if ref not in edges.memory.unclaimed else f"nobody delivers, for less than {NOBODY_S:.0f} s"
+    rows = "; ".join(it.waiting for it in concerned if it.waiting)
+    reason, sentence = standing or (Reason.ROWS_WAITING, "")
+    said = "; ".join(filter(None, (sentence, f"{rows}: {who}" if rows else "")))
+    return _draining(edges, ref, (reason, said), within_s=rest_s)
+
+
+def _rest_s(edges: Edges, ref: Ref, concerned: Collection[Registered], left_s: float) -> float:
+    """How long these are waited for at most."""
+    if not concerned or any(it.claimers for it in concerned):
         edges.memory.unclaimed.pop(ref, None)
-        return _draining(edges, ref, _rows(served, "delivered first"), within_s=left_s) if served else None
+        return left_s if concerned else 0.0
     until = edges.memory.unclaimed.setdefault(ref, edges.now()) + timedelta(seconds=NOBODY_S)
-    rest_s = min(left_s, (until - edges.now()).total_seconds())
-    said = _rows(concerned, f"nobody delivers them, for less than {NOBODY_S:.0f} s")
-    return _draining(edges, ref, said, within_s=rest_s) if rest_s > 0 else None
+    return min(left_s, (until - edges.now()).total_seconds())
 
 
-def _rows(found: Collection[Registered], what: str) -> tuple[Reason, str]:
-    return Reason.ROWS_WAITING, f"{'; '.join(it.waiting for it in found if it.waiting)}: {what}"
-
-
-def _draining(edges: Edges, ref: Ref, said: tuple[Reason, str], *, within_s: float) -> Draining:
+def _draining(edges: Edges, ref: Ref, said: Said, *, within_s: float) -> Draining:
     reason, sentence = said
-    next_in_s = edges.memory.settling.next_in_s(ref, said, _now_s())
-    return Draining(reason=reason, sentence=sentence, next_in_s=min(next_in_s or within_s, within_s))
+    soon = edges.memory.settling.next_in_s(ref, said, _now_s()), edges.memory.patience.next_in_s(ref, _now_s())
+    return Draining(reason=reason, sentence=sentence, next_in_s=min(within_s, *(it for it in soon if it is not None)))
 
 
-async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> None:
-    """Those that nobody holds; what gives up is tried again when its patience says so."""
+async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> Said | None:
+    """Those that nobody holds; what gives up is tried again when its patience says so. Why some stand still."""
     patience, now_s = edges.memory.patience, _now_s()
     made = await database.observe_removal(connection, [edges.owner(ref)], rows=Rows.KEEP)
+    if made.problems:
+        return Reason.MISSING_PRIVILEGE, "; ".join(made.problems)
     steps = tuple(step for step in made.steps if step.function is not None)
     held = patience.held(ref, steps, now_s)
     result = await database.apply(connection, replace(made, steps=tuple(it for it in steps if key(it) not in held)))
     for it in result.gave_up:
         patience.gave_up(ref, it.step, str(it), now_s, behind_a_pass=False)
+    locks = [*(it.sentence for it in held.values()), *map(str, result.gave_up)]
+    said = "; ".join((*locks, *result.failed, *(step.sentence for step in result.stale)))
+    reason = Reason.LOCKED_OUT if locks else Reason.REFUSED if result.failed else Reason.PENDING
+    return (reason, said) if said else None
 
 
 def _now_s() -> float:
