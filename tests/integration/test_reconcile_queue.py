@@ -386,6 +386,23 @@ async def test_a_channel_stays_with_its_sidecars_while_somebody_holds_its_trigge
     assert (await operator.run()).is_gone
 
 
+async def test_a_lock_that_a_change_waited_for_keeps_no_deletion_from_dropping_triggers(site, operator):
+    """Mutant: `drain` that forgets no patience."""
+    operator.apply(jobs())
+    await operator.run()
+    await claimer(site)
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.apply(jobs(sources=[{**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}]))
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+    await holder.execute("COMMIT")
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert await site.triggers() == []
+
+
 async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):
     """Mutant: `leaving` as Kind.REGISTER."""
     operator.apply(jobs(consumers=[DURABLE, {**DURABLE, "group": "mailer"}]))

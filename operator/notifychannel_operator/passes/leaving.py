@@ -101,6 +101,8 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
     if not wish.is_durable or wish.policy is ReclaimPolicy.RETAIN or FINALIZER not in finalizers(body) or left_s <= 0:
         return None
     edges.memory.queues.pop(ref, None)  # no pass looks at them any more
+    if edges.memory.generations.pop(ref, None) is not None:  # its first look: what changes waited for is no matter of it
+        edges.memory.patience.forget(ref)
     try:
         credentials = await secret.read(edges.kube, namespace=ref.namespace, name=wish.secret)
         async with edges.connect(credentials) as connection:
