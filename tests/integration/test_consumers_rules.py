@@ -21,6 +21,7 @@ TERMS = 'SELECT "group", rules, key_names, pg_channel, debounce FROM notifychann
 CLAIM = "SELECT key, reason FROM notifychannel.claim($1, 10, $2) ORDER BY 1"
 DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000)"
 PATIENCE_S = 30.0
+ONLY = {**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}
 
 
 def durable(*sources, **options):
@@ -137,14 +138,17 @@ async def test_no_writer_waits_while_a_change_of_triggers_waits_for_a_row_of_the
     await site.step(wanted)
 
 
-async def test_sidecars_are_not_sent_to_the_queue_before_triggers_append_to_it(site, operator):
-    """Mutant: `grouping._told` without `queued`: nobody would hear of what triggers tell until then."""
+@pytest.mark.parametrize("before", [{}, {"capture": "Outbox", "audit": {"enabled": True}}], ids=["alone", "audited"])
+async def test_sidecars_are_not_sent_to_the_queue_before_triggers_append_to_it(site, operator, before):
+    """Nor before it goes by their rules. Mutants: `grouping._told` without `queued`: nobody would hear of what triggers
+    tell until then; `queued` where the queue is there for the audit only.
+    """
     await site.grant(durable())
-    operator.apply(resource())
+    operator.apply(resource(**before))
     await operator.run()
     holder = await reader(site)
-    only = {**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}
-    operator.apply(resource(capture="Outbox", consumers=[{**CONSUMER, "delivery": "AtLeastOnce"}], sources=[only]))
+    wanted = {**before, "capture": "Outbox", "consumers": [{**CONSUMER, "delivery": "AtLeastOnce"}], "sources": [ONLY]}
+    operator.apply(resource(**wanted))
     await operator.run()
     assert operator.says("TriggersInstalled") == ("False", "LockedOut")
     assert operator.config().channels[0].delivery == "BestEffort"

@@ -80,13 +80,13 @@ def _claimed(
             continue
         known = in_force.get(claim.ref)
         spoken = _speech(known, installation) if known else kept
-        queued = known.is_logged if known else kept is None or kept.delivery == Delivery.AT_LEAST_ONCE.value
+        queued = bool(known.durable) if known else kept is None or kept.delivery == Delivery.AT_LEAST_ONCE.value
         yield _told(_entry(claim.channel, group, installation), spoken, queued=queued)
 
 
 def _told(wanted: ChannelConfig, spoken: ChannelConfig | None, *, queued: bool) -> ChannelConfig:
     """The wanted entry, but LISTENing and reading as the triggers speak, where that is known to be otherwise; `queued`:
-    they append to the queue.
+    what they append comes into the queue under the rules that they speak by.
     """
     if spoken is None:
         return wanted
