@@ -9,8 +9,9 @@ import pytest
 
 from notifychannel_operator import database as edge
 from notifychannel_operator import names
+from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.spec import Audit, Capture, Consumer, Delivery, Endpoint, Event, KeyPart, Rule
-from tests.operating import CONSUMER, SOURCE, resource
+from tests.operating import CONSUMER, ORDERS, SOURCE, resource
 from tests.premises import build, channel, source
 
 APP = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"), delivery=Delivery.AT_LEAST_ONCE)
@@ -21,6 +22,7 @@ TERMS = 'SELECT "group", rules, key_names, pg_channel, debounce FROM notifychann
 CLAIM = "SELECT key, reason FROM notifychannel.claim($1, 10, $2) ORDER BY 1"
 DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000)"
 PATIENCE_S = 30.0
+JOBS = {**CONSUMER, "delivery": "AtLeastOnce"}
 ONLY = {**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}
 
 
@@ -147,12 +149,34 @@ async def test_sidecars_are_not_sent_to_the_queue_before_triggers_append_to_it(s
     operator.apply(resource(**before))
     await operator.run()
     holder = await reader(site)
-    wanted = {**before, "capture": "Outbox", "consumers": [{**CONSUMER, "delivery": "AtLeastOnce"}], "sources": [ONLY]}
+    wanted = {**before, "capture": "Outbox", "consumers": [JOBS], "sources": [ONLY]}
     operator.apply(resource(**wanted))
     await operator.run()
     assert operator.says("TriggersInstalled") == ("False", "LockedOut")
     assert operator.config().channels[0].delivery == "BestEffort"
     await holder.execute("COMMIT")
-    operator.edges.memory.patience.forget(("shop", "orders"))
+    operator.edges.memory.patience.forget(ORDERS)
     await operator.run()
     assert operator.config().channels[0].delivery == "AtLeastOnce"
+
+
+async def test_a_group_that_is_new_is_told_as_triggers_speak_though_the_operator_was_restarted(site, operator):
+    """Its queue goes by the old rules too. Mutants: `recall` without `_note_speech`; `grouping` with `kept` alone."""
+    await site.grant(durable())
+    operator.apply(resource(capture="Outbox", consumers=[JOBS]))
+    await operator.run()
+    rules = operator.config().channels[0].rules
+    holder = await reader(site)
+    operator.restart()
+    await recall(operator.edges)
+    operator.apply(resource(capture="Outbox", consumers=[JOBS, {**JOBS, "group": "mailer"}], sources=[ONLY]))
+    await operator.run()
+    for group in ("app", "mailer"):
+        (told,) = operator.config(group).channels
+        assert (told.rules, told.delivery) == (rules, "AtLeastOnce")
+    assert {row[1] for row in await terms(site)} == {rules}
+    await holder.execute("COMMIT")
+    operator.edges.memory.patience.forget(ORDERS)
+    await operator.run()
+    assert operator.config("mailer").channels[0].rules == (await terms(site))[1][1] != rules
+    assert operator.edges.memory.recalled == {}

@@ -58,6 +58,7 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     memory.patience.forget(ref)
     memory.settling.forget(ref)
     memory.in_force.pop(ref, None)
+    memory.recalled.pop(ref, None)
     memory.queues.pop(ref, None)
     memory.unreadable.discard(ref)
     memory.unclaimed.pop(ref, None)

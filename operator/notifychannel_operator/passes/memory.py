@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
+    from notifychannel_sidecar.config import ChannelConfig
 
 
 TURN_S = 30.0
@@ -65,6 +66,8 @@ class Memory:
     turns: Turns = field(default_factory=Turns)
     in_force: dict[Ref, Channel] = field(default_factory=dict)
     """The spec that the channel's triggers were last seen to speak by."""
+    recalled: dict[Ref, ChannelConfig] = field(default_factory=dict)
+    """What sidecars of a channel were told when this process began, until its triggers have been seen."""
     unreadable: set[Ref] = field(default_factory=set)
     """Channels that exist and whose resource can't be used."""
     outboxes: dict[Identity, Outbox] = field(default_factory=dict)

@@ -126,6 +126,7 @@ class Visit:
         self.installed = await installer.run(facts)
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
+            self._memory.recalled.pop(self.ref, None)
         return self._with_the_old(self.installed.condition)
 
     async def _look_after_outbox(self, connection: Connection, identity: Identity) -> None:
