@@ -420,7 +420,8 @@ async def test_who_is_to_leave_waits_for_its_sidecar_before_it_takes_rows_of_the
     sidecar = await site.session(site.listener)
     assert await sidecar.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'mailer', 'x')") is not None
     await site.app.execute("INSERT INTO orders VALUES (1)")
-    holder, session, made, seen = await site.database.connect(), await site.session(), await site.plan(durable()), False
+    holder, session = await site.database.connect(), await site.session()
+    made, seen = await site.plan(durable()), False
     await holder.execute("BEGIN; SELECT FROM notifychannel.claimer FOR NO KEY UPDATE")
     waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
     async with asyncio.timeout(PATIENCE_S):

@@ -164,7 +164,7 @@ async def test_a_secret_that_has_gone_is_waited_for_while_its_namespace_stays(si
 
 
 async def test_a_namespace_that_goes_with_its_secret_is_not_held_up(operator):
-    """Mutant: `_is_going` answering False: the namespace hangs for `cleanupTimeout`."""
+    """Mutant: `is_gone_for_good` answering False: the namespace hangs for `cleanupTimeout`."""
     operator.apply(resource())
     await operator.run()
     operator.kube.put(NAMESPACES, {"metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}})

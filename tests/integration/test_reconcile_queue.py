@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from notifychannel_operator import names
-from notifychannel_operator.kinds import CHANNELS
+from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
@@ -317,6 +317,23 @@ async def test_a_database_that_is_away_for_a_moment_ends_no_waiting(site, operat
     assert not (await operator.run()).is_gone
     await cut_off(site)
     await let_go(operator)
+
+
+async def test_a_secret_that_is_gone_for_a_moment_ends_no_waiting_but_with_its_namespace(site, operator):
+    """As kubectl replaces one. Mutants: `drain` that returns None for it; one that does not ask for the namespace."""
+    await leaving(site, operator)
+    await operator.run()
+    operator.kube.put(NAMESPACES, {"metadata": {"name": "shop"}})
+    operator.kube.remove(SECRETS, "db")
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "SecretNotFound")
+    assert operator.told() == ["orders"]
+    operator.secret(site.database.dsn(site.installer))
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    operator.kube.remove(SECRETS, "db")
+    operator.kube.put(NAMESPACES, {"metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    assert (await operator.run()).is_gone
 
 
 async def test_a_restart_of_the_operator_ends_no_waiting(site, operator):

@@ -95,7 +95,7 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
     """Before the channel leaves: its triggers go, and what waits for its consumers is given the time that there is.
 
     None when nothing is waited for: nothing waits or is added, nobody delivers it, or the time is over. Dead letters are
-    not waited for; a database that is away is. Raises KubeError.
+    not waited for; a database or a Secret that is away is, but not the Secret of a namespace that goes. Raises KubeError.
     """
     wish, ref = Wish.of(body), Ref.of(body)
     left_s = wish.timeout_s - (edges.now() - since).total_seconds()
@@ -109,9 +109,9 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
         async with edges.connect(credentials) as connection:
             standing = await _drop_triggers(edges, connection, ref)
             found = await database.observe_waiting(connection, edges.owner(ref))
-    except Unresolved:
-        return None  # whoever cleans up says it
-    except Failed as error:
+    except (Failed, Unresolved) as error:
+        if isinstance(error, Unresolved) and await secret.is_gone_for_good(edges.kube, error, namespace=ref.namespace):
+            return None  # whoever cleans up says it
         edges.memory.unclaimed.pop(ref, None)  # sidecars may have been cut off too
         return _draining(edges, ref, (error.reason, str(error)), within_s=left_s)
     return _waiting(edges, ref, found, standing, left_s)
