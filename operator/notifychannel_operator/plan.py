@@ -172,7 +172,7 @@ def _step(differs: Comparison, facts: Facts, speaking: tuple[str, ...]) -> Step:
         kind=_kind(differs),
         sentence=_sentence(differs),
         # rows of the queue first: who waits for one, or keeps one, does so without the users' table
-        statements=(*speaking, *shared.told(facts, is_new=differs.found is None), *what),
+        statements=(*(speaking if anew or differs.replace else ()), *shared.told(facts, is_new=differs.found is None), *what),
         then=shared.settle(facts),
         function=wanted.name,
         seen=found,

@@ -12,7 +12,7 @@ from notifychannel_operator import names
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.spec import Audit, Capture, Consumer, Delivery, Endpoint, Event, KeyPart, Rule
 from tests.operating import CONSUMER, ORDERS, SOURCE, resource
-from tests.premises import build, channel, source
+from tests.premises import OWNER, build, channel, source
 
 APP = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"), delivery=Delivery.AT_LEAST_ONCE)
 MAILER = replace(APP, group="mailer")
@@ -101,6 +101,23 @@ async def test_what_is_no_matter_of_triggers_does_not_wait_for_the_table(site):
     await holder.execute("COMMIT")
     await site.step(after)
     assert {row[1] for row in await terms(site)} == {names.rules(after)}
+
+
+async def test_a_trigger_that_is_made_for_a_body_that_can_not_be_changed_changes_no_rules(site):
+    """The function is somebody else's, and a trigger that a person has disabled keeps it. Mutant: `plan._step` with
+    `speaking` in every step.
+    """
+    await site.install(durable(source("orders", INSERTED)))
+    old, function = await terms(site), names.function(OWNER, "public", "orders")
+    await site.admin.execute(f"""
+        ALTER FUNCTION notifychannel."{function}"() OWNER TO "{site.app_role}";
+        ALTER TABLE orders DISABLE TRIGGER USER
+    """)
+    before = len(await site.triggers())
+    result = await edge.apply(await site.session(), await site.plan(durable()))
+    assert result.is_complete
+    assert len(await site.triggers()) > before
+    assert await terms(site) == old
 
 
 async def test_the_first_of_several_tables_that_speaks_by_the_new_rules_takes_the_queue_along(site):
