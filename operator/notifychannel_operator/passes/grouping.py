@@ -43,8 +43,8 @@ def config(
     """The configuration of a group; the same for the same arguments.
 
     `present` is what the ConfigMap holds, `in_force` the spec that each channel's triggers are known to speak by,
-    `recalled` what a group of a channel was told where that is not known, `unreadable` the channels that exist and can't
-    be read.
+    `recalled` what a group of a channel was told where that is not known, `unreadable` the channels that exist and
+    can't be read.
     """
     database = databases.database_of(namespace, group) or _database(present)
     now = {it.name: it for it in present.channels} if present else {}

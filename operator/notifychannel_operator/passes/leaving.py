@@ -94,15 +94,16 @@ class Draining:
 async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Draining | None:
     """Before the channel leaves: its triggers go, and what waits for its consumers is given the time that there is.
 
-    None when nothing is waited for: nothing waits or is added, nobody delivers it, or the time is over. Dead letters are
-    not waited for; a database or a Secret that is away is, but not the Secret of a namespace that goes. Raises KubeError.
+    None when nothing is waited for: nothing waits or is added, nobody delivers it, or the time is over. Dead letters
+    are not waited for; a database or a Secret that is away is, but for one that goes with its namespace.
+    Raises KubeError.
     """
     wish, ref = Wish.of(body), Ref.of(body)
     left_s = wish.timeout_s - (edges.now() - since).total_seconds()
     if not wish.is_durable or wish.policy is ReclaimPolicy.RETAIN or FINALIZER not in finalizers(body) or left_s <= 0:
         return None
     edges.memory.queues.pop(ref, None)  # no pass looks at them any more
-    if edges.memory.generations.pop(ref, None) is not None:  # its first look: what changes waited for is no matter of it
+    if edges.memory.generations.pop(ref, None) is not None:  # the first look; changes were patient, this is none
         edges.memory.patience.forget(ref)
     try:
         credentials = await secret.read(edges.kube, namespace=ref.namespace, name=wish.secret)
@@ -145,7 +146,7 @@ def _rest_s(edges: Edges, ref: Ref, concerned: Collection[Registered], left_s: f
 def _draining(edges: Edges, ref: Ref, said: Said, *, within_s: float) -> Draining:
     reason, sentence = said
     soon = edges.memory.settling.next_in_s(ref, said, _now_s()), edges.memory.patience.next_in_s(ref, _now_s())
-    return Draining(reason=reason, sentence=sentence, next_in_s=min(within_s, *(it for it in soon if it is not None)))
+    return Draining(reason=reason, sentence=sentence, next_in_s=min(within_s, *filter(None, soon)))
 
 
 async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> Said | None:
@@ -157,6 +158,8 @@ async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> Said
     steps = tuple(step for step in made.steps if step.function is not None)
     held = patience.held(ref, steps, now_s)
     result = await database.apply(connection, replace(made, steps=tuple(it for it in steps if key(it) not in held)))
+    for step in result.done:
+        patience.taken(ref, step)
     for it in result.gave_up:
         patience.gave_up(ref, it.step, str(it), now_s, behind_a_pass=False)
     locks = [*(it.sentence for it in held.values()), *map(str, result.gave_up)]
