@@ -17,8 +17,10 @@ from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.leaving import NOBODY_S
+from notifychannel_operator.passes.patience import BEHIND_A_PASS_S
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.passes.whereabouts import Ref
+from notifychannel_operator.statements import LOCK
 from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, listening, owner, pod, resource
 from tests.premises import build
 
@@ -418,6 +420,18 @@ async def test_a_lock_that_a_change_waited_for_keeps_no_deletion_from_dropping_t
     await operator.run()
     assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
     assert await site.triggers() == []
+
+
+async def test_a_deletion_behind_a_pass_of_another_process_comes_back_soon(site, operator):
+    """That holds its lock for milliseconds. Mutant: `_drop_triggers` with behind_a_pass=False."""
+    operator.apply(jobs())
+    await operator.run()
+    other = await site.database.connect()
+    await other.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
+    operator.kube.remove(CHANNELS, "orders")
+    assert (await operator.run()).next_in_s <= BEHIND_A_PASS_S
+    assert operator.says("TriggersInstalled") == ("False", "Pending")
+    await other.execute("COMMIT")
 
 
 async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):

@@ -9,14 +9,18 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import database
+from notifychannel_operator.database import Result
 from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.passes import groups, secret
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
 from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
+from notifychannel_operator.passes.identity import identify
+from notifychannel_operator.passes.memory import TURN_S
 from notifychannel_operator.passes.patience import key
 from notifychannel_operator.passes.secret import Unresolved
 from notifychannel_operator.passes.whereabouts import Ref
@@ -25,15 +29,18 @@ from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.spec import ReclaimPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     import asyncpg
 
     from notifychannel_operator.consumers import Registered
     from notifychannel_operator.passes.edges import Edges
+    from notifychannel_operator.passes.whereabouts import Identity
+    from notifychannel_operator.step import Plan
 
-    Connection = asyncpg.Connection[asyncpg.Record]
+    Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]]
     Said = tuple[Reason, str]
     """What a condition says."""
 
@@ -107,8 +114,9 @@ async def drain(edges: Edges, body: dict[str, Any], *, since: datetime) -> Drain
         edges.memory.patience.forget(ref)
     try:
         credentials = await secret.read(edges.kube, namespace=ref.namespace, name=wish.secret)
-        async with edges.connect(credentials) as connection:
-            standing = await _drop_triggers(edges, connection, ref)
+        connect = partial(edges.connect, credentials)
+        standing = await _drop_triggers(edges, connect, ref)
+        async with connect() as connection:
             found = await database.observe_waiting(connection, edges.owner(ref))
     except (Failed, Unresolved) as error:
         if isinstance(error, Unresolved) and await secret.is_gone_for_good(edges.kube, error, namespace=ref.namespace):
@@ -149,23 +157,37 @@ def _draining(edges: Edges, ref: Ref, said: Said, *, within_s: float) -> Drainin
     return Draining(reason=reason, sentence=sentence, next_in_s=min(within_s, *filter(None, soon)))
 
 
-async def _drop_triggers(edges: Edges, connection: Connection, ref: Ref) -> Said | None:
+async def _drop_triggers(edges: Edges, connect: Connect, ref: Ref) -> Said | None:
     """Those that nobody holds; what gives up is tried again when its patience says so. Why some stand still."""
-    patience, now_s = edges.memory.patience, _now_s()
-    made = await database.observe_removal(connection, [edges.owner(ref)], rows=Rows.KEEP)
+    patience = edges.memory.patience
+    async with connect() as connection:
+        identity = await identify(connection)
+        made = await database.observe_removal(connection, [edges.owner(ref)], rows=Rows.KEEP)
     if made.problems:
         return Reason.MISSING_PRIVILEGE, "; ".join(made.problems)
     steps = tuple(step for step in made.steps if step.function is not None)
-    held = patience.held(ref, steps, now_s)
-    result = await database.apply(connection, replace(made, steps=tuple(it for it in steps if key(it) not in held)))
+    held = patience.held(ref, steps, _now_s())
+    due = replace(made, steps=tuple(it for it in steps if key(it) not in held))
+    result = await _apply(edges, connect, due, identity) if due.steps else Result()
     for step in result.done:
         patience.taken(ref, step)
     for it in result.gave_up:
-        patience.gave_up(ref, it.step, str(it), now_s, behind_a_pass=False)
-    locks = [*(it.sentence for it in held.values()), *map(str, result.gave_up)]
-    said = "; ".join((*locks, *result.failed, *(step.sentence for step in result.stale)))
-    reason = Reason.LOCKED_OUT if locks else Reason.REFUSED if result.failed else Reason.PENDING
+        patience.gave_up(ref, it.step, str(it), _now_s(), behind_a_pass=it.is_behind_a_pass)
+    waits = [*(it.sentence for it in held.values()), *map(str, result.gave_up)]
+    said = "; ".join((*waits, *result.failed, *(step.sentence for step in result.stale)))
+    is_locked = any(it.attempt for it in held.values()) or any(not it.is_behind_a_pass for it in result.gave_up)
+    reason = Reason.LOCKED_OUT if is_locked else Reason.REFUSED if result.failed else Reason.PENDING
     return (reason, said) if said else None
+
+
+async def _apply(edges: Edges, connect: Connect, due: Plan, identity: Identity) -> Result:
+    """In turn, waited for without a connection; where it does not come, or the Secret leads elsewhere by now, nothing."""
+    async with edges.memory.turns.within(identity, limit_s=TURN_S) as is_ours:
+        if is_ours:
+            async with connect() as connection:
+                if await identify(connection) == identity:
+                    return await database.apply(connection, due)
+    return Result(stale=due.steps)
 
 
 def _now_s() -> float:
