@@ -162,8 +162,9 @@ class Visit:
             del self._memory.moved[self.ref]
         elif before is not None and before != identity and FINALIZER in finalizers(self.body):
             self._memory.moved[self.ref] = before
-            note = f"the Secret led to {before} and leads to {identity} now. If the old one lives on, run there:\n"
-            await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note + cleanup.by_hand(self.owner))
+            why = f"the Secret led to {before} and leads to {identity} now"  # an Event is cut behind the SQL
+            note = f"If the old database lives on, run there:\n{cleanup.by_hand(self.owner)}\nBecause: {why}"
+            await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note)
 
     def _with_the_old(self, found: Condition) -> Condition:
         before = self._memory.moved.get(self.ref)
