@@ -433,6 +433,26 @@ async def test_a_deletion_behind_a_pass_of_another_process_comes_back_soon(site,
     await other.execute("COMMIT")
 
 
+async def test_a_channel_that_has_left_is_waited_for_no_more_while_its_cleanup_is_tried_again(site, operator):
+    """Mutant: `leave` that forgets since when nobody delivers."""
+    operator.apply(jobs())
+    await operator.run()
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.kube.remove(CHANNELS, "orders")
+    assert not (await operator.run()).is_gone
+    assert operator.told() == ["orders"]
+    operator.time += timedelta(seconds=NOBODY_S)
+    for tries in (1, 2):
+        assert not (await operator.run()).is_gone
+        assert operator.told() == []
+        assert operator.edges.memory.cleanups[ORDERS][0] == tries
+        operator.time += timedelta(seconds=5)
+    await holder.execute("COMMIT")
+    assert (await operator.run()).is_gone
+    assert operator.edges.memory.unclaimed == {}
+
+
 async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):
     """Mutant: `leaving` as Kind.REGISTER."""
     operator.apply(jobs(consumers=[DURABLE, {**DURABLE, "group": "mailer"}]))

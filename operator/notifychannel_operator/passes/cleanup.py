@@ -127,7 +127,7 @@ async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = Fa
     try:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
-        edges.memory.cleanups.pop(ref, None)
+        edges.memory.forget_end(ref)
         return Cleaned()
     await leaving.leave(edges, ref, Wish.of(body).groups)
     cleaned = await clean_up(edges, body, since=since, is_last=is_last)
@@ -148,7 +148,7 @@ async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
         patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
         with suppress(NotFound):
             await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
-    edges.memory.cleanups.pop(ref, None)
+    edges.memory.forget_end(ref)
 
 
 async def _say_uninstalled(edges: Edges, body: dict[str, Any], rest: Rest) -> dict[str, Any]:

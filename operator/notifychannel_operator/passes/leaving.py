@@ -68,7 +68,6 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     memory.recalled.pop(ref, None)
     memory.queues.pop(ref, None)
     memory.unreadable.discard(ref)
-    memory.unclaimed.pop(ref, None)
     failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
     if failures:
         raise failures[0]

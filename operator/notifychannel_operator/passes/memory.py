@@ -92,6 +92,11 @@ class Memory:
         if changed:
             self.owed.setdefault(ref, set()).update(changed)
 
+    def forget_end(self, ref: Ref) -> None:
+        """The channel is gone, or another one of that name is there."""
+        self.cleanups.pop(ref, None)
+        self.unclaimed.pop(ref, None)
+
     def remember_queue(self, ref: Ref, found: tuple[Waiting, ...]) -> None:
         """Forgotten with the last consumer."""
         if found:

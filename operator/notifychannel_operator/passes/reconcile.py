@@ -43,12 +43,12 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
     except NotFound:
         edges.memory.generations.pop(ref, None)
         edges.memory.moved.pop(ref, None)
-        edges.memory.cleanups.pop(ref, None)
+        edges.memory.forget_end(ref)
         await leaving.leave(edges, ref)
         return Outcome(is_gone=True)
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)
-    edges.memory.cleanups.pop(ref, None)  # of another channel of that name
+    edges.memory.forget_end(ref)  # of another channel of that name
     return await Walk(edges=edges, ref=ref, body=body).run()
 
 
