@@ -16,7 +16,7 @@ from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
-from notifychannel_operator.passes.leaving import NOBODY_S
+from notifychannel_operator.passes.draining import NOBODY_S
 from notifychannel_operator.passes.patience import BEHIND_A_PASS_S
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.passes.whereabouts import Ref

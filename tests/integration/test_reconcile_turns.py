@@ -95,7 +95,7 @@ async def test_a_cleanup_whose_turn_does_not_come_says_so_and_is_tried_again(sit
 
 
 async def test_a_deletion_waits_for_its_turn_without_a_connection_to_drop_its_triggers_first(site, operator, turn):
-    """Mutants: `leaving._apply` without the turn; with the turn taken inside of `connect`."""
+    """Mutants: `draining._apply` without the turn; with the turn taken inside of `connect`."""
     turn.release()
     jobs = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"), delivery=Delivery.AT_LEAST_ONCE)
     await site.grant(channel(source(), consumers=(jobs,), capture=Capture.OUTBOX))
