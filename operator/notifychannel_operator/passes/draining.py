@@ -141,7 +141,7 @@ async def _drop_triggers(edges: Edges, connect: Connect, ref: Ref) -> Said | Non
 
 
 async def _apply(edges: Edges, connect: Connect, due: Plan, identity: Identity) -> Result:
-    """In turn, waited for without a connection; nothing where it does not come, or the Secret leads elsewhere by now."""
+    """In turn, waited for without a connection; nothing where it does not come, or the Secret leads elsewhere now."""
     async with edges.memory.turns.within(identity, limit_s=TURN_S) as is_ours:
         if is_ours:
             async with connect() as connection:
