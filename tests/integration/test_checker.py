@@ -25,7 +25,7 @@ async def test_no_key_is_lost_while_everything_is_killed_at_random(combination, 
     """Mutants: a drain that never looks at `late`; a reclaim that does nothing; and one that it tries itself."""
     async with site(version=18, combination=combination) as run:
         found = await trial(run, changes=CHANGES[combination])
-        record_property("figures", found)
+        record_property("figures", str(found))
         assert found.verdict.is_clean, found
         await finds_whoever_loses_one_hint_in_10_000(run)
 

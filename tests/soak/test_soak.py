@@ -42,7 +42,7 @@ def say(so_far: object) -> None:
 async def test_no_key_of_a_million_changes_is_lost(version, combination, record_property):
     async with site(version=version, combination=combination) as run:
         found = await trial(run, changes=CHANGES, on_progress=say)
-    record_property("figures", found)
+    record_property("figures", str(found))
     assert found.verdict.is_clean, found
 
 
