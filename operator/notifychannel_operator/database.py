@@ -44,6 +44,11 @@ class GaveUp:
     step: Step
     blockers: tuple[Blocker, ...]
 
+    @property
+    def is_behind_a_pass(self) -> bool:
+        """Nobody but passes of NotifyChannel held it, which takes them milliseconds."""
+        return bool(self.blockers) and all(it.is_a_pass for it in self.blockers)
+
     def __str__(self) -> str:
         held = " and ".join(map(str, self.blockers)) or "somebody who is gone by now"
         return f"{self.step.sentence}: gave up after 200 ms, for the lock is held by {held}; nothing was changed"

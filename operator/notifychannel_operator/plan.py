@@ -166,13 +166,14 @@ def _step(differs: Comparison, facts: Facts, speaking: tuple[str, ...]) -> Step:
     if anew or differs.replace:
         what += [wanted.sql, wanted.comment_sql, statements.execute_by_all(wanted.name)]
     what += statements.create(new, function=wanted.name, names=_names(differs, facts))
+    spoken = speaking if anew or differs.replace else ()
     old = found.triggers if found and differs.rebuild else ()
     tables = [oid for it in new for oid in _touched(it, facts)]
     return Step(
         kind=_kind(differs),
         sentence=_sentence(differs),
         # rows of the queue first: who waits for one, or keeps one, does so without the users' table
-        statements=(*speaking, *shared.told(facts, is_new=differs.found is None), *what),
+        statements=(*spoken, *shared.told(facts, is_new=differs.found is None), *what),
         then=shared.settle(facts),
         function=wanted.name,
         seen=found,

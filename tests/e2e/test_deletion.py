@@ -126,7 +126,7 @@ def cluster_wide(release: Release, kubectl: Kubectl) -> list[dict[str, Any]]:
 async def test_a_namespace_goes_though_its_database_has_gone_before(
     shop, kubectl, release, new_namespace, record_property
 ):
-    """Rights by a ClusterRole. Mutant: `_is_going` returns False: the namespace waits for cleanupTimeout."""
+    """Rights by a ClusterRole. Mutant: `is_gone_for_good` returns False: the namespace waits for cleanupTimeout."""
     await shop.open()
     doomed = kubectl.within(new_namespace())
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "installer-db"}}

@@ -19,6 +19,7 @@ AT_LEAST_ONCE = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"
 MAILER = Consumer(group="mailer", endpoint=Endpoint(port=8081, path="/"), delivery=Delivery.AT_LEAST_ONCE)
 BY_NOTIFY = channel(source())
 BY_OUTBOX = channel(source(), capture=Capture.OUTBOX)
+PATIENCE_S = 30.0
 DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000)"
 ROWS = """
     SELECT c."group", q.key, q.reason
@@ -411,6 +412,28 @@ async def test_what_is_only_in_the_outbox_when_a_group_leaves_waits_for_it_as_a_
     assert "the group mailer has 1 key that no application has acknowledged" in remark
     assert (await edge.remove(await site.session(), OWNER, rows=Rows.KEEP)).is_complete
     assert {group for group, _, _ in await waiting(site)} == {"app", "mailer"}
+
+
+async def test_who_is_to_leave_waits_for_its_sidecar_before_it_takes_rows_of_the_queue(site):
+    """As all do, else they would wait for each other. Mutant: leave_keep.sql without its locks."""
+    await site.install(durable(AT_LEAST_ONCE, MAILER))
+    sidecar = await site.session(site.listener)
+    assert await sidecar.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'mailer', 'x')") is not None
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    holder, session = await site.database.connect(), await site.session()
+    made, seen = await site.plan(durable()), False
+    await holder.execute("BEGIN; SELECT FROM notifychannel.claimer FOR NO KEY UPDATE")
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
+    async with asyncio.timeout(PATIENCE_S):
+        while not seen:  # it gives up after 200 ms, which a busy machine may sleep through
+            passing = asyncio.create_task(edge.apply(session, made))
+            while not passing.done():
+                if await site.admin.fetchval(waits, session.get_server_pid()):
+                    seen = True
+                    await site.admin.execute("SELECT FROM notifychannel.queue FOR UPDATE NOWAIT")
+            assert (await passing).gave_up
+    await holder.execute("COMMIT")
+    await site.step(durable())
 
 
 async def test_consumers_stay_as_long_as_a_trigger_appends_for_them(site):

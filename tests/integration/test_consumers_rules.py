@@ -9,9 +9,10 @@ import pytest
 
 from notifychannel_operator import database as edge
 from notifychannel_operator import names
+from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.spec import Audit, Capture, Consumer, Delivery, Endpoint, Event, KeyPart, Rule
-from tests.operating import CONSUMER, SOURCE, resource
-from tests.premises import build, channel, source
+from tests.operating import CONSUMER, ORDERS, SOURCE, resource
+from tests.premises import OWNER, build, channel, source
 
 APP = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"), delivery=Delivery.AT_LEAST_ONCE)
 MAILER = replace(APP, group="mailer")
@@ -21,6 +22,8 @@ TERMS = 'SELECT "group", rules, key_names, pg_channel, debounce FROM notifychann
 CLAIM = "SELECT key, reason FROM notifychannel.claim($1, 10, $2) ORDER BY 1"
 DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000)"
 PATIENCE_S = 30.0
+JOBS = {**CONSUMER, "delivery": "AtLeastOnce"}
+ONLY = {**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}
 
 
 def durable(*sources, **options):
@@ -100,6 +103,23 @@ async def test_what_is_no_matter_of_triggers_does_not_wait_for_the_table(site):
     assert {row[1] for row in await terms(site)} == {names.rules(after)}
 
 
+async def test_a_trigger_that_is_made_for_a_body_that_can_not_be_changed_changes_no_rules(site):
+    """The function is somebody else's, and a trigger that a person has disabled keeps it. Mutant: `plan._step` with
+    `speaking` in every step.
+    """
+    await site.install(durable(source("orders", INSERTED)))
+    old, function = await terms(site), names.function(OWNER, "public", "orders")
+    await site.admin.execute(f"""
+        ALTER FUNCTION notifychannel."{function}"() OWNER TO "{site.app_role}";
+        ALTER TABLE orders DISABLE TRIGGER USER
+    """)
+    before = len(await site.triggers())
+    result = await edge.apply(await site.session(), await site.plan(durable()))
+    assert result.is_complete
+    assert len(await site.triggers()) > before
+    assert await terms(site) == old
+
+
 async def test_the_first_of_several_tables_that_speaks_by_the_new_rules_takes_the_queue_along(site):
     """As the ConfigMap does; what the others say meanwhile is a look at all. Mutant: `speaking` with the last."""
     before = durable(source(), source("events"))
@@ -137,18 +157,43 @@ async def test_no_writer_waits_while_a_change_of_triggers_waits_for_a_row_of_the
     await site.step(wanted)
 
 
-async def test_sidecars_are_not_sent_to_the_queue_before_triggers_append_to_it(site, operator):
-    """Mutant: `grouping._told` without `queued`: nobody would hear of what triggers tell until then."""
+@pytest.mark.parametrize("before", [{}, {"capture": "Outbox", "audit": {"enabled": True}}], ids=["alone", "audited"])
+async def test_sidecars_are_not_sent_to_the_queue_before_triggers_append_to_it(site, operator, before):
+    """Nor before it goes by their rules. Mutants: `grouping._told` without `queued`: nobody would hear of what triggers
+    tell until then; `queued` where the queue is there for the audit only.
+    """
     await site.grant(durable())
-    operator.apply(resource())
+    operator.apply(resource(**before))
     await operator.run()
     holder = await reader(site)
-    only = {**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}
-    operator.apply(resource(capture="Outbox", consumers=[{**CONSUMER, "delivery": "AtLeastOnce"}], sources=[only]))
+    wanted = {**before, "capture": "Outbox", "consumers": [JOBS], "sources": [ONLY]}
+    operator.apply(resource(**wanted))
     await operator.run()
     assert operator.says("TriggersInstalled") == ("False", "LockedOut")
     assert operator.config().channels[0].delivery == "BestEffort"
     await holder.execute("COMMIT")
-    operator.edges.memory.patience.forget(("shop", "orders"))
+    operator.edges.memory.patience.forget(ORDERS)
     await operator.run()
     assert operator.config().channels[0].delivery == "AtLeastOnce"
+
+
+async def test_a_group_that_is_new_is_told_as_triggers_speak_though_the_operator_was_restarted(site, operator):
+    """Its queue goes by the old rules too. Mutants: `recall` without `_note_speech`; `grouping` with `kept` alone."""
+    await site.grant(durable())
+    operator.apply(resource(capture="Outbox", consumers=[JOBS]))
+    await operator.run()
+    rules = operator.config().channels[0].rules
+    holder = await reader(site)
+    operator.restart()
+    await recall(operator.edges)
+    operator.apply(resource(capture="Outbox", consumers=[JOBS, {**JOBS, "group": "mailer"}], sources=[ONLY]))
+    await operator.run()
+    for group in ("app", "mailer"):
+        (told,) = operator.config(group).channels
+        assert (told.rules, told.delivery) == (rules, "AtLeastOnce")
+    assert {row[1] for row in await terms(site)} == {rules}
+    await holder.execute("COMMIT")
+    operator.edges.memory.patience.forget(ORDERS)
+    await operator.run()
+    assert operator.config("mailer").channels[0].rules == (await terms(site))[1][1] != rules
+    assert operator.edges.memory.recalled == {}

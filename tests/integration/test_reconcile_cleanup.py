@@ -164,7 +164,7 @@ async def test_a_secret_that_has_gone_is_waited_for_while_its_namespace_stays(si
 
 
 async def test_a_namespace_that_goes_with_its_secret_is_not_held_up(operator):
-    """Mutant: `_is_going` answering False: the namespace hangs for `cleanupTimeout`."""
+    """Mutant: `is_gone_for_good` answering False: the namespace hangs for `cleanupTimeout`."""
     operator.apply(resource())
     await operator.run()
     operator.kube.put(NAMESPACES, {"metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
@@ -214,7 +214,7 @@ async def test_a_timeout_that_passed_while_no_operator_ran_is_no_reason_to_give_
 
 
 async def test_who_gave_up_and_could_not_let_the_channel_go_does_not_begin_anew(operator):
-    """The API server was away for that moment. Mutant: `cleanups.pop` in `clean_up`: 15 s more for each."""
+    """The API server was away for that moment. Mutant: `forget_end` in `clean_up`: 15 s more for each."""
     operator.apply(resource(cleanupTimeout="1s"))
     await operator.run()
     operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")
@@ -249,7 +249,7 @@ async def test_who_wants_no_patience_gets_one_try(operator):
 
 @pytest.mark.parametrize("way", ["retain", "no finalizer", "another channel", "gone", "gone at the release's end"])
 async def test_what_was_counted_is_forgotten_on_every_way_out(operator, way):
-    """Mutant: `cleanups.pop` left out of `drop_finalizer`, of `reconcile` (twice), of `release`: each has its way."""
+    """Mutant: `forget_end` left out of `drop_finalizer`, of `reconcile` (twice), of `release`: each has its way."""
     operator.apply(resource())
     await operator.run()
     operator.secret("postgresql://nobody:x@127.0.0.254:1/nothing")

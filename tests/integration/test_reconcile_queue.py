@@ -12,12 +12,15 @@ from datetime import timedelta
 import pytest
 
 from notifychannel_operator import names
-from notifychannel_operator.kinds import CHANNELS
+from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
 from notifychannel_operator.passes import cleanup
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
+from notifychannel_operator.passes.draining import NOBODY_S
+from notifychannel_operator.passes.patience import BEHIND_A_PASS_S
 from notifychannel_operator.passes.recall import recall
 from notifychannel_operator.passes.whereabouts import Ref
+from notifychannel_operator.statements import LOCK
 from tests.operating import CONSUMER, EVENTS, ORDERS, SOURCE, listening, owner, pod, resource
 from tests.premises import build
 
@@ -62,6 +65,22 @@ async def claimer(site):
     me = await session.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
     assert me is not None
     return session
+
+
+async def cut_off(site):
+    """Every sidecar's session ends, as with a restart of the server."""
+    await site.admin.execute("""
+        SELECT pg_terminate_backend(l.pid, 10000) FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.classid = 1852008557
+            AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    """)
+
+
+async def let_go(operator):
+    """Nobody delivers, for long enough."""
+    assert not (await operator.run()).is_gone
+    operator.time += timedelta(seconds=NOBODY_S)
+    assert (await operator.run()).is_gone
 
 
 @contextmanager
@@ -228,7 +247,7 @@ async def test_the_command_of_the_event_drops_what_was_left(site, operator):
     operator.apply(jobs())
     await operator.run()
     operator.kube.remove(CHANNELS, "orders")
-    await operator.run()
+    await let_go(operator)
     (note,) = told(operator, "RowsLeft")
     await (await site.session()).execute(note[note.index("SELECT ") :])
     assert await rows(site) == []
@@ -257,7 +276,7 @@ async def test_nobody_is_waited_for_where_nobody_delivers_or_only_dead_letters_a
     operator.apply(jobs())
     await operator.run()
     operator.kube.remove(CHANNELS, "orders")
-    assert (await operator.run()).is_gone
+    await let_go(operator)
     operator.apply(jobs())
     await operator.run()
     await claimer(site)
@@ -278,16 +297,44 @@ async def leaving(site, operator, **spec):
 
 
 async def test_a_database_that_is_away_for_a_moment_ends_no_waiting(site, operator):
-    """Mutant: `drain` that returns None for a connection that failed."""
+    """Its restart ends the sessions of sidecars too, and they come back later than it does. Mutants: `drain` that
+    returns None for a connection that failed, or does not count anew then; `_waiting` that believes the first look.
+    """
     await leaving(site, operator)
     await operator.run()
+    await cut_off(site)
+    assert (await operator.run()).next_in_s == pytest.approx(2.0)
+    operator.time += timedelta(seconds=NOBODY_S - 1)
     with away(operator):
         assert not (await operator.run()).is_gone
     assert operator.says("TriggersInstalled") == ("False", "Unreachable")
     assert operator.told() == ["orders"]
-    await operator.run()
+    operator.time += timedelta(seconds=2)
+    assert not (await operator.run()).is_gone
     assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
     assert operator.told() == ["orders"]
+    await claimer(site)
+    operator.time += timedelta(seconds=NOBODY_S)
+    assert not (await operator.run()).is_gone
+    await cut_off(site)
+    await let_go(operator)
+
+
+async def test_a_secret_that_is_gone_for_a_moment_ends_no_waiting_but_with_its_namespace(site, operator):
+    """As kubectl replaces one. Mutants: `drain` that returns None for it; one that does not ask for the namespace."""
+    await leaving(site, operator)
+    await operator.run()
+    operator.kube.put(NAMESPACES, {"metadata": {"name": "shop"}})
+    operator.kube.remove(SECRETS, "db")
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "SecretNotFound")
+    assert operator.told() == ["orders"]
+    operator.secret(site.database.dsn(site.installer))
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    operator.kube.remove(SECRETS, "db")
+    operator.kube.put(NAMESPACES, {"metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    assert (await operator.run()).is_gone
 
 
 async def test_a_restart_of_the_operator_ends_no_waiting(site, operator):
@@ -327,6 +374,83 @@ async def test_triggers_that_somebody_holds_are_dropped_later_and_not_with_every
     operator.edges.memory.patience.forget(ORDERS)
     await operator.run()
     assert await site.triggers() == []
+
+
+async def test_a_channel_stays_with_its_sidecars_while_somebody_holds_its_triggers_though_nothing_waits_yet(
+    site, operator
+):
+    """Writers go on appending. Mutants: `_waiting` that asks only for rows; `_drop_triggers` that says nothing of those
+    that are held.
+    """
+    operator.apply(jobs())
+    await operator.run()
+    await acknowledge(site)
+    await claimer(site)
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.kube.remove(CHANNELS, "orders")
+    for _ in range(2):
+        assert not (await operator.run()).is_gone
+        assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+        assert operator.told() == ["orders"]
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    await drain(site)
+    await holder.execute("COMMIT")
+    operator.edges.memory.patience.forget(ORDERS)
+    assert not (await operator.run()).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert await site.triggers() == []
+    await acknowledge(site)
+    assert (await operator.run()).is_gone
+
+
+async def test_a_lock_that_a_change_waited_for_keeps_no_deletion_from_dropping_triggers(site, operator):
+    """Mutant: `drain` that forgets no patience."""
+    operator.apply(jobs())
+    await operator.run()
+    await claimer(site)
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.apply(jobs(sources=[{**SOURCE, "rules": [{"name": "created", "events": ["Insert"]}]}]))
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "LockedOut")
+    await holder.execute("COMMIT")
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
+    assert await site.triggers() == []
+
+
+async def test_a_deletion_behind_a_pass_of_another_process_comes_back_soon(site, operator):
+    """That holds its lock for milliseconds. Mutant: `_drop_triggers` with behind_a_pass=False."""
+    operator.apply(jobs())
+    await operator.run()
+    other = await site.database.connect()
+    await other.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
+    operator.kube.remove(CHANNELS, "orders")
+    assert (await operator.run()).next_in_s <= BEHIND_A_PASS_S
+    assert operator.says("TriggersInstalled") == ("False", "Pending")
+    await other.execute("COMMIT")
+
+
+async def test_a_channel_that_has_left_is_waited_for_no_more_while_its_cleanup_is_tried_again(site, operator):
+    """Mutant: `leave` that forgets since when nobody delivers."""
+    operator.apply(jobs())
+    await operator.run()
+    holder = await site.database.connect(site.app_role)
+    await holder.execute("BEGIN; SELECT * FROM orders")
+    operator.kube.remove(CHANNELS, "orders")
+    assert not (await operator.run()).is_gone
+    assert operator.told() == ["orders"]
+    operator.time += timedelta(seconds=NOBODY_S)
+    for tries in (1, 2):
+        assert not (await operator.run()).is_gone
+        assert operator.told() == []
+        assert operator.edges.memory.cleanups[ORDERS][0] == tries
+        operator.time += timedelta(seconds=5)
+    await holder.execute("COMMIT")
+    assert (await operator.run()).is_gone
+    assert operator.edges.memory.unclaimed == {}
 
 
 async def test_a_group_that_can_not_leave_yet_keeps_nobody_from_repairing_triggers(site, operator):

@@ -13,7 +13,9 @@ from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup, install
 from notifychannel_operator.passes.patience import BEHIND_A_PASS_S
 from notifychannel_operator.passes.whereabouts import Identity
-from tests.operating import resource
+from notifychannel_operator.spec import Capture, Consumer, Delivery, Endpoint
+from tests.operating import CONSUMER, resource
+from tests.premises import channel, source
 
 PATIENCE_S = 10.0
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'notifychannel-operator' AND datname = $1"
@@ -89,4 +91,22 @@ async def test_a_cleanup_whose_turn_does_not_come_says_so_and_is_tried_again(sit
     assert len(await site.triggers()) == 3
     turn.release()
     assert (await operator.run()).is_gone
+    assert await site.triggers() == []
+
+
+async def test_a_deletion_waits_for_its_turn_without_a_connection_to_drop_its_triggers_first(site, operator, turn):
+    """Mutants: `draining._apply` without the turn; with the turn taken inside of `connect`."""
+    turn.release()
+    jobs = Consumer(group="app", endpoint=Endpoint(port=8080, path="/hints"), delivery=Delivery.AT_LEAST_ONCE)
+    await site.grant(channel(source(), consumers=(jobs,), capture=Capture.OUTBOX))
+    operator.apply(resource(capture="Outbox", consumers=[{**CONSUMER, "delivery": "AtLeastOnce"}]))
+    await operator.run()
+    await turn.acquire()
+    operator.kube.remove(CHANNELS, "orders")
+    passing = asyncio.create_task(operator.run())
+    await until_it_waits_alone(turn, site)
+    assert len(await site.triggers()) == 3
+    turn.release()
+    assert not (await passing).is_gone
+    assert operator.says("TriggersInstalled") == ("False", "RowsWaiting")
     assert await site.triggers() == []

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import database, marker, queue_statements, sqlfile
 from notifychannel_operator import plan as plans
-from notifychannel_operator.kinds import CHANNELS, NAMESPACES
-from notifychannel_operator.kube_error import Forbidden, NotFound
+from notifychannel_operator.kinds import CHANNELS
+from notifychannel_operator.kube_error import NotFound
 from notifychannel_operator.passes import leaving, secret, status, uninstalled
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_operator.passes.connect import Failed
@@ -91,7 +91,7 @@ async def _attempt(edges: Edges, body: dict[str, Any], wish: Wish, *, is_last: b
     try:
         return await _remove(edges, body, wish.secret, is_last=is_last)
     except Unresolved as error:
-        if error.reason is Reason.SECRET_NOT_FOUND and await _is_going(edges, Ref.of(body).namespace):
+        if await secret.is_gone_for_good(edges.kube, error, namespace=Ref.of(body).namespace):
             return await _unfinished(edges, body, "the namespace goes and its Secret has gone")
         return Cleaned(problem=str(error), reason=error.reason)
     except Failed as error:
@@ -127,7 +127,7 @@ async def release(edges: Edges, ref: Ref, *, since: datetime, is_last: bool = Fa
     try:
         body = await edges.kube.get(CHANNELS, ref.name, namespace=ref.namespace)
     except NotFound:
-        edges.memory.cleanups.pop(ref, None)
+        edges.memory.forget_end(ref)
         return Cleaned()
     await leaving.leave(edges, ref, Wish.of(body).groups)
     cleaned = await clean_up(edges, body, since=since, is_last=is_last)
@@ -148,7 +148,7 @@ async def drop_finalizer(edges: Edges, body: dict[str, Any]) -> None:
         patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
         with suppress(NotFound):
             await edges.kube.patch(CHANNELS, ref.name, patch, namespace=ref.namespace)
-    edges.memory.cleanups.pop(ref, None)
+    edges.memory.forget_end(ref)
 
 
 async def _say_uninstalled(edges: Edges, body: dict[str, Any], rest: Rest) -> dict[str, Any]:
@@ -232,14 +232,3 @@ async def _say_sql(edges: Edges, body: dict[str, Any], problem: str) -> None:
     sql = by_hand(edges.owner(Ref.of(body)))
     note = f"Triggers and queue may be left; to drop them, run:\n{sql}\nBecause: {problem[:SAID_CHARACTERS]}"
     await announce(edges.kube, body, "Warning", "CleanupIncomplete", note)
-
-
-async def _is_going(edges: Edges, namespace: str) -> bool:
-    """Whether the namespace is being deleted; not known where the operator may not see it."""
-    try:
-        found = await edges.kube.metadata(NAMESPACES, namespace)
-    except NotFound:
-        return True
-    except Forbidden:
-        return False
-    return bool(found["metadata"].get("deletionTimestamp"))

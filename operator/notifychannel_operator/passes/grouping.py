@@ -2,7 +2,7 @@
 
     accepted, its triggers speak as the spec says      everything as the spec says
     accepted, its triggers still speak as before       endpoint, debounce … as the spec says; what to LISTEN to as now,
-                                                       and no queue while they append to none
+                                                       a new group as the others, and no queue while it has other rules
     not accepted, or not readable                      as now; it enters no ConfigMap anew
     gone, or the group is not named any more           left out
 
@@ -37,19 +37,21 @@ def config(
     namespace: str,
     group: str,
     in_force: Mapping[Ref, Channel],
+    recalled: Mapping[Ref, ChannelConfig],
     unreadable: Collection[Ref],
 ) -> Config:
     """The configuration of a group; the same for the same arguments.
 
     `present` is what the ConfigMap holds, `in_force` the spec that each channel's triggers are known to speak by,
-    `unreadable` the channels that exist and can't be read.
+    `recalled` what a group of a channel was told where that is not known, `unreadable` the channels that exist and
+    can't be read.
     """
     database = databases.database_of(namespace, group) or _database(present)
     now = {it.name: it for it in present.channels} if present else {}
     claims = databases.of_group(namespace, group)
     moved = present is not None and _database(present) not in (None, database)
     entries = [
-        *_claimed(claims, databases, now, in_force, group=group, installation=installation, moved=moved),
+        *_claimed(claims, databases, now, in_force, recalled, group=group, installation=installation, moved=moved),
         *(it for name, it in now.items() if Ref(namespace, name) in set(unreadable) - {claim.ref for claim in claims}),
     ]
     return Config(
@@ -67,6 +69,7 @@ def _claimed(
     databases: Databases,
     now: Mapping[str, ChannelConfig],
     in_force: Mapping[Ref, Channel],
+    recalled: Mapping[Ref, ChannelConfig],
     *,
     group: str,
     installation: str,
@@ -78,15 +81,15 @@ def _claimed(
             if kept is not None and not moved:
                 yield kept
             continue
-        known = in_force.get(claim.ref)
-        spoken = _speech(known, installation) if known else kept
-        queued = known.is_logged if known else kept is None or kept.delivery == Delivery.AT_LEAST_ONCE.value
+        known, told = in_force.get(claim.ref), kept or recalled.get(claim.ref)
+        spoken = _speech(known, installation) if known else told
+        queued = bool(known.durable) if known else told is None or told.delivery == Delivery.AT_LEAST_ONCE.value
         yield _told(_entry(claim.channel, group, installation), spoken, queued=queued)
 
 
 def _told(wanted: ChannelConfig, spoken: ChannelConfig | None, *, queued: bool) -> ChannelConfig:
     """The wanted entry, but LISTENing and reading as the triggers speak, where that is known to be otherwise; `queued`:
-    they append to the queue.
+    what they append comes into the queue under the rules that they speak by.
     """
     if spoken is None:
         return wanted

@@ -54,6 +54,7 @@ async def _write(edges: Edges, namespace: str, group: str) -> str | None:
         namespace=namespace,
         group=group,
         in_force=memory.in_force,
+        recalled=memory.recalled,
         unreadable=memory.unreadable,
     )
     if len(wanted.channels) > grouping.MAX_CHANNELS:

@@ -112,8 +112,7 @@ class Installer:
         for step in result.done:
             self.patience.taken(self.ref, step)
         for it in result.gave_up:
-            behind_a_pass = bool(it.blockers) and all(blocker.is_a_pass for blocker in it.blockers)
-            self.patience.gave_up(self.ref, it.step, str(it), self.now_s, behind_a_pass=behind_a_pass)
+            self.patience.gave_up(self.ref, it.step, str(it), self.now_s, behind_a_pass=it.is_behind_a_pass)
 
     def _say(self, facts: Facts, refused: tuple[str, ...]) -> Installed:
         steps = plan.of(self.channel, facts).steps

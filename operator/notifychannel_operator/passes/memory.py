@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
+    from notifychannel_sidecar.config import ChannelConfig
 
 
 TURN_S = 30.0
@@ -65,6 +66,8 @@ class Memory:
     turns: Turns = field(default_factory=Turns)
     in_force: dict[Ref, Channel] = field(default_factory=dict)
     """The spec that the channel's triggers were last seen to speak by."""
+    recalled: dict[Ref, ChannelConfig] = field(default_factory=dict)
+    """What sidecars of a channel were told when this process began, until its triggers have been seen."""
     unreadable: set[Ref] = field(default_factory=set)
     """Channels that exist and whose resource can't be used."""
     outboxes: dict[Identity, Outbox] = field(default_factory=dict)
@@ -81,11 +84,18 @@ class Memory:
     """Channels whose verdict this one has changed, and whom no pass of it that came to its end has named."""
     cleanups: dict[Ref, tuple[int, datetime]] = field(default_factory=dict)
     """How often a deleted channel's cleanup has been tried, and when it is to be tried next."""
+    unclaimed: dict[Ref, datetime] = field(default_factory=dict)
+    """Since when nobody was seen to deliver what waits for a channel that is being deleted."""
 
     def owe(self, ref: Ref, changed: Collection[Ref]) -> None:
         """These are to be judged again, because of what this channel says or that it goes."""
         if changed:
             self.owed.setdefault(ref, set()).update(changed)
+
+    def forget_end(self, ref: Ref) -> None:
+        """The channel is gone, or another one of that name is there."""
+        self.cleanups.pop(ref, None)
+        self.unclaimed.pop(ref, None)
 
     def remember_queue(self, ref: Ref, found: tuple[Waiting, ...]) -> None:
         """Forgotten with the last consumer."""

@@ -16,6 +16,7 @@ from notifychannel_operator.passes.databases import Claim
 from notifychannel_operator.passes.standing import standing
 from notifychannel_operator.passes.whereabouts import Ref
 from notifychannel_operator.passes.wish import Wish
+from notifychannel_operator.spec import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,10 +35,12 @@ async def recall(edges: Edges) -> tuple[Ref, ...]:
     for body in bodies:
         if body["metadata"].get("deletionTimestamp") or not _claim(edges, body):
             as_it_was[body["metadata"]["uid"]] = body
+    uids = {Ref.of(body): body["metadata"]["uid"] for body in bodies}
     entries: dict[str, dict[str, ChannelConfig]] = defaultdict(dict)
     for namespace in edges.namespaces or (None,):
         for found in await edges.kube.list(CONFIGMAPS, namespace=namespace, labels=managed_by.SELECTOR):
             _note_strays(edges, found)
+            _note_speech(edges, found, uids)
             for uid in groups.owner_uids(found) & as_it_was.keys():
                 entries[uid] |= _entry(found, as_it_was[uid]["metadata"]["name"])
     for uid, body in as_it_was.items():
@@ -77,6 +80,16 @@ def _note_strays(edges: Edges, config_map: dict[str, Any]) -> None:
     for ref, claim in edges.memory.databases.claims.items():
         if ref.namespace == metadata["namespace"] and claim.uid in uids and group not in claim.groups:
             edges.memory.strays.setdefault(ref, set()).add(group)
+
+
+def _note_speech(edges: Edges, config_map: dict[str, Any], uids: Mapping[Ref, str]) -> None:
+    """What triggers speak by as far as sidecars know; rather as those are told who deliver from the queue."""
+    memory, owners, config = edges.memory, groups.owner_uids(config_map), groups.read(config_map)
+    for it in config.channels if config else ():
+        ref = Ref(config_map["metadata"]["namespace"], it.name)
+        is_better = ref not in memory.recalled or it.delivery == Delivery.AT_LEAST_ONCE.value
+        if uids.get(ref) in owners and is_better:
+            memory.recalled[ref] = it
 
 
 def _entry(config_map: dict[str, Any], name: str) -> Entries:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.kube_error import NotFound
-from notifychannel_operator.passes import cleanup, conditions, leaving, status
+from notifychannel_operator.passes import cleanup, conditions, draining, leaving, status
 from notifychannel_operator.passes.conditions import Reason, Type
 from notifychannel_operator.passes.edges import Outcome
 from notifychannel_operator.passes.events import announce_changes
@@ -43,21 +43,21 @@ async def _pass(edges: Edges, ref: Ref) -> Outcome:
     except NotFound:
         edges.memory.generations.pop(ref, None)
         edges.memory.moved.pop(ref, None)
-        edges.memory.cleanups.pop(ref, None)
+        edges.memory.forget_end(ref)
         await leaving.leave(edges, ref)
         return Outcome(is_gone=True)
     if body["metadata"].get("deletionTimestamp"):
         return await _end(edges, ref, body)
-    edges.memory.cleanups.pop(ref, None)  # of another channel of that name
+    edges.memory.forget_end(ref)  # of another channel of that name
     return await Walk(edges=edges, ref=ref, body=body).run()
 
 
 async def _end(edges: Edges, ref: Ref, body: dict[str, Any]) -> Outcome:
     since = datetime.fromisoformat(body["metadata"]["deletionTimestamp"])
-    draining = await leaving.drain(edges, body, since=since)
-    if draining is not None:
-        await _say_ending(edges, ref, body, draining.reason, draining.sentence)
-        return Outcome(next_in_s=draining.next_in_s)
+    waits = await draining.drain(edges, body, since=since)
+    if waits is not None:
+        await _say_ending(edges, ref, body, waits.reason, waits.sentence)
+        return Outcome(next_in_s=waits.next_in_s)
     await leaving.leave(edges, ref, Wish.of(body).groups)
     cleaned = await cleanup.clean_up(edges, body, since=since)
     if cleaned.problem is None:

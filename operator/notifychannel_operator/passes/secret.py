@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from notifychannel_operator.kinds import SECRETS
+from notifychannel_operator.kinds import NAMESPACES, SECRETS
 from notifychannel_operator.kube_error import Forbidden, NotFound
 from notifychannel_operator.passes.conditions import Reason
 from notifychannel_sidecar import credentials
@@ -55,6 +55,22 @@ async def read(kube: Kube, *, namespace: str, name: str) -> Credentials:
     # Two namespaces with the same content mean two databases: the fingerprint, by which sessions are kept, says so.
     digest = hashlib.blake2b(repr((read.digest, hosts)).encode(), digest_size=16).hexdigest()
     return replace(read, hosts=hosts, digest=digest)
+
+
+async def is_gone_for_good(kube: Kube, error: Unresolved, *, namespace: str) -> bool:
+    """Whether the namespace is being deleted and the Secret was; no where the operator may not see namespaces.
+
+    Raises KubeError.
+    """
+    if error.reason is not Reason.SECRET_NOT_FOUND:
+        return False
+    try:
+        found = await kube.metadata(NAMESPACES, namespace)
+    except NotFound:
+        return True
+    except Forbidden:
+        return False
+    return bool(found["metadata"].get("deletionTimestamp"))
 
 
 def _qualified(host: str, namespace: str) -> str:

@@ -126,6 +126,7 @@ class Visit:
         self.installed = await installer.run(facts)
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
+            self._memory.recalled.pop(self.ref, None)
         return self._with_the_old(self.installed.condition)
 
     async def _look_after_outbox(self, connection: Connection, identity: Identity) -> None:
@@ -161,8 +162,9 @@ class Visit:
             del self._memory.moved[self.ref]
         elif before is not None and before != identity and FINALIZER in finalizers(self.body):
             self._memory.moved[self.ref] = before
-            note = f"the Secret led to {before} and leads to {identity} now. If the old one lives on, run there:\n"
-            await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note + cleanup.by_hand(self.owner))
+            why = f"the Secret led to {before} and leads to {identity} now"  # an Event is cut behind the SQL
+            note = f"If the old database lives on, run there:\n{cleanup.by_hand(self.owner)}\nBecause: {why}"
+            await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note)
 
     def _with_the_old(self, found: Condition) -> Condition:
         before = self._memory.moved.get(self.ref)

@@ -103,6 +103,7 @@ class Walk:
         is_new = known is None or known.uid != metadata["uid"]
         if is_new:
             memory.in_force.pop(self.ref, None)
+            memory.recalled.pop(self.ref, None)
         if is_new or memory.generations.get(self.ref) != metadata["generation"]:
             memory.generations[self.ref] = metadata["generation"]
             memory.patience.forget(self.ref)
