@@ -4,7 +4,6 @@
                 PERFORM nextval('notifychannel.skips');
                 RETURN NULL;
             END IF;
-            nch_payloads := ARRAY[nch_header];
         EXCEPTION WHEN OTHERS THEN
             RETURN NULL; -- not even PostgreSQL's own functions may be called here: the poll remains
         END;

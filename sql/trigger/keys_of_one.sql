@@ -1,8 +1,6 @@
-            SELECT array_agg(k.key) INTO nch_keys
-            FROM (
-                SELECT %{printed} AS key
-                FROM (
-%{rows}
-                ) AS d
-                OFFSET 0
-            ) AS k;
+            nch_keys := ARRAY(
+                SELECT %{printed}
+                FROM %{transition} AS r
+                WHERE %{condition}
+                LIMIT 2
+            );

@@ -1,3 +1,2 @@
 
-    nch_appends boolean := false; -- else: as `Notify` does where something fails
-    nch_rings boolean := false;
+    nch_rings boolean; -- NULL: it does not append, but as `Notify` does, for something failed

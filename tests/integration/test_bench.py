@@ -16,11 +16,9 @@ pytestmark = pytest.mark.slow
     [
         (
             "bulk",
-            [
-                f"bulk INSERT{by}, {keys}"
-                for by in ("", " by Outbox")
-                for keys in ("default maxKeys", "all keys packed")
-            ],
+            [f"bulk INSERT{by}, {keys}" for by in ("", " by Outbox") for keys in ("default maxKeys", "all keys packed")]
+            + ["bulk UPDATE, one watched column", "bulk UPDATE, any column"]
+            + ["INSERT of one row", "INSERT of one row by Outbox"],
         ),
         ("memory", ["idle memory of the sidecar"]),
         (

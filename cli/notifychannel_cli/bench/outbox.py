@@ -29,8 +29,8 @@ SECONDS = 2
 ROUNDS = 2
 DELAYS_US = (0, 1000)
 GOALS = {(32, 1000): 0.95, (32, 0): 0.85}
-WINDOW_S = 1.0
-"""What the sidecar does with the hints is not what is measured."""
+WINDOW_S = 60.0
+"""What sidecar and application do with the hints is not what is measured: elsewhere they have cores of their own."""
 REST_S = 600.0
 """Longer than the measure takes."""
 PLAIN, OUTBOX = "outbox_plain", "outbox_outbox"

@@ -71,14 +71,16 @@ class Rig:
         name: str,
         *,
         event: spec.Event = spec.Event.INSERT,
+        columns: tuple[str, ...] = (),
         max_keys: int = 1000,
         capture: spec.Capture = spec.Capture.NOTIFY,
         delivery: spec.Delivery = spec.Delivery.BEST_EFFORT,
         window_s: float = 0.0,
     ) -> spec.Channel:
-        """A table with our triggers for one event; its channel has no polls."""
+        """A table with our triggers for one event, of these columns or any; its channel has no polls."""
         await self.table(name)
-        channel = _channel(name, event, max_keys, capture, _consumer(delivery, window_s))
+        rule = spec.Rule(name="changed", events=(event,), columns=columns)
+        channel = _channel(name, rule, max_keys, capture, _consumer(delivery, window_s))
         await grant((channel,), dsn=self.dsn(), installer=INSTALLER, listener=LISTENER)
         await install((channel,), dsn=self.dsn(INSTALLER), installation=INSTALLATION)
         return channel
@@ -138,9 +140,8 @@ def _consumer(delivery: spec.Delivery, window_s: float) -> spec.Consumer:
 
 
 def _channel(
-    table: str, event: spec.Event, max_keys: int, capture: spec.Capture, consumer: spec.Consumer
+    table: str, rule: spec.Rule, max_keys: int, capture: spec.Capture, consumer: spec.Consumer
 ) -> spec.Channel:
-    rule = spec.Rule(name="changed", events=(event,))
     source = spec.Source(
         schema="public", table=table, key=(spec.KeyPart(name="id", column="id"),), max_keys=max_keys, rules=(rule,)
     )

@@ -34,14 +34,17 @@ def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool, outbox
         sqlfile.fill("trigger/branch.sql", event=event.name, compute=_compute(subject, event))
         for event in events(subject)
     )
-    channel = literal(pg_channel)
+    channel, header = literal(pg_channel), sqlfile.fill("trigger/header.sql", rules=rules)
     capture = _notify() if outbox is None else _append(subject, channel, outbox)
-    return sqlfile.fill("trigger/body.sql", rules=rules, channel=channel, branches=branches, **capture) + "\n"
+    return (
+        sqlfile.fill("trigger/body.sql", rules=rules, header=header, channel=channel, branches=branches, **capture)
+        + "\n"
+    )
 
 
 def _notify() -> dict[str, str]:
     guard = sqlfile.fill("trigger/notify_guard.sql")
-    return {"declare": "", "guard": guard, "ready": "", "failed": _tell(), "append": ""}
+    return {"declare": "", "guard": guard, "undo": "", "failed": _tell(), "append": ""}
 
 
 def _tell() -> str:
@@ -58,7 +61,7 @@ def _append(subject: Subject, channel: str, outbox: str) -> dict[str, str]:
     return {
         "declare": sqlfile.fill("trigger/outbox_declare.sql"),
         "guard": guard,
-        "ready": sqlfile.fill("trigger/outbox_ready.sql"),
+        "undo": sqlfile.fill("trigger/outbox_undo.sql"),
         "failed": failed,
         "append": patience + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel),
     }
@@ -124,8 +127,9 @@ def _max_keys(subject: Subject) -> str:
 
 
 def _key_of_one(subject: Subject, event: Event) -> str:
-    rows = _rows(subject, event, "trigger/first_rows.sql", max_keys="1")
-    return sqlfile.fill("trigger/keys_of_one.sql", printed=subject.printed_distinct("d"), rows=rows)
+    transition, condition = _side(subject, event)
+    printed = subject.printed(within("r"))
+    return sqlfile.fill("trigger/keys_of_one.sql", printed=printed, transition=transition, condition=condition)
 
 
 def _keys(subject: Subject, rows: str) -> str:
@@ -139,15 +143,21 @@ def _keys(subject: Subject, rows: str) -> str:
     )
 
 
-def _rows(subject: Subject, event: Event, template: str, *, max_keys: str | None = None) -> str:
-    transition, side = ("notifychannel_new", Row.NEW) if event is Event.INSERT else ("notifychannel_old", Row.OLD)
+def _rows(subject: Subject, event: Event, template: str) -> str:
+    transition, condition = _side(subject, event)
     return sqlfile.fill(
         template,
         tuple=", ".join(f"{sql} AS {name}" for sql, name in subject.distinct(within("r"))),
         transition=transition,
-        condition=_any(_one_side(subject, rule, side, "r") for rule in _rules(subject, event)),
-        max_keys=max_keys or _max_keys(subject),
+        condition=condition,
+        max_keys=_max_keys(subject),
     )
+
+
+def _side(subject: Subject, event: Event) -> tuple[str, str]:
+    """The transition table of an event whose rows have one side, and which of them are asked for."""
+    transition, side = ("notifychannel_new", Row.NEW) if event is Event.INSERT else ("notifychannel_old", Row.OLD)
+    return transition, _any(_one_side(subject, rule, side, "r") for rule in _rules(subject, event))
 
 
 def _one_row(subject: Subject, event: Event) -> str:

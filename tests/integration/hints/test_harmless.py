@@ -150,7 +150,7 @@ async def test_not_even_a_revoked_function_of_postgresql_fails_a_statement(stage
 
 
 async def test_without_the_time_of_the_statement_a_resync_without_a_time_is_sent(stage, table):
-    """Mutant: nch_header computed in DECLARE."""
+    """Mutant: in body.sql what computes nch_header after a failure is in no block of its own."""
     await stage.admin.execute("REVOKE EXECUTE ON FUNCTION statement_timestamp() FROM PUBLIC")
     await stage.app.execute(f"DELETE FROM {table}")
     [payload] = await stage.raw()

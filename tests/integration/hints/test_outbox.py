@@ -143,8 +143,8 @@ AWAY = {
 @TABLES
 @pytest.mark.parametrize("away", AWAY)
 async def test_without_our_table_or_what_it_takes_a_statement_is_a_resync_as_with_notify(shop, relay, table, away):
-    """Mutants in outbox_guard.sql: LOCK TABLE, has_table_privilege or pg_current_xact_id left out; `nch_appends`
-    that is true from the start.
+    """Mutants in outbox_guard.sql: LOCK TABLE, has_table_privilege or pg_current_xact_id left out; `outbox_undo.sql`
+    left empty.
     """
     await shop.app.execute(f"INSERT INTO {table} VALUES (0)")
     await shop.admin.execute("DELETE FROM notifychannel.outbox")

@@ -1,0 +1,2 @@
+
+        nch_rings := NULL;
