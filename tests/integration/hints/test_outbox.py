@@ -143,15 +143,21 @@ AWAY = {
 @TABLES
 @pytest.mark.parametrize("away", AWAY)
 async def test_without_our_table_or_what_it_takes_a_statement_is_a_resync_as_with_notify(shop, relay, table, away):
-    """Mutants in outbox_guard.sql: LOCK TABLE, has_table_privilege or pg_current_xact_id left out; `outbox_undo.sql`
-    left empty.
-    """
+    """Mutants in outbox_guard.sql: LOCK TABLE, has_table_privilege or pg_current_xact_id left out."""
     await shop.app.execute(f"INSERT INTO {table} VALUES (0)")
     await shop.admin.execute("DELETE FROM notifychannel.outbox")
     await shop.admin.execute(AWAY[away].format(installer=f'"{shop.installer_role}"'))
     await shop.app.execute(f"INSERT INTO {table} VALUES (1)")
     assert await shop.admin.fetchval(LEFT, shop.app.get_server_pid()) == 0
     assert [shop.parse(payload) for payload in await shop.told(shop.app)] == [("insert", "resync")]
+
+
+@TABLES
+async def test_where_nobody_may_be_rung_and_that_can_not_be_counted_a_statement_succeeds(shop, table):
+    """Mutant: outbox_undo.sql left empty: it rings all the same, outside the block."""
+    await shop.admin.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC")
+    await shop.admin.execute("DROP SEQUENCE notifychannel.skips")
+    await shop.app.execute(f"INSERT INTO {table} VALUES (1)")
 
 
 @TABLES
