@@ -32,7 +32,7 @@ BEGIN
             END LOOP;
         END IF;
     EXCEPTION WHEN OTHERS THEN
-        nch_payloads := NULL;%{undo}
+        nch_payloads := NULL;
         BEGIN
             nch_header := %{header};
         EXCEPTION WHEN OTHERS THEN

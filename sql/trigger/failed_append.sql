@@ -3,6 +3,5 @@
             -- any more those who listen are told, and the pass that makes it anew tells everybody.%{patience}
 %{guard}
         EXCEPTION WHEN OTHERS THEN
-            nch_rings := NULL;
 %{tell}
         END;

@@ -1,2 +1,2 @@
 
-    nch_rings boolean; -- NULL: it does not append, but as `Notify` does, for something failed
+    nch_rings boolean; -- NULL: the table could not be had, so it does as `Notify` does

@@ -44,7 +44,7 @@ def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool, outbox
 
 def _notify() -> dict[str, str]:
     guard = sqlfile.fill("trigger/notify_guard.sql")
-    return {"declare": "", "guard": guard, "undo": "", "failed": _tell(), "append": ""}
+    return {"declare": "", "guard": guard, "failed": _tell(), "append": ""}
 
 
 def _tell() -> str:
@@ -61,7 +61,6 @@ def _append(subject: Subject, channel: str, outbox: str) -> dict[str, str]:
     return {
         "declare": sqlfile.fill("trigger/outbox_declare.sql"),
         "guard": guard,
-        "undo": sqlfile.fill("trigger/outbox_undo.sql"),
         "failed": failed,
         "append": patience + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel),
     }

@@ -1,2 +1,0 @@
-
-        nch_rings := NULL;
