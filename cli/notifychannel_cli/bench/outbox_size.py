@@ -1,7 +1,7 @@
 """`bench outbox-size`: how large outbox, logged outbox and queue become while many changes go through, and are after.
 
-Eight pgbench clients UPDATE rows of two tables, one with AtLeastOnce, as fast as they can; a real sidecar drains and
-delivers meanwhile. `--changes 10000000` for what the README says; without it whether it grows with time at all is seen.
+Eight pgbench clients UPDATE ten rows at a time of two tables, one with AtLeastOnce, as fast as they can; a real sidecar
+drains and delivers meanwhile. `--changes 10000000` for what the README says; without it whether it grows at all is seen.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from notifychannel_cli.bench.rig import Rig
 
 CHANGES, QUICK_CHANGES = 300_000, 2_000
-ROWS = 10_000
+ROWS, AT_ONCE = 10_000, 10
 CLIENTS = 8
 WINDOW_S = 0.25
 LOOK_AGAIN_S = 0.25
@@ -40,7 +40,10 @@ SELECT pg_total_relation_size('notifychannel.outbox'), pg_total_relation_size('n
 """
 OWN = "SELECT pg_total_relation_size('size_logged') + pg_total_relation_size('size_unlogged')"
 FILL = "INSERT INTO {table} (tenant_id, status, note) SELECT 1, 'paid', 'one order' FROM generate_series(1, $1)"
-SCRIPT = "\\set id random(1, {rows})\nUPDATE {table} SET status = 'sent', changed_at = now() WHERE id = :id;\n"
+SCRIPT = """
+\\set id random(1, {rows} - {others})
+UPDATE {table} SET status = 'sent', changed_at = now() WHERE id BETWEEN :id AND :id + {others};
+"""
 WAITING = "SELECT EXISTS (SELECT FROM notifychannel.queue WHERE state <> 'dead')"
 
 
@@ -108,10 +111,11 @@ def _update(rig: Rig, changes: int) -> None:
     scripts = []
     for table in (LOGGED, UNLOGGED):
         script = rig.server.directory / f"{table}.sql"
-        script.write_text(SCRIPT.format(rows=ROWS, table=ident(table)))
+        script.write_text(SCRIPT.format(rows=ROWS, others=AT_ONCE - 1, table=ident(table)))
         scripts += ["--file", str(script)]
     rig.server.run(
-        "pgbench", "--no-vacuum", "--client", str(CLIENTS), "--jobs", "2", "--transactions", str(changes // CLIENTS),
+        "pgbench", "--no-vacuum", "--client", str(CLIENTS), "--jobs", "2", "--transactions",
+        str(max(1, changes // AT_ONCE // CLIENTS)),
         "--host", str(rig.server.directory), "--port", str(rig.server.port), "--username", "postgres", *scripts,
         "bench",
     )  # fmt: skip
