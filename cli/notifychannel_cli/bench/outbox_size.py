@@ -1,7 +1,7 @@
 """`bench outbox-size`: how large outbox, logged outbox and queue become while many changes go through, and are after.
 
 Eight pgbench clients UPDATE ten rows at a time of two tables, one with AtLeastOnce, as fast as they can; a real sidecar
-drains and delivers meanwhile. `--changes 10000000` for what the README says; without it whether it grows at all is seen.
+drains and delivers meanwhile. `--changes 10000000` for what the README says; without it it shows whether they grow.
 """
 
 from __future__ import annotations
