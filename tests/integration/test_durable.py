@@ -18,26 +18,30 @@ from notifychannel_sidecar.durable.durable import Durable
 from notifychannel_sidecar.durable.escalation import Escalation
 from notifychannel_sidecar.durable.session import Session
 from notifychannel_sidecar.listener.backoff import Backoff
+from tests import queueing
 from tests.application import Application, Close, Hang, Say, Work
 from tests.durably import RULES, Queue, claims, told
 from tests.listening import channel, config, target
-from tests.servers import quick
 
 pytestmark = pytest.mark.timeout(120)
 POISON = 7
 
 
-@pytest.fixture(scope="module")
-def server():
+@pytest.fixture(scope="session")
+def server(newest):
     """What differs between versions is in SQL, and that has its own tests."""
-    with quick(18) as running:
-        yield running
+    return newest
 
 
 @pytest.fixture
 async def application():
     async with Application() as app:
         yield app
+
+
+@pytest.fixture
+def template(server):
+    return queueing.template(server)
 
 
 @pytest.fixture
