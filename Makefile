@@ -9,6 +9,8 @@ DOWN ?= 600
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 TAG ?= $(VERSION)
 .DEFAULT_GOAL := help
+# Some machines set it. Then each of the hundreds of programs that the tests start would be compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this list
@@ -97,3 +99,4 @@ bench-operator: $(VENV)/ready ## 1,000 channels on one database: time, memory (o
 .PHONY: clean
 clean: ## Remove what these targets made in the clone
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find operator sidecar cli tests -name __pycache__ -prune -exec rm -rf {} +

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from notifychannel_cli.embedded_binaries import FOLDERS
 from tests.servers import quick
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from notifychannel_cli.embedded import Server
 
@@ -67,11 +68,23 @@ def pytest_sessionfinish(session):
         session.exitstatus = 1
 
 
+@pytest.fixture(scope="session")
+def _servers() -> Iterator[Callable[[int], Server]]:
+    """Each begun when it is first asked for, and ended with the worker: what it steals may be of either version."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda version: stack.enter_context(quick(version)))
+
+
 @pytest.fixture(scope="session", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
-def server(request) -> Iterator[Server]:
+def server(request, _servers) -> Server:
     """A server of each version, one for all tests of a worker: never stop or reconfigure it (make your own)."""
-    with quick(request.param) as running:
-        yield running
+    return _servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def newest(_servers) -> Server:
+    """That of the newest version: a module says `server` is this one where versions make no difference to its tests."""
+    return _servers(max(FOLDERS))
 
 
 @dataclass(kw_only=True)
@@ -104,13 +117,19 @@ class Database:
 
 
 @pytest.fixture
-async def database(server: Server) -> AsyncIterator[Database]:
+def template() -> str:
+    """What a fresh database is a copy of; a module may say another."""
+    return "template1"
+
+
+@pytest.fixture
+async def database(server: Server, template: str) -> AsyncIterator[Database]:
     """A fresh database on each server, dropped afterwards with the roles that the test made."""
     number = next(_numbers)
     name = f"test_{os.getpid()}_{number}"
     admin = await asyncpg.connect(server.dsn())
     try:
-        await admin.execute(f'CREATE DATABASE "{name}"')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {template} STRATEGY FILE_COPY')
         async with AsyncExitStack() as stack:
             made = Database(server=server, name=name, stack=stack, number=number)
             yield made

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.conftest import Database
 from tests.listening import channel, config
+from tests.queueing import has_queue, install
 from tests.sidecar import ASK_AGAIN_S, SidecarProcess
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ class Queue:
     async def on(cls, database: Database, **changes: Any) -> Self:
         """Make them; `changes` of the consumer's row."""
         admin = await database.connect()
-        sql = files("notifychannel_operator") / "sql"
-        for file in sorted((it for it in sql.iterdir() if it.name.endswith(".sql")), key=lambda it: it.name):
-            await admin.execute(file.read_text())
+        if not await has_queue(admin):
+            await install(admin)
         await admin.execute(CHANGE)
         made = cls(database=database, admin=admin, consumer={**CONSUMER, **changes})
         await made.register()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PATIENCE_S = 60.0
+WITHOUT_AUTHORITIES = {"SSL_CERT_FILE": os.devnull}
+"""Nobody here talks to strangers, and to read the machine's certificates is a fifth of a program's start."""
 
 
 @dataclass(kw_only=True)
@@ -72,7 +74,10 @@ async def notifychannel(*args: str, **environment: str) -> AsyncIterator[Program
     mark = f"NOTIFYCHANNEL_TEST={secrets.token_hex(8)}"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "notifychannel_cli", *args,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **dict([mark.split("=")]), **environment},
+        env={
+            **os.environ, **WITHOUT_AUTHORITIES, "NO_COLOR": "1", "COLUMNS": "200",
+            **dict([mark.split("=")]), **environment,
+        },
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         limit=1024 * 1024, start_new_session=True,
     )  # fmt: skip

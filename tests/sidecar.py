@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from notifychannel_sidecar import config as configs
+from tests.process import WITHOUT_AUTHORITIES
 
 if TYPE_CHECKING:
     import signal
@@ -54,6 +55,7 @@ class SidecarProcess:
             sys.executable, "-m", "notifychannel_sidecar",
             env={
                 **os.environ,
+                **WITHOUT_AUTHORITIES,
                 "NOTIFYCHANNEL_CONFIG": str(self.folder / "config.json"),
                 "NOTIFYCHANNEL_SECRET": str(self.folder / "secret"),
                 "NOTIFYCHANNEL_STATUS_HOST": "127.0.0.1",

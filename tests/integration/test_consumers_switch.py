@@ -100,7 +100,7 @@ class Shop:
                 )
                 if chance > 0.97:
                     await asyncio.sleep(0.2)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.005)
         await connection.close()
 
     async def sees_all(self) -> None:

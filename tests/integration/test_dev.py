@@ -45,6 +45,12 @@ WHERE application_name LIKE 'nch/%' AND datname = current_database()
 """
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """It installs by the pass and listens by the sidecar, which have their own tests on each version."""
+    return newest
+
+
 @pytest.fixture
 async def shop(database, tmp_path):
     admin = await database.connect()

@@ -13,9 +13,9 @@ import pytest
 
 from notifychannel_cli.embedded import Server
 from notifychannel_sidecar.durable.hold import FRESH_S
+from tests import queueing
 from tests.application import Application, Hang, Work
 from tests.durably import Queue, claims, own, told
-from tests.servers import quick
 from tests.wire import Wire
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,11 +26,10 @@ AT_ONCE = 4
 """POSTs of one sidecar."""
 
 
-@pytest.fixture(scope="module")
-def server():
+@pytest.fixture(scope="session")
+def server(newest):
     """What differs between versions is in SQL, and that has its own tests."""
-    with quick(18) as running:
-        yield running
+    return newest
 
 
 @pytest.fixture
@@ -39,6 +38,11 @@ async def application():
     async with Application() as app:
         app.behaviour = Work(seconds=0.5)
         yield app
+
+
+@pytest.fixture
+def template(server):
+    return queueing.template(server)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from tests import queueing
 from tests.queueing import LONG_S, RULES, WINDOW_S, Queue, payload
 
 NOT_A_CLAIMER = pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError)
@@ -16,6 +17,11 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 MERGE = """
 SELECT notifychannel.merge(array_agg('orders'::text), array_agg($1 || key)) FROM unnest($2::text[]) AS key
 """
+
+
+@pytest.fixture
+def template(server):
+    return queueing.template(server)
 
 
 @pytest.fixture
@@ -385,6 +391,7 @@ async def test_a_merge_and_a_settlement_of_the_same_keys_in_any_order_never_dead
     await due(queue, *names)
     one = await queue.claimer()
     claimed = sorted(await one.claim(), key=lambda row: row["key"], reverse=True)
+    await queue.owner.execute("ALTER FUNCTION notifychannel.merge SET lock_timeout = '30s'")  # else it waits for 50 ms
     middle, merging = await queue.database.connect(), await queue.database.connect()
     await middle.execute("BEGIN; SELECT FROM notifychannel.queue WHERE key = '[004]' FOR UPDATE")
     at_work = [

@@ -6,11 +6,17 @@ import asyncpg
 import pytest
 
 from notifychannel_sidecar.relay.position import Drained, Position
+from tests import queueing
 from tests.queueing import APPEND, AT_US, Queue, install, payload
 
 UNLOGGED = "INSERT INTO notifychannel.outbox (channel, payload) VALUES ($1, $2)"
 LOGGED = "SELECT count(*) FROM notifychannel.outbox_logged"
 ROUNDS = "SELECT rounds FROM notifychannel.relay_look()"
+
+
+@pytest.fixture
+def template(server):
+    return queueing.template(server)
 
 
 @pytest.fixture

@@ -16,11 +16,17 @@ from notifychannel_sidecar.relay.position import Position
 from notifychannel_sidecar.relay.relay import Pace, Wakefulness
 from notifychannel_sidecar.relay.session import Session
 from notifychannel_sidecar.relay.upkeep import Upkeep
+from tests import queueing
 from tests.queueing import APPEND, Queue, install, payload
 from tests.relaying import ONLY_RUNG, StandingBy
 
 PATIENCE_S = 30.0
 TIMEOUT_S = 0.1
+
+
+@pytest.fixture
+def template(server):
+    return queueing.template(server)
 
 
 @pytest.fixture

@@ -7,9 +7,15 @@ import asyncio
 import asyncpg
 import pytest
 
+from tests import queueing
 from tests.queueing import APPEND, CONSUMER, PUT, WINDOW_S, Queue, install, payload
 
 NOT_THE_RELAY = pytest.raises(asyncpg.ObjectInUseError)
+
+
+@pytest.fixture
+def template(server):
+    return queueing.template(server)
 
 
 @pytest.fixture

@@ -20,6 +20,12 @@ from tests.premises import build
 BILLING = Ref("shop", "billing")
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """When and whether a channel goes is decided outside of the database; to remove is tested on each version."""
+    return newest
+
+
 @pytest.fixture
 async def site(database):
     """Nobody has granted rights on our schema, so that it goes with its last channel."""

@@ -22,6 +22,12 @@ ELSEWHERE = Ref("bank", "orders")
 OTHER_GROUP = {**CONSUMER, "group": "other"}
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """Who is in whose way is decided outside of the database; test_reconcile.py has passes on each version."""
+    return newest
+
+
 @pytest.fixture
 def operator(operator, site):
     """The namespace `bank` has a Secret of the same database too."""

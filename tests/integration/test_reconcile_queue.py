@@ -33,6 +33,12 @@ def jobs(name="orders", **spec):
     return resource(name, **{"capture": "Outbox", "consumers": [DURABLE], **spec})
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """What jobs mean for conditions and deletion is decided outside of the database; test_consumers.py is on each."""
+    return newest
+
+
 @pytest.fixture
 async def site(database):
     """Nobody has granted rights on our schema, so that it goes with its last channel."""

@@ -21,6 +21,12 @@ PATIENCE_S = 10.0
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'notifychannel-operator' AND datname = $1"
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """Turns are the operator's own."""
+    return newest
+
+
 @pytest.fixture
 async def turn(operator, site):
     """Of the site's database; somebody else has it."""

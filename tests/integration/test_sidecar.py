@@ -18,6 +18,12 @@ from tests.wire import Wire
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = $1"
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """Files, signals and answers are the same on each version; listener and inbox have their own tests."""
+    return newest
+
+
 @pytest.fixture
 async def application():
     async with Application() as app:

@@ -32,6 +32,12 @@ def peak_rss_mib(pid: int) -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / MIB
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """What is measured is in the sidecar."""
+    return newest
+
+
 @pytest.mark.slow
 async def test_a_million_keys_while_the_application_is_down_are_one_resync_after(database, record_property):
     """Mutant: `Inbox(budget=…)` without `settings.max_keys`, or a budget that is never looked at."""

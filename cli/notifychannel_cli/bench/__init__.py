@@ -51,15 +51,15 @@ MEASURES: Mapping[str, Callable[[Rig], Awaitable[list[Figure]]]] = {
 
 @click.command(
     short_help="The figures of the README, each beside its floor.",
-    epilog="Example: notifychannel bench bulk --json",
+    epilog="Example: notifychannel bench bulk writers --json",
 )
-@click.argument("what", type=click.Choice([*MEASURES, "all"]))
+@click.argument("what", nargs=-1, required=True, type=click.Choice([*MEASURES, "all"]))
 @click.option("--quick", is_flag=True, help="Once and briefly: whether it runs here. The figures mean little.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"figures": [...]}; ratios where the goal is a ratio.')
 @click.option("--postgres", type=click.Choice([str(version) for version in FOLDERS]), default="18", show_default=True,
               help="Version of the embedded PostgreSQL.")  # fmt: skip
 @click.option("--changes", type=click.IntRange(min=1), help="How many changes outbox-size makes; 300,000.")
-def command(*, what: str, quick: bool, as_json: bool, postgres: str, changes: int | None) -> None:
+def command(*, what: tuple[str, ...], quick: bool, as_json: bool, postgres: str, changes: int | None) -> None:
     """Measure on an embedded PostgreSQL with fsync on, and show each figure beside its floor and its goal.
 
     Machines are noisy, so what counts is the ratio to a floor of the same run: no trigger, a bare listener, a bare
@@ -67,7 +67,7 @@ def command(*, what: str, quick: bool, as_json: bool, postgres: str, changes: in
 
     Exit codes: 0 measured, 1 a part did not start, 130 Ctrl-C.
     """
-    parts = list(MEASURES) if what == "all" else [what]
+    parts = list(MEASURES if "all" in what else dict.fromkeys(what))
     figures = run(_measure(parts, int(postgres), quick=quick, quiet=as_json, changes=changes))
     if as_json:
         click.echo(json.dumps({"figures": [figure.as_json() for figure in figures]}, indent=2))

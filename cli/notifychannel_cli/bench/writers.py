@@ -51,7 +51,7 @@ async def measure(rig: Rig) -> list[Figure]:
 
 def commits_per_second(rig: Rig, table: str, clients: int, seconds: int) -> float:
     """Of that many pgbench clients that insert into the table."""
-    for_so_long = ("--transactions", "20") if rig.quick else ("--time", str(seconds))
+    for_so_long = ("--transactions", "5") if rig.quick else ("--time", str(seconds))
     script = rig.server.directory / f"{table}.sql"
     script.write_text(SCRIPT.format(table=ident(table)))
     printed = rig.server.run(

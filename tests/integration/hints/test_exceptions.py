@@ -5,18 +5,10 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_operator.spec import Event, KeyPart, Lookup, Source
 from tests.integration.hints.stage import BY_EACH_CAPTURE, key, rule
-from tests.servers import quick
 
 pytestmark = BY_EACH_CAPTURE
-
-
-@pytest.fixture(scope="module", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
-def server(request):
-    with quick(request.param, {"max_prepared_transactions": "2"}) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,19 +6,11 @@ import asyncio
 
 import pytest
 
-from notifychannel_cli.embedded_binaries import FOLDERS
 from notifychannel_operator.spec import Capture, Event, Source
 from tests.integration.hints.stage import key, rule
-from tests.servers import quick
 
 ALL = (Event.INSERT, Event.UPDATE, Event.DELETE, Event.TRUNCATE)
 LEFT = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = $1"
-
-
-@pytest.fixture(scope="module", params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
-def server(request):
-    with quick(request.param, {"max_prepared_transactions": "2"}) as running:
-        yield running
 
 
 @pytest.fixture
