@@ -90,7 +90,7 @@ cluster-down: ## Delete this clone's cluster; what was built for it stays in the
 
 .PHONY: e2e
 e2e: $(VENV)/ready ## The tests on a real cluster, a fresh one (or that of NOTIFYCHANNEL_KUBECONFIG); needs Docker and Go
-	@tests/cluster/with-cluster tests/cluster/e2e $(BIN)/pytest tests/e2e --timeout 900 $(E2E)
+	@tests/cluster/with-cluster --beside test-images tests/cluster/e2e $(BIN)/pytest tests/e2e --timeout 900 $(E2E)
 
 .PHONY: bench-operator
 bench-operator: $(VENV)/ready ## 1,000 channels on one database: time, memory (on a cluster, as `make e2e`; minutes)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -60,5 +62,6 @@ def unheard(next_within: float) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # to process 1 of a container nothing happens by itself
     heard(60)
     ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8080"))), Hints).serve_forever()

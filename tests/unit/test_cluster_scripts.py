@@ -46,7 +46,7 @@ def bench(tmp_path):
     scripts, commands = tmp_path / "clone" / "tests" / "cluster", tmp_path / "commands"
     for folder in (scripts, commands):
         folder.mkdir(parents=True)
-    for name in ("settings", "versions", "e2e", "with-cluster", "start-docker", "up"):
+    for name in ("settings", "versions", "e2e", "test-images", "with-cluster", "start-docker", "up"):
         shutil.copy(SCRIPTS / name, scripts / name)
     environment = {
         "PATH": f"{commands}:{os.environ['PATH']}", "HOME": str(tmp_path),
@@ -78,19 +78,20 @@ def test_a_selection_may_leave_one_phase_without_a_test_and_not_both(bench, toge
 
 def test_the_sizes_of_the_images_are_shown_and_what_else_a_build_says_is_not(bench):
     """Mutant: `sizes` without its 3."""
-    ends(bench, together=0, alone=0)
-    _, said = bench.run("e2e", "some-pytest")
+    _, said = bench.run("test-images")
     assert "\nnotifychannel/operator:e2e: 180 MB\n" in said
     assert "postgres is 222 MB, application 243 MB\n" in said
     assert "Building" not in said
 
 
 def test_images_that_can_not_be_built_end_the_run_and_say_why(bench):
-    ends(bench, together=0, alone=0)
+    """Mutant: `with-cluster` without its `wait`: the tests begin all the same."""
     bench.stands_in("make", "echo there is no pip; exit 2")
-    code, said = bench.run("e2e", "some-pytest")
+    bench.stands_in("up", "exit 0")
+    code, said = bench.run("with-cluster", "--beside", "test-images", "echo", "the tests begin")
     assert code == 1
     assert "there is no pip" in said
+    assert "the tests begin" not in said
 
 
 def test_a_second_run_of_a_clone_waits_until_the_first_has_ended_with_its_tests(bench, tmp_path):
