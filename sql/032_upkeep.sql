@@ -308,6 +308,7 @@ BEGIN
     waiting := (SELECT w.pending + w.claimed + w.retrying + w.dead FROM notifychannel.waiting(whose) AS w);
     IF waiting = 0 OR force THEN
         DELETE FROM notifychannel.claimer AS m WHERE m.consumer = whose;
+        DELETE FROM notifychannel.passed_over AS p WHERE p.consumer = whose;
         DELETE FROM notifychannel.consumer AS c WHERE c.id = whose;
     END IF;
     RETURN waiting;
@@ -348,9 +349,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $redrive$
 #variable_conflict use_column
 DECLARE
-    at CONSTANT timestamptz := notifychannel.queue_time();
+    at timestamptz;
     them text[];
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1852008558, whose);
+    at := notifychannel.queue_time();
     them := ARRAY(
         SELECT q.key FROM notifychannel.queue AS q JOIN notifychannel.consumer AS c ON c.id = q.consumer
         WHERE q.consumer = whose AND q.state = 'dead' AND (redrive.key IS NULL OR q.key = redrive.key)
