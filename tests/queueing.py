@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Database
 
-FILES = ("010_schema", "020_outbox", "030_queue", "031_claims", "032_upkeep", "033_rules")
+FILES = ("010_schema", "020_outbox", "030_queue", "031_claims", "032_upkeep", "033_rules", "034_aside", "035_rights")
 RULES = "abababab"
 AT_US = 1_767_225_600_000_000
 CONSUMER: dict[str, Any] = {
