@@ -11,7 +11,9 @@
 --
 -- Clocks: rows are due by queue_time(), which goes on evenly when the server's clock is set. Who may hold a claim is no
 -- matter of clocks: a claimer is a session with an advisory lock, and the relay counts by its own how long it stands still.
--- Locks are taken in the order claimer, consumer, queue, and rows of the queue in the order (consumer, key).
+-- Locks are taken in the order claimer, consumer, queue, and rows of the queue in the order (consumer, key). Whoever makes
+-- rows due and may be long until his commit shares the advisory lock (1852008558, consumer) before he looks at the clock:
+-- no claim puts its `low` behind what it can't see yet.
 
 -- What waits here is never dropped: who has altered a table by hand has to put it right. Functions of another shape, of an
 -- older version or somebody's, can't be replaced.
@@ -58,7 +60,8 @@ BEGIN
                 'retention double precision'),
             ('audit', 'channel integer, at timestamp with time zone, group text, key text, step text, events text, '
                 'count bigint, error text'),
-            ('queue_clock', 'is_only boolean, ahead interval, walks_consumer integer, walks_key text')
+            ('queue_clock', 'is_only boolean, ahead interval, walks_consumer integer, walks_key text'),
+            ('passed_over', 'consumer integer, key text')
         ) AS t (name, columns)
     LOOP
         IF ours.columns <> (
@@ -184,8 +187,8 @@ CREATE INDEX IF NOT EXISTS queue_resting ON notifychannel.queue (due_at) WHERE s
 CREATE INDEX IF NOT EXISTS queue_escalate ON notifychannel.queue (consumer, escalate_at) WHERE escalate_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS queue_dead ON notifychannel.queue (consumer, died_at) WHERE state = 'dead';
 
--- Sessions that claim. One lives as long as it holds the advisory lock (1852008557, id). Rows due before `low` were taken or
--- passed over: consumer_look() finds the latter.
+-- Sessions that claim. One lives as long as it holds the advisory lock (1852008557, id). Rows due before `low` were taken, or
+-- passed over.
 CREATE TABLE IF NOT EXISTS notifychannel.claimer (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     consumer integer NOT NULL,
@@ -204,6 +207,12 @@ CREATE TABLE IF NOT EXISTS notifychannel.claimer (
 );
 ALTER TABLE notifychannel.claimer SET (
     fillfactor = 50, autovacuum_enabled = true, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0
+);
+
+-- Rows due before somebody's `low` that a claim could not take, for they were locked: each claim tries again.
+CREATE TABLE IF NOT EXISTS notifychannel.passed_over (
+    consumer integer NOT NULL,
+    key text COLLATE "C" NOT NULL
 );
 
 -- Channels whose history is kept, for `retention` seconds; and the history, in which "group" is NULL for what was captured.
@@ -244,7 +253,7 @@ CREATE TABLE IF NOT EXISTS notifychannel.queue_clock (
 INSERT INTO notifychannel.queue_clock (ahead) VALUES ('0') ON CONFLICT DO NOTHING;
 
 REVOKE ALL ON TABLE notifychannel.consumer, notifychannel.queue, notifychannel.claimer, notifychannel.audited,
-    notifychannel.audit, notifychannel.queue_clock FROM PUBLIC;
+    notifychannel.audit, notifychannel.queue_clock, notifychannel.passed_over FROM PUBLIC;
 
 -- The clock by which rows are due.
 CREATE OR REPLACE FUNCTION notifychannel.queue_time() RETURNS timestamptz
@@ -303,7 +312,7 @@ CREATE OR REPLACE FUNCTION notifychannel.merge(channels text[], payloads text[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off
 AS $merge$
 DECLARE
-    at CONSTANT timestamptz := notifychannel.queue_time();
+    at timestamptz;
     merged integer;
 BEGIN
     IF EXISTS (SELECT FROM notifychannel.audited AS a WHERE a.pg_channel = ANY (channels)) THEN
@@ -323,10 +332,12 @@ BEGIN
     END IF;
 
     -- none of them goes while rows of its come
-    PERFORM FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (channels) ORDER BY c.id FOR KEY SHARE;
+    PERFORM pg_advisory_xact_lock_shared(1852008558, c.id) FROM notifychannel.consumer AS c
+    WHERE c.pg_channel = ANY (channels) ORDER BY c.id FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
+    at := notifychannel.queue_time();
     INSERT INTO notifychannel.queue AS q (
         consumer, key, state, events, count, first_us, last_us, reason, arrived_at, since, set_at, due_at, not_before,
         escalate_at
@@ -397,7 +408,7 @@ CREATE OR REPLACE FUNCTION notifychannel.resync(whose integer[], why text) RETUR
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $resync$
 DECLARE
-    at CONSTANT timestamptz := notifychannel.queue_time();
+    at timestamptz;
     now_us CONSTANT bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
     them integer[];
 BEGIN
@@ -409,6 +420,8 @@ BEGIN
         WHERE c.id = ANY (whose)
         ORDER BY c.id FOR KEY SHARE
     );
+    PERFORM pg_advisory_xact_lock_shared(1852008558, id) FROM unnest(them) AS id;
+    at := notifychannel.queue_time();
     INSERT INTO notifychannel.queue AS q (
         consumer, key, state, events, count, first_us, last_us, reason, arrived_at, since, set_at, due_at, not_before,
         escalate_at

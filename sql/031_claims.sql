@@ -114,23 +114,34 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
-    due := (
-        SELECT q.due_at FROM notifychannel.queue AS q
-        WHERE q.consumer = whose AND q.state IN ('pending', 'retrying')
-            AND q.due_at >= (SELECT m.low FROM notifychannel.claimer AS m WHERE m.id = me)
-        ORDER BY q.due_at LIMIT 1
+    due := least(
+        (
+            SELECT q.due_at FROM notifychannel.queue AS q
+            WHERE q.consumer = whose AND q.state IN ('pending', 'retrying')
+                AND q.due_at >= (SELECT m.low FROM notifychannel.claimer AS m WHERE m.id = me)
+            ORDER BY q.due_at LIMIT 1
+        ),
+        (
+            SELECT min((
+                SELECT q.due_at FROM notifychannel.queue AS q
+                WHERE q.consumer = p.consumer AND q.key = p.key AND q.claimer IS NULL AND q.state NOT IN ('dead', 'resting')
+            ))
+            FROM notifychannel.passed_over AS p WHERE p.consumer = whose
+        )
     );
     RETURN CASE WHEN due IS NOT NULL THEN greatest(0, extract(epoch FROM due - at)) END;
 END
 $beat$;
 
--- Takes up to `most` due rows for a claimer and returns them, those that are due longest first; what another one is taking
--- is passed over. `key` is '' for a resync, of which `reason` says why. `attempt` is that of the POST to come; `alone`: not
+-- Takes up to `most` due rows for a claimer and returns them, those that are due longest first; what somebody has locked is
+-- passed over. `key` is '' for a resync, of which `reason` says why. `attempt` is that of the POST to come; `alone`: not
 -- with others, which were refused with it; `waited`: seconds since its first change has arrived here. Nothing where the
 -- consumer's rules are not `rules`: who was configured by others would give the key's values the wrong names.
 -- Rows that are dead, but that somebody's old snapshot keeps, lie in front of the index. So it begins at `low`, below which
--- all was taken by then, but for what was locked just then, or was committed later than any statement of ours may take:
--- consumer_look() finds that, which may fail.
+-- all was taken by then, but for what is remembered in passed_over: not more than 100, or `low` stays at the next, for all
+-- of them are tried each time. `low` itself would be no place for them: who keeps a row locked keeps the dead rows, too.
+-- What is not committed yet can't be seen: `low` does not move while somebody shares the lock of 030_queue.sql, and keeps
+-- a distance for all others, whose statements end in time. consumer_look() finds what was committed later still.
 CREATE OR REPLACE FUNCTION notifychannel.claim(me integer, most integer, rules text DEFAULT NULL)
 RETURNS TABLE (
     id text, key text, version bigint, events text, count bigint, first_us bigint, last_us bigint, reason text,
@@ -144,9 +155,15 @@ AS $claim$
 DECLARE
     at CONSTANT timestamptz := notifychannel.queue_time();
     margin CONSTANT interval := '6 s'; -- more than the relay's statement_timeout, and ours
+    most_passed CONSTANT integer := 100;
     mine notifychannel.claimer;
     c notifychannel.consumer;
+    moves boolean;
+    passed text[];
+    places tid[] := '{}';
     due record;
+    till timestamptz;
+    missed text[];
 BEGIN
     SELECT m.* INTO mine FROM notifychannel.claimer AS m
     WHERE m.id = me AND m.role = session_user AND m.pid = pg_backend_pid()
@@ -161,18 +178,54 @@ BEGIN
         RETURN;
     END IF;
 
-    SELECT count(*) AS rows, array_agg(d.ctid) AS places, max(d.due_at) AS last INTO due
+    moves := CASE WHEN pg_try_advisory_lock(1852008558, c.id) THEN pg_advisory_unlock(1852008558, c.id) ELSE false END;
+    passed := ARRAY(SELECT DISTINCT p.key FROM notifychannel.passed_over AS p WHERE p.consumer = c.id);
+    IF cardinality(passed) > 0 THEN
+        places := ARRAY(
+            SELECT l.ctid FROM unnest(passed) AS p (key)
+            CROSS JOIN LATERAL (
+                SELECT q.ctid FROM notifychannel.queue AS q -- by key, which is what no other index answers
+                WHERE q.consumer = c.id AND q.key = p.key AND q.claimer IS NULL AND q.state NOT IN ('dead', 'resting')
+                    AND q.due_at <= at AND q.due_at < mine.low
+                FOR UPDATE SKIP LOCKED
+            ) AS l
+            LIMIT most
+        );
+        DELETE FROM notifychannel.passed_over WHERE ctid = ANY (ARRAY(
+            SELECT p.ctid FROM notifychannel.passed_over AS p
+            WHERE p.consumer = c.id AND coalesce((
+                SELECT q.claimer IS NOT NULL OR q.state IN ('dead', 'resting') OR q.ctid = ANY (places)
+                FROM notifychannel.queue AS q WHERE q.consumer = p.consumer AND q.key = p.key
+            ), true)
+            FOR UPDATE OF p SKIP LOCKED
+        ));
+    END IF;
+    SELECT array_agg(d.ctid) AS places, max(d.due_at) AS last INTO due
     FROM (
         SELECT q.ctid, q.due_at FROM notifychannel.queue AS q
         WHERE q.consumer = c.id AND q.state IN ('pending', 'retrying') AND q.due_at <= at AND q.due_at >= mine.low
         ORDER BY q.due_at
-        LIMIT most
+        LIMIT most - cardinality(places)
         FOR UPDATE SKIP LOCKED
     ) AS d;
-    UPDATE notifychannel.claimer AS m SET
-        beats = m.beats + 1,
-        low = greatest(m.low, CASE WHEN due.rows < most THEN at ELSE due.last END - margin)
-    WHERE m.id = me;
+    places := places || due.places;
+    till := CASE WHEN cardinality(places) < most THEN at ELSE due.last END - margin;
+    IF moves AND till > mine.low THEN
+        SELECT (array_agg(l.key ORDER BY l.number))[:most_passed - cardinality(passed)],
+            coalesce(min(l.due_at) FILTER (WHERE l.number > most_passed - cardinality(passed)), till)
+        INTO missed, till
+        FROM (
+            SELECT q.key, q.due_at, row_number() OVER (ORDER BY q.due_at) AS number FROM notifychannel.queue AS q
+            WHERE q.consumer = c.id AND q.state IN ('pending', 'retrying') AND q.due_at < till AND q.due_at >= mine.low
+                AND q.ctid NOT IN (SELECT p.place FROM unnest(places) AS p (place)) AND q.key <> ALL (passed)
+            ORDER BY q.due_at
+            LIMIT greatest(0, most_passed - cardinality(passed)) + 1
+        ) AS l;
+        INSERT INTO notifychannel.passed_over (consumer, key) SELECT c.id, p.key FROM unnest(missed) AS p (key);
+    ELSE
+        till := mine.low;
+    END IF;
+    UPDATE notifychannel.claimer AS m SET beats = m.beats + 1, low = till WHERE m.id = me;
 
     SET LOCAL enable_indexscan = off; -- until the end of this function: they are locked, so they are where they were
     RETURN QUERY
@@ -183,7 +236,7 @@ BEGIN
                 taken_last_us = q.last_us, taken_version = q.version, taken_reason = q.reason,
                 attempts = CASE WHEN q.taken_version = q.version THEN q.attempts ELSE 0 END,
                 events = '', count = 0, first_us = NULL, last_us = NULL, reason = NULL
-            WHERE q.ctid = ANY (due.places)
+            WHERE q.ctid = ANY (places)
             RETURNING q.*
         )
         SELECT notifychannel.hint_id(c, t.key, t.taken_version), t.key, t.taken_version, t.taken_events,
@@ -441,7 +494,10 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmap
 AS $waiting$
     SELECT count(*) FILTER (WHERE w.state = 'pending'), count(*) FILTER (WHERE w.state = 'claimed'),
         count(*) FILTER (WHERE w.state = 'retrying'), count(*) FILTER (WHERE w.state = 'dead'),
-        count(w.escalated_at), min(w.since), min(w.due_at) FILTER (WHERE w.state IN ('pending', 'retrying'))
+        count(w.escalated_at), min(w.since),
+        min(w.due_at) FILTER (WHERE w.state IN ('pending', 'retrying') AND w.key NOT IN (
+            SELECT p.key FROM notifychannel.passed_over AS p WHERE p.consumer = whose -- these are tried anyway
+        ))
     FROM (
         (
             SELECT q.* FROM notifychannel.queue AS q
@@ -461,7 +517,7 @@ AS $waiting$
 $waiting$;
 
 -- What waits for the claimer's consumer; `oldest`: for how many seconds something has not been acknowledged. And so it finds
--- what its claims have passed over.
+-- what its claims could not see.
 CREATE OR REPLACE FUNCTION notifychannel.consumer_look(
     me integer, OUT pending bigint, OUT claimed bigint, OUT retrying bigint, OUT dead bigint, OUT oldest double precision
 )
@@ -575,29 +631,3 @@ REVOKE ALL ON FUNCTION notifychannel.waiting(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.consumer_look(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.escalations(integer, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.escalated(integer, text[]) FROM PUBLIC;
-
--- Who may read the counter of skipped NOTIFYs is a listener, and any listener may claim.
-DO $rights$
-DECLARE
-    listener text;
-BEGIN
-    FOR listener IN
-        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
-        FROM pg_catalog.pg_proc AS p
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
-        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
-        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
-            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
-    LOOP
-        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.enter(text, text, text, text, text), '
-            'notifychannel.beat(integer, text, double precision), notifychannel.claim(integer, integer, text), '
-            'notifychannel.settle(integer, text[], bigint[], text[], text[], double precision[]), '
-            'notifychannel.turn(integer, text[], bigint[], text[], text[], double precision[], integer, text, '
-            'double precision), '
-            'notifychannel.leave(integer), notifychannel.want_resync(integer, text), '
-            'notifychannel.consumer_look(integer), notifychannel.escalations(integer, integer), '
-            'notifychannel.escalated(integer, text[]) '
-            'TO ' || listener;
-    END LOOP;
-END $rights$;

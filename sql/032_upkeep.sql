@@ -308,6 +308,7 @@ BEGIN
     waiting := (SELECT w.pending + w.claimed + w.retrying + w.dead FROM notifychannel.waiting(whose) AS w);
     IF waiting = 0 OR force THEN
         DELETE FROM notifychannel.claimer AS m WHERE m.consumer = whose;
+        DELETE FROM notifychannel.passed_over AS p WHERE p.consumer = whose;
         DELETE FROM notifychannel.consumer AS c WHERE c.id = whose;
     END IF;
     RETURN waiting;
@@ -348,9 +349,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $redrive$
 #variable_conflict use_column
 DECLARE
-    at CONSTANT timestamptz := notifychannel.queue_time();
+    at timestamptz;
     them text[];
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1852008558, whose);
+    at := notifychannel.queue_time();
     them := ARRAY(
         SELECT q.key FROM notifychannel.queue AS q JOIN notifychannel.consumer AS c ON c.id = q.consumer
         WHERE q.consumer = whose AND q.state = 'dead' AND (redrive.key IS NULL OR q.key = redrive.key)
@@ -429,24 +432,3 @@ REVOKE ALL ON FUNCTION notifychannel.put_audit(text, text, text, text, double pr
 REVOKE ALL ON FUNCTION notifychannel.drop_audit(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.redrive(integer, text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.history(integer, text, integer) FROM PUBLIC;
-
--- Who may read the counter of skipped NOTIFYs is a listener, and any listener may have to be the relay.
-DO $rights$
-DECLARE
-    listener text;
-BEGIN
-    FOR listener IN
-        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
-        FROM pg_catalog.pg_proc AS p
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
-        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
-        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
-            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
-    LOOP
-        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.claimers_look(), notifychannel.reclaim(integer[], bigint[]), '
-            'notifychannel.set_clock(double precision), notifychannel.mend_clock(integer), '
-            'notifychannel.trim_queue(integer) '
-            'TO ' || listener;
-    END LOOP;
-END $rights$;

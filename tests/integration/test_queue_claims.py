@@ -14,6 +14,7 @@ NOT_A_CLAIMER = pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError)
 CALLS = ("claim(me, 9)", "beat(me)", "settle(me, '{}', '{}', '{}', '{}', '{}')", "leave(me)", "want_resync(me, 'poll')",
          "escalations(me, 9)", "escalated(me, '{}')", "consumer_look(me)")  # fmt: skip
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+PASSED_OVER = "SELECT count(*) FROM notifychannel.passed_over"
 MERGE = """
 SELECT notifychannel.merge(array_agg('orders'::text), array_agg($1 || key)) FROM unnest($2::text[]) AS key
 """
@@ -347,22 +348,78 @@ async def test_a_turn_settles_claims_and_says_when_the_next_is_due(queue):
     assert list(await queue.rows()) == ["[3]"]
 
 
-async def test_what_is_committed_late_or_was_locked_is_found_though_later_rows_were_taken_before_it(queue):
-    """Mutants: consumer_look that leaves `low`; `low` of the moment of the claim."""
+async def test_what_was_locked_while_later_rows_were_taken_is_claimed_as_soon_as_it_can_be(queue):
+    """However long it was, and though whoever has passed it over is gone. Mutants: a claim that remembers nothing; that
+    drops what is locked still; beat() without it.
+    """
     await due(queue, "[1]")
-    one = await queue.claimer()
-    other = await queue.database.connect()
-    await other.execute("BEGIN; SELECT FROM notifychannel.queue WHERE key = '[1]' FOR UPDATE")
+    one, holder = await queue.claimer(), await queue.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue WHERE key = '[1]' FOR UPDATE")
+    for key in ("[2]", "[3]"):
+        await queue.passes(100.0)
+        await due(queue, key)
+        [row] = await one.claim(1)
+        assert (row["key"], await one.settle([row])) == (key, 1)
+    assert await one.claim() == []
+    await one.call("leave")
+    other = await queue.claimer()
+    await holder.execute("ROLLBACK")
+    assert await other.call("beat") == 0.0
+    assert keys(await other.claim()) == ["[1]"]
+    assert await queue.owner.fetchval(PASSED_OVER) == 0
+
+
+async def test_of_many_that_are_locked_a_hundred_are_tried_each_time_and_all_are_claimed_in_the_end(queue):
+    """Mutants: no limit; `low` behind those that were not remembered; the limit for each claim."""
+    names = [f"[{number:03}]" for number in range(150)]
+    await due(queue, *names)
+    one, holder = await queue.claimer(), await queue.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
+    await queue.owner.execute("UPDATE notifychannel.queue_clock SET ahead = ahead + '100 s'")
+    for _ in range(2):
+        assert await one.claim() == []
+        assert await queue.owner.fetchval(PASSED_OVER) == 100
+    await holder.execute("ROLLBACK")
+    assert sorted(keys(await one.claim(70)) + keys(await one.claim(30)) + keys(await one.claim(60))) == names
+
+
+LATE = {
+    "redrive": "SELECT notifychannel.redrive(id, NULL, NULL, false) FROM notifychannel.consumer",
+    "resync": "SELECT notifychannel.resync(array_agg(id), 'poll') FROM notifychannel.consumer",
+    "merge": f"SELECT notifychannel.merge(ARRAY['orders'], ARRAY['{payload('[1]')}'])",
+}
+
+
+@pytest.mark.parametrize("late", LATE)
+async def test_what_is_committed_long_after_it_was_due_is_claimed_at_once(queue, late):
+    """While later rows were taken. Mutant: the function without its advisory lock; a claim that does not look at it."""
+    await queue.consumer(max_attempts=1)
+    await due(queue, "[1]")
+    one, writer = await queue.claimer(), await queue.database.connect()
+    await one.settle(await one.claim(), "retry")
+    await writer.execute(f"BEGIN; {LATE[late]}")
     await queue.passes(100.0)
     await due(queue, "[2]")
     assert keys(await one.claim()) == ["[2]"]
-    await due(queue, "[3]")
-    assert keys(await one.claim(1)) == ["[3]"]
-    await other.execute("ROLLBACK")
-    assert keys(await one.claim()) == []
-    await one.call("consumer_look")
-    assert await one.call("beat") == 0.0
-    assert keys(await one.claim()) == ["[1]"]
+    assert await one.claim() == []
+    await writer.execute("COMMIT")
+    assert keys(await one.claim()) == ["" if late == "resync" else "[1]"]
+
+
+async def test_a_claim_looks_only_where_nobody_has_looked_before_it_though_nobody_may_vacuum(queue):
+    """Also while somebody has a row locked, who keeps the dead ones. Mutant: `low` that stays where that row is."""
+    await due(queue, "[1]")
+    one, holder = await queue.claimer(), await queue.database.connect()
+    await holder.execute("BEGIN; SELECT FROM notifychannel.queue WHERE key = '[1]' FOR UPDATE")
+    await due(queue, *(f"[{number}]" for number in range(2, 1000)))
+    await one.settle(await one.claim(1000))
+    await queue.passes(100.0)
+    assert await one.claim() == []
+    returned = "SELECT pg_stat_get_xact_tuples_returned('notifychannel.queue_due'::regclass)"
+    async with one.connection.transaction():
+        before = await one.connection.fetchval(returned)
+        assert await one.claim() == []
+        assert await one.connection.fetchval(returned) - before <= 10
 
 
 async def test_many_that_are_due_from_before_where_a_claimer_looks_are_taken_without_waiting(queue):

@@ -1,0 +1,1 @@
+SELECT merged, waits FROM notifychannel.merge_aside()
