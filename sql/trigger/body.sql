@@ -7,8 +7,8 @@ DECLARE
     nch_key text;
     nch_rows bigint;
     nch_header text;
-    nch_payload text; -- the last one
-    nch_payloads text[]; -- those before it, if any%{declare}
+    nch_payload text;
+    nch_payloads text[];%{declare}
 BEGIN
     BEGIN
 %{branches}
@@ -16,9 +16,9 @@ BEGIN
             RETURN NULL;
         END IF;
 %{guard}
-        nch_payload := CASE WHEN cardinality(nch_keys) = 1 AND octet_length(nch_keys[1]) < 7900
-            THEN %{header} || E'\n' || nch_keys[1] END;
-        IF nch_payload IS NULL THEN
+        nch_payloads := CASE WHEN cardinality(nch_keys) = 1 AND octet_length(nch_keys[1]) < 7900
+            THEN ARRAY[%{header} || E'\n' || nch_keys[1]] END;
+        IF nch_payloads IS NULL THEN
             nch_header := %{header};
             nch_payload := nch_header;
             FOREACH nch_key IN ARRAY nch_keys LOOP
@@ -30,21 +30,21 @@ BEGIN
                 END IF;
                 nch_payload := nch_payload || E'\n' || nch_key;
             END LOOP;
+            nch_payloads := array_append(nch_payloads, nch_payload);
         END IF;
-    EXCEPTION WHEN OTHERS THEN
-        nch_payloads := NULL;
+    EXCEPTION WHEN OTHERS THEN%{undo}
         BEGIN
             nch_header := %{header};
         EXCEPTION WHEN OTHERS THEN
             nch_header := '1%{rules}U0000000000000000';
         END;
-        nch_payload := nch_header;
+        nch_payloads := ARRAY[nch_header];
 %{failed}
     END;%{append}
     -- Outside the block: a subtransaction that has NOTIFYed keeps 8 KB until the user's transaction ends. It can't fail
     -- here: the right and the lengths were looked at above.
-    FOREACH nch_key IN ARRAY array_append(nch_payloads, nch_payload) LOOP
-        PERFORM pg_notify(%{channel}, nch_key);
+    FOREACH nch_payload IN ARRAY nch_payloads LOOP
+        PERFORM pg_notify(%{channel}, nch_payload);
     END LOOP;
     RETURN NULL;
 END

@@ -1,2 +1,2 @@
 
-    nch_rings boolean; -- NULL: the table could not be had, so it does as `Notify` does
+    nch_rings boolean; -- NULL: the table is not ours for now, so it does as `Notify` does

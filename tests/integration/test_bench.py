@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 NAMES = {
     "bulk": [f"bulk INSERT{by}, {keys}" for by in ("", " by Outbox") for keys in ("default maxKeys", "all keys packed")]
     + ["bulk UPDATE, one watched column", "bulk UPDATE, any column"]
-    + ["INSERT of one row", "INSERT of one row by Outbox"],
+    + [f"INSERT of one row{by}, many in a transaction" for by in ("", " by Outbox")],
     "memory": ["idle memory of the sidecar"],
     "latency": ["change → 2xx, p50, ratio", "change → 2xx, p99, ratio", "change → 2xx, p50", "change → 2xx, p99"],
     "receive": ["receiving, ratio", "receiving"],

@@ -54,8 +54,10 @@ TABLES = {
         name="bulk UPDATE, one watched column", statement=UPDATE, event=Event.UPDATE, columns=("status",)
     ),
     "bulk_any": Hinted(name="bulk UPDATE, any column", statement=UPDATE, event=Event.UPDATE),
-    "bulk_single": Hinted(name="INSERT of one row", statement=SINGLE),
-    "bulk_single_outbox": Hinted(name="INSERT of one row by Outbox", statement=SINGLE, capture=Capture.OUTBOX),
+    "bulk_single": Hinted(name="INSERT of one row, many in a transaction", statement=SINGLE),
+    "bulk_single_outbox": Hinted(
+        name="INSERT of one row by Outbox, many in a transaction", statement=SINGLE, capture=Capture.OUTBOX
+    ),
 }  # fmt: skip
 
 

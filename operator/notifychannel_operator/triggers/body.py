@@ -44,7 +44,7 @@ def text(subject: Subject, *, pg_channel: str, rules: str, suspend: bool, outbox
 
 def _notify() -> dict[str, str]:
     guard = sqlfile.fill("trigger/notify_guard.sql")
-    return {"declare": "", "guard": guard, "failed": _tell(), "append": ""}
+    return {"declare": "", "guard": guard, "undo": "", "failed": _tell(), "append": ""}
 
 
 def _tell() -> str:
@@ -55,12 +55,13 @@ def _append(subject: Subject, channel: str, outbox: str) -> dict[str, str]:
     patience = sqlfile.fill("trigger/outbox_patience.sql") if _looks_up(subject) else ""
     is_logged = outbox == LOGGED
     guard = sqlfile.fill("trigger/outbox_guard.sql", outbox=outbox, wait="" if is_logged else " NOWAIT")
-    failed = _tell()
+    undo, failed = sqlfile.fill("trigger/outbox_undo.sql"), _tell()
     if is_logged:
-        failed = sqlfile.fill("trigger/failed_append.sql", patience=patience, guard=guard, tell=failed)
+        failed = sqlfile.fill("trigger/failed_append.sql", patience=patience, guard=guard, undo=undo, tell=failed)
     return {
         "declare": sqlfile.fill("trigger/outbox_declare.sql"),
         "guard": guard,
+        "undo": undo,
         "failed": failed,
         "append": patience + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel),
     }

@@ -149,6 +149,12 @@ async def test_not_even_a_revoked_function_of_postgresql_fails_a_statement(stage
     assert await stage.until_marker() == ([("insert", [[7, 1, "eu"]])] if by_outbox else [])
 
 
+async def test_what_is_outside_the_block_calls_nothing_but_what_was_looked_at(stage, table):
+    """Mutant: a FOREACH of body.sql or outbox_append.sql over array_append(nch_payloads, NULL)."""
+    await stage.admin.execute("REVOKE EXECUTE ON FUNCTION array_append(anycompatiblearray, anycompatible) FROM PUBLIC")
+    assert await stage.hear(f"INSERT INTO {table} (id, tenant_id) VALUES (7, 1)") == [("insert", [[7, 1, "eu"]])]
+
+
 async def test_without_the_time_of_the_statement_a_resync_without_a_time_is_sent(stage, table):
     """Mutant: in body.sql what computes nch_header after a failure is in no block of its own."""
     await stage.admin.execute("REVOKE EXECUTE ON FUNCTION statement_timestamp() FROM PUBLIC")

@@ -153,6 +153,15 @@ async def test_where_nobody_may_be_rung_and_that_can_not_be_counted_a_statement_
 
 
 @TABLES
+async def test_what_fails_after_the_table_was_had_is_told_as_with_notify(shop, table):
+    """The lock went with the block: somebody may take the table away by then. Mutant: outbox_undo.sql left empty."""
+    await shop.admin.execute("REVOKE EXECUTE ON FUNCTION statement_timestamp() FROM PUBLIC")
+    await shop.app.execute(f"INSERT INTO {table} VALUES (1)")
+    assert [payload[9:] for payload in await shop.told(shop.app)] == ["U" + "0" * 16]
+    assert await shop.admin.fetchval("SELECT count(*) FROM notifychannel.outbox") == 0
+
+
+@TABLES
 async def test_nobody_waits_for_whoever_alters_our_table(shop, table):
     """Mutant: LOCK TABLE without NOWAIT."""
     other = await shop.database.connect()

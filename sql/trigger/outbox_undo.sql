@@ -1,0 +1,2 @@
+
+        nch_rings := NULL; -- with the block went its lock on the table
