@@ -103,7 +103,7 @@ class Database:
 
     async def connect(self, user: str = "postgres") -> asyncpg.Connection:
         """A connection that is closed at the end of the test."""
-        connection = await asyncpg.connect(self.dsn(user))
+        connection = await asyncpg.connect(self.dsn(user), ssl=False)  # the servers have none, and to ask takes longer
         self.stack.push_async_callback(connection.close, timeout=5)
         return connection
 
@@ -127,7 +127,7 @@ async def database(server: Server, template: str) -> AsyncIterator[Database]:
     """A fresh database on each server, dropped afterwards with the roles that the test made."""
     number = next(_numbers)
     name = f"test_{os.getpid()}_{number}"
-    admin = await asyncpg.connect(server.dsn())
+    admin = await asyncpg.connect(server.dsn(), ssl=False)
     try:
         await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {template} STRATEGY FILE_COPY')
         async with AsyncExitStack() as stack:

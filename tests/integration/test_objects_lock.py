@@ -8,7 +8,6 @@ import time
 import asyncpg
 import pytest
 
-from notifychannel_cli.embedded import Server
 from notifychannel_operator import database as edge
 from notifychannel_operator import plan, statements
 from notifychannel_operator.spec import Event, Rule
@@ -186,19 +185,17 @@ async def test_a_step_that_postgresql_refuses_is_said_and_the_others_are_taken(s
     assert "PostgreSQL refused (42P01)" in result.failed[0]
 
 
-@pytest.mark.slow
-async def test_a_prepared_transaction_that_holds_the_lock_is_named_as_one():
-    """It has no session and no pid; a server of its own, for the tests' server has no prepared transactions."""
-    with Server(version=18, settings={"max_prepared_transactions": "2"}) as server:
-        admin = await asyncpg.connect(server.dsn())
-        try:
-            await admin.execute("CREATE TABLE orders (id bigint, status text)")
-            await admin.execute("BEGIN; UPDATE orders SET status = 'x'; PREPARE TRANSACTION 'forgotten'")
-            facts = await edge.observe(admin, EVERYTHING, OWNER)
-            result = await edge.apply(admin, plan.of(EVERYTHING, facts, allow_superuser=True))
-            assert "a prepared transaction (see pg_prepared_xacts" in str(result.gave_up[0])
-        finally:
-            await admin.close()
+async def test_a_prepared_transaction_that_holds_the_lock_is_named_as_one(database):
+    """It has no session and no pid."""
+    admin = await database.connect()
+    await admin.execute("CREATE TABLE orders (id bigint, status text)")
+    await admin.execute("BEGIN; UPDATE orders SET status = 'x'; PREPARE TRANSACTION 'forgotten'")
+    try:
+        facts = await edge.observe(admin, EVERYTHING, OWNER)
+        result = await edge.apply(admin, plan.of(EVERYTHING, facts, allow_superuser=True))
+        assert "a prepared transaction (see pg_prepared_xacts" in str(result.gave_up[0])
+    finally:
+        await admin.execute("ROLLBACK PREPARED 'forgotten'")
 
 
 async def test_a_pass_whose_connection_is_lost_says_so_and_leaves_nothing_half_done(site):
