@@ -92,6 +92,7 @@ async def test_every_type_prints_the_same_in_every_session_or_is_refused_with_a_
         """)
         sources.append(Source(schema="public", table=f"t {type_.name}", key=key("c"), rules=(rule(Event.INSERT),)))
     await stage.install(*sources)
+    await stage.admin.execute("GRANT SET ON PARAMETER plpgsql.variable_conflict TO PUBLIC")
     printed = {}
     for settings in SESSIONS:
         writer = await stage.database.connect(stage.app_role)
