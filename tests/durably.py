@@ -64,14 +64,17 @@ class Queue:
     @classmethod
     async def on(cls, database: Database, **changes: Any) -> Self:
         """Make them; `changes` of the consumer's row."""
-        admin = await database.connect()
-        sql = files("notifychannel_operator") / "sql"
-        for file in sorted((it for it in sql.iterdir() if it.name.endswith(".sql")), key=lambda it: it.name):
-            await admin.execute(file.read_text())
-        await admin.execute(CHANGE)
-        made = cls(database=database, admin=admin, consumer={**CONSUMER, **changes})
+        made = cls(database=database, admin=await database.connect(), consumer={**CONSUMER, **changes})
+        await made.install()
+        await made.admin.execute(CHANGE)
         await made.register()
         return made
+
+    async def install(self) -> None:
+        """All objects, as a pass does."""
+        sql = files("notifychannel_operator") / "sql"
+        for file in sorted((it for it in sql.iterdir() if it.name.endswith(".sql")), key=lambda it: it.name):
+            await self.admin.execute(file.read_text())
 
     async def register(self) -> None:
         """Write the consumer's row."""

@@ -524,6 +524,26 @@ async def test_a_resync_that_the_queue_could_not_be_asked_for_is_asked_for_by_th
     assert resyncs(application) == ["rules"]
 
 
+OLDER = """
+DROP FUNCTION notifychannel.turn, notifychannel.beat, notifychannel.merge_aside, notifychannel.take_in;
+DROP TABLE notifychannel.aside, notifychannel.passed_over;
+CREATE FUNCTION notifychannel.beat(me integer) RETURNS double precision LANGUAGE sql AS 'SELECT NULL::double precision'
+"""
+
+
+async def test_on_objects_of_another_version_a_sidecar_says_so_and_claims_as_soon_as_they_are_brought_up(
+    queue, application
+):
+    """It is not restarted. Mutants: UndefinedFunctionError is Unreachable; is not tried again."""
+    await queue.admin.execute(OLDER)
+    async with queue.sidecar(application) as one:
+        await one.says(lambda said: said["channels"]["orders"]["queue"]["reason"] == "OtherVersion")
+        await queue.change(1)
+        await queue.install()
+        await application.until(lambda _: told(application) == [1])
+        await queue.is_done()
+
+
 async def test_claimers_read_what_others_commit_whatever_the_database_says(queue):
     """Mutant: settle_in.sql without the isolation: 40001 for what everybody else may do."""
     name = await queue.admin.fetchval("SELECT current_database()")
