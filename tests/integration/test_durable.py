@@ -544,24 +544,22 @@ async def test_on_objects_of_another_version_a_sidecar_says_so_and_claims_as_soo
         await queue.is_done()
 
 
-async def test_claimers_read_what_others_commit_whatever_the_database_says(queue):
-    """Mutant: settle_in.sql without the isolation: 40001 for what everybody else may do."""
+@pytest.mark.parametrize(
+    ("setting", "of_the_database", "ours"),
+    [("default_transaction_isolation", "repeatable read", "read committed"), ("lock_timeout", "50ms", "0")],
+)
+async def test_claimers_read_what_others_commit_and_wait_for_locks_whatever_the_database_says(
+    queue, setting, of_the_database, ours
+):
+    """Mutants: settle_in.sql without either: 40001 for what everybody else may do; a session ends for each lock that is
+    held for a moment.
+    """
     name = await queue.admin.fetchval("SELECT current_database()")
-    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET {setting} = '{of_the_database}'")
     connection = await queue.database.connect()
-    assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
+    assert await connection.fetchval(f"SHOW {setting}") == of_the_database
     await Session(connection).settle_in("nch-claim/test", lambda: None)
-    assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
-
-
-async def test_claimers_wait_for_a_lock_whatever_the_database_says(queue):
-    """Mutant: settle_in.sql without lock_timeout: a session ends for each lock that is held for a moment."""
-    name = await queue.admin.fetchval("SELECT current_database()")
-    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET lock_timeout = '50ms'")
-    connection = await queue.database.connect()
-    assert await connection.fetchval("SHOW lock_timeout") == "50ms"
-    await Session(connection).settle_in("nch-claim/test", lambda: None)
-    assert await connection.fetchval("SHOW lock_timeout") == "0"
+    assert await connection.fetchval(f"SHOW {setting}") == ours
 
 
 async def test_one_that_was_given_up_leaves_without_an_error_and_one_that_could_not_does_not(queue):
