@@ -44,6 +44,7 @@ class Why(Enum):
     HALF_OPEN = "HalfOpen"
     TOO_MANY_CONNECTIONS = "TooManyConnections"
     QUEUE_FULL = "QueueFull"
+    OTHER_VERSION = "OtherVersion"
 
 
 REMEDIES = {
@@ -69,6 +70,9 @@ REMEDIES = {
     Why.QUEUE_FULL: "PostgreSQL's NOTIFY queue is full: a session that listens has been idle in a transaction for long,"
     " and every NOTIFY fails. Find it in pg_stat_activity (state 'idle in transaction', the oldest xact_start) and"
     " end it.",
+    Why.OTHER_VERSION: "What is installed in the database is of another version than this sidecar. An older one is"
+    " brought up by the operator's next pass (or `notifychannel sql`), and the sidecar goes on by itself; where it is"
+    " the newer one, restart the pod.",
 }
 """Reason → what a person can do about it; shown in /status and printed in docs/sidecar.md."""
 

@@ -528,24 +528,42 @@ async def test_a_resync_that_the_queue_could_not_be_asked_for_is_asked_for_by_th
     assert resyncs(application) == ["rules"]
 
 
-async def test_claimers_read_what_others_commit_whatever_the_database_says(queue):
-    """Mutant: settle_in.sql without the isolation: 40001 for what everybody else may do."""
-    name = await queue.admin.fetchval("SELECT current_database()")
-    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
-    connection = await queue.database.connect()
-    assert await connection.fetchval("SHOW transaction_isolation") == "repeatable read"
-    await Session(connection).settle_in("nch-claim/test", lambda: None)
-    assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+OLDER = """
+DROP FUNCTION notifychannel.turn, notifychannel.beat, notifychannel.merge_aside, notifychannel.take_in;
+DROP TABLE notifychannel.aside, notifychannel.passed_over;
+CREATE FUNCTION notifychannel.beat(me integer) RETURNS double precision LANGUAGE sql AS 'SELECT NULL::double precision'
+"""
 
 
-async def test_claimers_wait_for_a_lock_whatever_the_database_says(queue):
-    """Mutant: settle_in.sql without lock_timeout: a session ends for each lock that is held for a moment."""
+async def test_on_objects_of_another_version_a_sidecar_says_so_and_claims_as_soon_as_they_are_brought_up(
+    queue, application
+):
+    """It is not restarted. Mutants: UndefinedFunctionError is Unreachable; is not tried again."""
+    await queue.admin.execute(OLDER)
+    async with queue.sidecar(application) as one:
+        await one.says(lambda said: said["channels"]["orders"]["queue"]["reason"] == "OtherVersion")
+        await queue.change(1)
+        await queue.install()
+        await application.until(lambda _: told(application) == [1])
+        await queue.is_done()
+
+
+@pytest.mark.parametrize(
+    ("setting", "of_the_database", "ours"),
+    [("default_transaction_isolation", "repeatable read", "read committed"), ("lock_timeout", "50ms", "0")],
+)
+async def test_claimers_read_what_others_commit_and_wait_for_locks_whatever_the_database_says(
+    queue, setting, of_the_database, ours
+):
+    """Mutants: settle_in.sql without either: 40001 for what everybody else may do; a session ends for each lock that is
+    held for a moment.
+    """
     name = await queue.admin.fetchval("SELECT current_database()")
-    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET lock_timeout = '50ms'")
+    await queue.admin.execute(f"ALTER DATABASE \"{name}\" SET {setting} = '{of_the_database}'")
     connection = await queue.database.connect()
-    assert await connection.fetchval("SHOW lock_timeout") == "50ms"
+    assert await connection.fetchval(f"SHOW {setting}") == of_the_database
     await Session(connection).settle_in("nch-claim/test", lambda: None)
-    assert await connection.fetchval("SHOW lock_timeout") == "0"
+    assert await connection.fetchval(f"SHOW {setting}") == ours
 
 
 async def test_one_that_was_given_up_leaves_without_an_error_and_one_that_could_not_does_not(queue):

@@ -199,6 +199,19 @@ async def test_a_queue_that_is_made_while_the_relay_works_is_found_and_may_go_ag
     await relay.look()
 
 
+async def test_for_a_queue_of_the_version_before_the_relay_does_all_that_this_can(queue, monkeypatch):
+    """Each second. Mutant: NEW without MERGE_ASIDE."""
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
+    await queue.owner.execute("DROP FUNCTION notifychannel.merge_aside()")
+    relay = Upkeep(await session(queue))
+    await relay.look()
+    (await queue.claimer()).connection.terminate()
+    async with asyncio.timeout(PATIENCE_S):
+        while await queue.look():
+            assert relay.due_in_s == 0.0
+            await relay.look()
+
+
 class SetClock(Session):
     """A server whose clock somebody sets."""
 
@@ -271,7 +284,7 @@ async def test_a_frozen_relay_that_claims_too_is_replaced_though_the_outbox_is_e
 
 @pytest.mark.usefixtures("hasty")
 async def test_while_somebody_has_a_row_locked_the_relay_says_what_waits_for_him_and_goes_on(queue, caplog):
-    """Once, and when it is over. Mutants: upkeep without merge_aside; `_has_queue` that needs it."""
+    """Once, and when it is over. Mutant: upkeep without merge_aside."""
     caplog.set_level(logging.INFO)
     await queue.changes("[1]")
     holder, told = await queue.database.connect(), []

@@ -45,6 +45,7 @@ def test_the_page_prints_every_reason_with_its_remedy():
         (asyncpg.InvalidCatalogNameError("x"), Why.WRONG_DATABASE),
         (asyncpg.TooManyConnectionsError("x"), Why.TOO_MANY_CONNECTIONS),
         (asyncpg.ProgramLimitExceededError("x"), Why.QUEUE_FULL),
+        (asyncpg.UndefinedFunctionError("x"), Why.OTHER_VERSION),
         (asyncpg.CannotConnectNowError("x"), Why.UNREACHABLE),
         (asyncpg.AdminShutdownError("x"), Why.UNREACHABLE),
         (asyncpg.ClientConfigurationError("x"), Why.NO_SECRET),

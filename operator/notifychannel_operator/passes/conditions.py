@@ -84,6 +84,7 @@ class Reason(Enum):
     HALF_OPEN = "HalfOpen"
     TOO_MANY_CONNECTIONS = "TooManyConnections"
     QUEUE_FULL = "QueueFull"
+    OTHER_VERSION = "OtherVersion"
 
     DELIVERING = "Delivering"
     FAILING = "Failing"

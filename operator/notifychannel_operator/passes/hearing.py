@@ -42,6 +42,7 @@ REMEDIES = {
     " limit",
     Reason.QUEUE_FULL: "PostgreSQL's NOTIFY queue is full: end the session in pg_stat_activity that is idle in a"
     " transaction for longest",
+    Reason.OTHER_VERSION: "they are of another version than what is in the database: restart those that are older",
 }
 """The operator's words for the sidecar's reasons."""
 

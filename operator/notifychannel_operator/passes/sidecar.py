@@ -20,7 +20,7 @@ WHY = {
     for reason in (
         Reason.NOT_CONFIGURED, Reason.NO_SECRET, Reason.UNREACHABLE, Reason.AUTHENTICATION_FAILED,
         Reason.WRONG_DATABASE, Reason.READ_ONLY_REPLICA, Reason.POOLER_SWALLOWS_LISTEN, Reason.HALF_OPEN,
-        Reason.TOO_MANY_CONNECTIONS, Reason.QUEUE_FULL,
+        Reason.TOO_MANY_CONNECTIONS, Reason.QUEUE_FULL, Reason.OTHER_VERSION,
     )
 }  # fmt: skip
 """The sidecar's own words for why it waits (its docs/sidecar.md)."""

@@ -17,6 +17,7 @@ REASONS: tuple[tuple[type[BaseException], Why], ...] = (
     (asyncpg.ReadOnlySQLTransactionError, Why.READ_ONLY_REPLICA),  # LISTEN on a standby that just became one
     (asyncpg.TooManyConnectionsError, Why.TOO_MANY_CONNECTIONS),
     (asyncpg.ProgramLimitExceededError, Why.QUEUE_FULL),  # 54000: of our own NOTIFY, the proof
+    (asyncpg.UndefinedFunctionError, Why.OTHER_VERSION),
     (asyncpg.ClientConfigurationError, Why.NO_SECRET),  # the Secret's content makes no connection
     (asyncpg.PostgresError, Why.UNREACHABLE),
     (asyncpg.InterfaceError, Why.UNREACHABLE),
