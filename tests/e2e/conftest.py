@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.cluster import ROOT, Cluster, script
 from tests.e2e.kubectl import CommandError, Helm, Kubectl
 from tests.e2e.namespaces import delete
-from tests.e2e.postgresql import PostgreSQL, deployed, with_roles
+from tests.e2e.postgresql import PostgreSQL, begun, deployed, is_up, with_roles
 from tests.e2e.release import Release, released
 from tests.e2e.shop import Shop
 
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = {name: f"notifychannel/{name}:e2e" for name in ("postgres", "application")}
 LONGEST_FIRST = (
-    "test_programs_away", "test_injection", "test_leadership", "test_many_channels", "test_watch_half_open",
-    "test_conditions", "test_database_away", "test_cluster", "test_sidecar_inputs", "test_rolling_update", "test_chart",
-    "test_repair", "test_deletion", "test_namespaced", "test_upgrade", "test_certificate_keeper",
-    "test_admission_stream", "test_operator_process",
+    "test_chart", "test_programs_away", "test_database_away", "test_deletion", "test_watch_half_open",
+    "test_operator_process", "test_many_channels", "test_outbox", "test_upgrade", "test_sidecar_inputs",
+    "test_injection", "test_admission_stream", "test_conditions", "test_leadership", "test_repair",
+    "test_rolling_update", "test_namespaced", "test_cluster", "test_crd_judgement", "test_kube",
 )  # fmt: skip
-"""Files that take a minute and more: begun last, one of them would be waited for alone."""
+"""Files that take a minute and more: begun last, one of them would be waited for alone.
+
+A worker gets its next file when two tests are left of the one before. So what comes after the first round, and waits
+behind the two files of a single long test, is not long.
+"""
 IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
@@ -109,39 +113,52 @@ def images(cluster, neighbours) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def release(cluster, images, request) -> Iterator[Release]:
-    """The chart, once for a file of tests; it serves the namespace `release.served`. `RELEASE_VALUES` adds values."""
-    values = getattr(request.module, "RELEASE_VALUES", ())
+def places(cluster) -> Iterator[tuple[str, str]]:
+    """Two namespaces for a file of tests: of its release, and the one that this serves."""
     own, served = names = [f"e2e-{secrets.token_hex(3)}-{role}" for role in ("release", "shop")]
     for name in names:
         cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         cluster.kubectl.within(name).until(
             "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30
         )  # fmt: skip
-    try:
-        with released(cluster, images, namespace=own, served=served, values=values) as made:
-            yield made
-            if request.session.testsfailed:
-                _tell(made.kubectl)
-    finally:
-        delete(cluster.kubectl, *names)
+    yield own, served
+    delete(cluster.kubectl, *names)
 
 
 @pytest.fixture(scope="module")
-def _shop_server(cluster, release) -> Iterator[tuple[int, dict[str, str]]]:
-    kubectl = cluster.kubectl.within(release.served)
+def release(cluster, images, places, request) -> Iterator[Release]:
+    """The chart, once for a file of tests; it serves the namespace `release.served`. `RELEASE_VALUES` adds values."""
+    own, served = places
+    values = getattr(request.module, "RELEASE_VALUES", ())
+    with released(cluster, images, namespace=own, served=served, values=values) as made:
+        yield made
+        if request.session.testsfailed:
+            _tell(made.kubectl)
 
-    async def prepare(port: int, passwords: dict[str, str]) -> None:
+
+@pytest.fixture(scope="module")
+def _begun_server(cluster, places) -> Iterator[tuple[int, dict[str, str]]]:
+    with begun(cluster, cluster.kubectl.within(places[1])) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def _shop_server(cluster, places, _begun_server, release) -> tuple[int, dict[str, str]]:
+    """It and the release have started at the same time."""
+    kubectl = cluster.kubectl.within(places[1])
+    port, passwords = _begun_server
+
+    async def prepare() -> None:
         async with AsyncExitStack() as stack:
             await with_roles(kubectl, port, passwords, stack)
 
-    with deployed(cluster, kubectl) as (port, passwords):
-        asyncio.run(prepare(port, passwords))
-        yield port, passwords
+    is_up(kubectl)
+    asyncio.run(prepare())
+    return port, passwords
 
 
 @pytest.fixture
-async def shop(cluster, release, _shop_server, request) -> AsyncIterator[Shop]:
+async def shop(cluster, _shop_server, release, request) -> AsyncIterator[Shop]:
     """The served namespace with one PostgreSQL for the file; channels, Deployments and tables go with each test."""
     port, passwords = _shop_server
     kubectl = cluster.kubectl.within(release.served)

@@ -132,5 +132,6 @@ class Helm(Runner):
     program: str = "helm"
 
     def rendered(self, *arguments: str) -> list[dict[str, Any]]:
-        """`helm template` as objects."""
-        return [found for found in yaml.safe_load_all(self.run("template", *arguments)) if found]
+        """`helm template` as objects; libyaml's loader, for it is ten times as fast."""
+        documents = yaml.load_all(self.run("template", *arguments), Loader=yaml.CSafeLoader)
+        return [found for found in documents if found]

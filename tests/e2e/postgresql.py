@@ -91,8 +91,8 @@ class PostgreSQL:
 
 
 @contextmanager
-def deployed(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
-    """The server, ready, in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES."""
+def begun(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
+    """A server that starts in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES."""
     passwords = {role: secrets.token_hex(16) for role in ("postgres", *ROLES)}
     metadata = {"name": "postgres-superuser"}
     superuser = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
@@ -100,8 +100,20 @@ def deployed(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str
         {**superuser, "stringData": {"password": passwords["postgres"]}}, (MANIFESTS / "primary.yaml").read_text()
     )
     with reached(cluster, kubectl, selector={"app": "postgres"}, port=5432, name="postgres-from-tests") as port:
-        kubectl.rolled_out("statefulset/postgres")
         yield port, passwords
+
+
+def is_up(kubectl: Kubectl) -> None:
+    """Wait until it is ready."""
+    kubectl.rolled_out("statefulset/postgres")
+
+
+@contextmanager
+def deployed(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same, ready."""
+    with begun(cluster, kubectl) as found:
+        is_up(kubectl)
+        yield found
 
 
 async def with_roles(kubectl: Kubectl, port: int, passwords: dict[str, str], stack: AsyncExitStack) -> PostgreSQL:

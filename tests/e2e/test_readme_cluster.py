@@ -74,19 +74,15 @@ def as_shown(text: str) -> str:
 def walk(cluster) -> Iterator[Walk]:
     """A cluster that has never heard of us, and has the images that the commands want."""
     kubectl = cluster.kubectl
-    going = kubectl.run("get", "namespaces", "--field-selector=status.phase=Terminating", "-o", "name").split()
-    for each in going:  # of the tests before, with their channels
-        kubectl.wait_for(each, "delete", timeout_s=180)
-    assert not (found := others(kubectl)), f"the README installs for the whole cluster; here are already: {found}"
-    kubectl.run("delete", "crd", CRD, "--ignore-not-found")
-    kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", timeout_s=180)
-    done = subprocess.run(
+    with subprocess.Popen(
         ["make", "--no-print-directory", "cluster-images"],
-        cwd=ROOT, env=os.environ | {"NOTIFYCHANNEL_KUBECONFIG": str(cluster.kubeconfig)}, text=True, check=False,
+        cwd=ROOT, env=os.environ | {"NOTIFYCHANNEL_KUBECONFIG": str(cluster.kubeconfig)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    typed = done.stdout.splitlines()[-1]
+    ) as loading:  # fmt: skip
+        cleared(kubectl)
+        said, _ = loading.communicate()
+    assert loading.returncode == 0, said
+    typed = said.splitlines()[-1]
     assert typed.startswith(f"export KUBECONFIG={cluster.kubeconfig} PATH="), typed
     yield Walk(kubectl=kubectl, typed=typed)
     if "notifychannel" in cluster.helm.run("list", "--namespace", "notifychannel", "--all", "--short").split():
@@ -94,6 +90,16 @@ def walk(cluster) -> Iterator[Walk]:
     # the next test makes it anew, which fails while it is going
     kubectl.run("delete", "crd", CRD, "--ignore-not-found", "--timeout=180s", timeout_s=190)
     kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--wait=false")
+
+
+def cleared(kubectl: Kubectl) -> None:
+    """Of the tests before, and of a walk that was broken off."""
+    going = kubectl.run("get", "namespaces", "--field-selector=status.phase=Terminating", "-o", "name").split()
+    for each in going:  # with their channels
+        kubectl.wait_for(each, "delete", timeout_s=180)
+    assert not (found := others(kubectl)), f"the README installs for the whole cluster; here are already: {found}"
+    kubectl.run("delete", "crd", CRD, "--ignore-not-found")
+    kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", timeout_s=180)
 
 
 def others(kubectl: Kubectl) -> list[str]:
