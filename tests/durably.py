@@ -64,25 +64,16 @@ class Queue:
     @classmethod
     async def on(cls, database: Database, **changes: Any) -> Self:
         """Make them; `changes` of the consumer's row."""
-<<<<<<< HEAD
-        admin = await database.connect()
-        if not await has_queue(admin):
-            await install(admin)
-        await admin.execute(CHANGE)
-        made = cls(database=database, admin=admin, consumer={**CONSUMER, **changes})
-=======
         made = cls(database=database, admin=await database.connect(), consumer={**CONSUMER, **changes})
-        await made.install()
+        if not await has_queue(made.admin):
+            await made.install()
         await made.admin.execute(CHANGE)
->>>>>>> wb
         await made.register()
         return made
 
     async def install(self) -> None:
         """All objects, as a pass does."""
-        sql = files("notifychannel_operator") / "sql"
-        for file in sorted((it for it in sql.iterdir() if it.name.endswith(".sql")), key=lambda it: it.name):
-            await self.admin.execute(file.read_text())
+        await install(self.admin)
 
     async def register(self) -> None:
         """Write the consumer's row."""
