@@ -66,7 +66,9 @@ async def _counts(dsn: str, selection: Selection, as_json: bool) -> None:
     for line in (*_lines(rows), _outbox_line(outbox)):
         console().print(line, markup=False)
     if any(row["dead"] for row in rows):
-        complaints().print("dead letters: see them with --dead; due again by: notifychannel redrive", markup=False)
+        complaints().print(
+            "dead letters: see them with --dead; due again by: notifychannel redrive --all", markup=False
+        )
 
 
 def _lines(rows: Sequence[asyncpg.Record]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def of(existing: Existing, owners: Collection[Owner], *, rows: Rows = Rows.REFUS
     )
     waiting = [said for it in existing.consumers if it.owner in owners and (said := it.waiting)]
     if waiting and rows is Rows.REFUSE:
-        made = made.with_more(problems=[f"{said}: let them be delivered, or remove with --force" for said in waiting])
+        return made.with_more(problems=[f"{said}: let them be delivered, or remove with --force" for said in waiting])
     if rows is Rows.KEEP:
         made = made.with_more(remarks=waiting)
     others = existing.functions.keys() - {it.name for it in mine} - {"skipped"}

@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.application import Application
 from tests.process import notifychannel
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,9 @@ spec:
       endpoint: {port: 8080, path: /hints}
       debounce: {window: 10ms}
 """
+JOBS = CHANNEL.replace("spec:\n", "spec:\n  capture: Outbox\n").replace(
+    "      debounce:", "      delivery: AtLeastOnce\n      debounce:"
+)
 LEFT = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = 'notifychannel'"
 WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)"
 KILL_LISTENERS = """
@@ -105,6 +109,19 @@ async def test_exec_gets_the_body_on_standard_input_and_its_exit_code_is_the_ans
     bodies = [json.loads(line) for line in seen.read_text().splitlines()]
     assert [body["hints"] for body in bodies[:1]] == [[]]
     assert [hint["attempt"] for body in bodies[1:] for hint in body["hints"]] == [1, 2]
+
+
+async def test_post_brings_body_and_idempotency_key_to_the_application_whose_answer_counts(shop, tmp_path):
+    """Mutant: Posting without the key."""
+    admin, arguments = shop
+    (tmp_path / "orders.yaml").write_text(JOBS)
+    async with Application() as application:
+        async with notifychannel(*arguments, "--post", f"http://127.0.0.1:{application.port}/hints") as dev:
+            await dev.line("orders start", "→ 200")
+            await admin.execute("INSERT INTO orders VALUES (7, 'new')")
+            assert "→ 200" in await dev.line('{"id": 7}')
+        post = application.posts[-1]
+    assert post.headers["Idempotency-Key"] == post.hint["id"]
 
 
 async def test_a_superuser_is_refused_without_the_option(shop):
@@ -280,11 +297,8 @@ async def test_jobs_are_delivered_and_what_the_application_did_not_take_stays_un
     hint without --force.
     """
     admin, arguments = shop
-    jobs = CHANNEL.replace("spec:\n", "spec:\n  capture: Outbox\n").replace(
-        "      debounce:", "      delivery: AtLeastOnce\n      debounce:"
-    )
     other = "    - {group: other, endpoint: {port: 1, path: /}, delivery: AtLeastOnce}\n"
-    (tmp_path / "orders.yaml").write_text(jobs + other)
+    (tmp_path / "orders.yaml").write_text(JOBS + other)
     arguments = (*arguments, "--group", "orders-api")
     async with notifychannel(*arguments, "--print") as dev:
         await dev.line("Listening as orders-api")

@@ -25,21 +25,23 @@ class Answer:
     """For the terminal, when the status alone does not explain it."""
 
 
-async def printing(_body: bytes) -> Answer:
+async def printing(_body: bytes, _idempotency_key: str | None) -> Answer:
     """Acknowledge everything: the line on the terminal is the point."""
     return Answer(204)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """Forward the body; the application's answer is the answer."""
+    """Forward the body and its Idempotency-Key; the application's answer is the answer."""
 
     url: str
     session: aiohttp.ClientSession
 
-    async def __call__(self, body: bytes) -> Answer:
+    async def __call__(self, body: bytes, idempotency_key: str | None) -> Answer:
         """Status and body of the application; 502 when it can't be reached."""
         headers = {"Content-Type": "application/json"}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
         try:
             async with self.session.post(self.url, data=body, headers=headers, allow_redirects=False) as answer:
                 return Answer(answer.status, await answer.read())
@@ -54,7 +56,7 @@ class Executing:
     words: tuple[str, ...]
     """The program and its arguments."""
 
-    async def __call__(self, body: bytes) -> Answer:
+    async def __call__(self, body: bytes, _idempotency_key: str | None) -> Answer:
         """Exit code 0 acknowledges, 75 says try later (503), any other is a failure of these hints (500)."""
         try:
             process = await asyncio.create_subprocess_exec(*self.words, stdin=asyncio.subprocess.PIPE)

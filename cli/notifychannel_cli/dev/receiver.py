@@ -25,7 +25,8 @@ KEYS_SHOWN = 3
 class Receiver:
     """`async with` it: it listens on a free port of 127.0.0.1 until the end of the block."""
 
-    answer: Callable[[bytes], Awaitable[Answer]]
+    answer: Callable[[bytes, str | None], Awaitable[Answer]]
+    """Of a body and its Idempotency-Key."""
     out: Console
     clock_offset_s: float = 0.0
     """The database's clock minus ours."""
@@ -49,7 +50,7 @@ class Receiver:
     async def _hints(self, request: web.Request) -> web.Response:
         body = await request.read()
         started = time.perf_counter()
-        answer = await self.answer(body)
+        answer = await self.answer(body, request.headers.get("Idempotency-Key"))
         took = time.perf_counter() - started
         now = time.time() + self.clock_offset_s
         message = json.loads(body)

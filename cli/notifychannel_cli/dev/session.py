@@ -93,8 +93,9 @@ async def _watch(sidecar: SidecarProcess, out: Console) -> None:
 
 async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
     hint = f"notifychannel sql {' '.join(f'-f {file}' for file in task.files)} --installation {INSTALLATION} --remove"
+    psql = 'psql "$NOTIFYCHANNEL_DSN"; NOTIFYCHANNEL_DSN is the --dsn of this command'
     if task.keep:
-        out.print(f"The triggers stay. To remove them: {hint} | psql", markup=False)
+        out.print(f"The triggers stay. To remove them: {hint} | {psql}", markup=False)
         return
     if not installed:
         return
@@ -102,11 +103,11 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
         if await _removed(installed, dsn=task.dsn, force=task.force):
             out.print("Removed what was installed.")
     except RowsWaitError as error:
-        left = f"They and the triggers are still in the database. To drop both: {hint} --force | psql"
+        left = f"They and the triggers are still in the database. To drop both: {hint} --force | {psql}"
         raise WrongError(f"{error.message}\n{left}") from None
     except (InstallError, UnreachableError, asyncio.CancelledError) as error:
         why = "Asked again to end." if isinstance(error, asyncio.CancelledError) else error.message
-        raise WrongError(f"{why}\nThe triggers are still in the database. To remove them: {hint} | psql") from None
+        raise WrongError(f"{why}\nThe triggers are still in the database. To remove them: {hint} | {psql}") from None
 
 
 async def _removed(installed: Sequence[Channel], *, dsn: str, force: bool) -> bool:
@@ -133,7 +134,7 @@ def _config(task: Task) -> Config:
 
 
 @asynccontextmanager
-async def _answer(task: Task) -> AsyncIterator[Callable[[bytes], Awaitable[Answer]]]:
+async def _answer(task: Task) -> AsyncIterator[Callable[[bytes, str | None], Awaitable[Answer]]]:
     match task.answer:
         case "post":
             async with aiohttp.ClientSession() as http:
