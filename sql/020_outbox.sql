@@ -122,8 +122,9 @@ ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 1 CYCLE CACHE 1;
 ALTER SEQUENCE notifychannel.relay_position INCREMENT 1 CYCLE CACHE 1;
 
 -- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction; in
--- which those of outbox_logged also go into the queue, where there is one (034_aside.sql): `merged`. They stay where they are
--- while its function is missing: then `round` begins before them, and no round is counted.
+-- which those of outbox_logged also go into the queue, where there is one (030_queue.sql): `merged`. They stay where they are
+-- while that can't take them, for its function is missing or somebody has locked a row of it: then `round` begins before
+-- them, and no round is counted.
 -- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
 -- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
 -- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
@@ -151,7 +152,8 @@ DECLARE
     most_bytes CONSTANT integer := 100000;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
-        WHEN has_queue AND to_regprocedure('notifychannel.take_in(text[], text[])') IS NULL THEN 0 ELSE most END;
+        WHEN has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0 ELSE most END;
+    is_stuck boolean := most_logged = 0;
     stays xid8; -- the first of those that can't be merged
     more_late boolean := false;
     last_logged xid8;
@@ -199,46 +201,51 @@ BEGIN
     INTO ordered, last
     FROM gone AS g;
 
-    IF cardinality(late) > 0 THEN
+    BEGIN
+        IF cardinality(late) > 0 THEN
+            WITH gone AS (
+                DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+                    SELECT w.ctid FROM (
+                        SELECT o.ctid,
+                            sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
+                        FROM (
+                            SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late)
+                            LIMIT most_logged
+                        ) AS o
+                    ) AS w WHERE w.before < most_bytes
+                )) RETURNING xid, channel, payload
+            )
+            SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+                coalesce(count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes, false)
+            INTO late_logged, more_late
+            FROM gone AS g;
+        END IF;
         WITH gone AS (
             DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
                 SELECT w.ctid FROM (
                     SELECT o.ctid,
-                        sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
+                        sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
                     FROM (
-                        SELECT l.ctid, l.payload FROM notifychannel.outbox_logged AS l WHERE l.xid = ANY (late)
-                        LIMIT most_logged
+                        SELECT l.ctid, l.xid, l.payload FROM notifychannel.outbox_logged AS l
+                        WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
                     ) AS o
                 ) AS w WHERE w.before < most_bytes
             )) RETURNING xid, channel, payload
         )
         SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-            coalesce(count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes, false)
-        INTO late_logged, more_late
+            CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
+        INTO logged, last_logged
         FROM gone AS g;
-    END IF;
-    WITH gone AS (
-        DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-            SELECT w.ctid FROM (
-                SELECT o.ctid,
-                    sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
-                FROM (
-                    SELECT l.ctid, l.xid, l.payload FROM notifychannel.outbox_logged AS l
-                    WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
-                ) AS o
-            ) AS w WHERE w.before < most_bytes
-        )) RETURNING xid, channel, payload
-    )
-    SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-        CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
-    INTO logged, last_logged
-    FROM gone AS g;
-    logged := late_logged || logged;
-    IF cardinality(logged) > 0 AND has_queue THEN
-        PERFORM notifychannel.take_in(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
-    END IF;
-    more := more OR more_late;
-    last := least(last, last_logged);
+        logged := late_logged || logged;
+        IF cardinality(logged) > 0 AND has_queue THEN
+            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
+        END IF;
+        more := more OR more_late;
+        last := least(last, last_logged);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: only these wait for him
+        is_stuck := true;
+        logged := NULL;
+    END;
     more := more OR last IS NOT NULL;
     batch := batch || ordered || logged;
     taken := coalesce(cardinality(batch), 0);
@@ -293,7 +300,7 @@ BEGIN
         payloads := payloads + 1;
     END IF;
 
-    IF most_logged = 0 THEN
+    IF is_stuck THEN
         stays := (
             SELECT min(l.xid) FROM notifychannel.outbox_logged AS l
             WHERE l.xid >= least(low, (SELECT min(x.xid) FROM unnest(late) AS x (xid)))
@@ -329,7 +336,7 @@ DECLARE
     collapsed text[] := '{}';
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
-        WHEN has_queue AND to_regprocedure('notifychannel.overflowed(text[])') IS NULL THEN 0 ELSE most END;
+        WHEN has_queue AND to_regprocedure('notifychannel.resync(integer[], text)') IS NULL THEN 0 ELSE most END;
     full_unlogged xid8;
     full_logged xid8;
 BEGIN
@@ -389,7 +396,9 @@ BEGIN
         PERFORM nextval('notifychannel.skips');
     END IF;
     IF cardinality(collapsed) > 0 AND has_queue THEN
-        PERFORM notifychannel.overflowed(collapsed);
+        PERFORM notifychannel.resync(
+            ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (collapsed)), 'overflow'
+        );
     END IF;
     last := least(full_unlogged, full_logged);
     more := last IS NOT NULL;
@@ -443,7 +452,7 @@ BEGIN
 END
 $drained$;
 
--- Whether anything waits for the relay: rows, also aside, or claims, of which somebody may have died.
+-- Whether anything waits for the relay: rows, or claims, of which somebody may have died.
 CREATE OR REPLACE FUNCTION notifychannel.relay_waiting() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -460,11 +469,6 @@ BEGIN
     END IF;
     IF to_regclass('notifychannel.queue') IS NULL THEN
         RETURN false;
-    END IF;
-    IF to_regclass('notifychannel.aside') IS NOT NULL THEN
-        IF EXISTS (SELECT FROM notifychannel.aside) THEN
-            RETURN true;
-        END IF;
     END IF;
     RETURN EXISTS (SELECT FROM notifychannel.queue AS q WHERE q.claimer IS NOT NULL);
 END

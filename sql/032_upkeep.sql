@@ -432,3 +432,24 @@ REVOKE ALL ON FUNCTION notifychannel.put_audit(text, text, text, text, double pr
 REVOKE ALL ON FUNCTION notifychannel.drop_audit(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.redrive(integer, text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.history(integer, text, integer) FROM PUBLIC;
+
+-- Who may read the counter of skipped NOTIFYs is a listener, and any listener may have to be the relay.
+DO $rights$
+DECLARE
+    listener text;
+BEGIN
+    FOR listener IN
+        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
+        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
+        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
+            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
+    LOOP
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.claimers_look(), notifychannel.reclaim(integer[], bigint[]), '
+            'notifychannel.set_clock(double precision), notifychannel.mend_clock(integer), '
+            'notifychannel.trim_queue(integer) '
+            'TO ' || listener;
+    END LOOP;
+END $rights$;

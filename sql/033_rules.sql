@@ -54,3 +54,21 @@ BEGIN
 END
 $settled$;
 REVOKE ALL ON FUNCTION notifychannel.rules_settled() FROM PUBLIC;
+
+-- Who may read the counter of skipped NOTIFYs is a listener, and any listener may have to be the relay.
+DO $rights$
+DECLARE
+    listener text;
+BEGIN
+    FOR listener IN
+        SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS acl
+        JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
+        WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
+            AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
+    LOOP
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.rules_settled() TO ' || listener;
+    END LOOP;
+END $rights$;

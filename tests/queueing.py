@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from notifychannel_cli.embedded import Server
     from tests.conftest import Database
 
-FILES = ("010_schema", "020_outbox", "030_queue", "031_claims", "032_upkeep", "033_rules", "034_aside", "035_rights")
+FILES = ("010_schema", "020_outbox", "030_queue", "031_claims", "032_upkeep", "033_rules")
 TEMPLATE = "with_queue"
 _with_template: set[Path] = set()
 """Folders of servers."""

@@ -19,8 +19,6 @@ from notifychannel_sidecar.relay.standby import StandBy
 from tests.listening import QUICK, channel, config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from notifychannel_sidecar.listener.connection import Timings
     from notifychannel_sidecar.relay.position import Drained
     from tests.conftest import Database
@@ -112,7 +110,6 @@ class StandingBy:
     dsn: str | None = None
     """Of the candidate's own connections; the looks go straight to the database."""
     timings: Timings = QUICK
-    on_aside: Callable[[int], None] = lambda _waits: None
     drains: list[Drained] = field(default_factory=list)
     roles: int = 0
     candidate: Candidate = field(init=False)
@@ -122,8 +119,7 @@ class StandingBy:
     async def __aenter__(self) -> Self:
         self.candidate = Candidate(
             backoff=Backoff(initial_s=0.05, maximum_s=0.3), timings=self.timings, pace=self.pace,
-            on_drain=self._on_drain, on_role=self._on_role, on_aside=self.on_aside, hesitate=lambda *_: 0.0,
-            stand_by=StandBy(still_s=STILL_S),
+            on_drain=self._on_drain, on_role=self._on_role, hesitate=lambda *_: 0.0, stand_by=StandBy(still_s=STILL_S),
         )  # fmt: skip
         dsn = self.dsn or self.database.dsn()
         known = config(channel(sources=True, capture="Outbox"))

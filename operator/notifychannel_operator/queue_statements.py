@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Audited = tuple[str, float]
     """A PostgreSQL channel whose changes leave a row each, and for how many seconds."""
 
-FILES = ("030_queue.sql", "031_claims.sql", "032_upkeep.sql", "033_rules.sql", "034_aside.sql", "035_rights.sql")
+FILES = ("030_queue.sql", "031_claims.sql", "032_upkeep.sql", "033_rules.sql")
 MADE = re.compile(
     r"(?:^|')CREATE (?:OR REPLACE )?(TABLE|SEQUENCE|VIEW|FUNCTION) (?:IF NOT EXISTS )?notifychannel\.(\w+)",
     re.MULTILINE,

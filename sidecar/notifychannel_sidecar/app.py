@@ -86,10 +86,7 @@ class Sidecar:
             sink=self._sorting, backoff=Backoff(), on_state=self._on_state, on_round_trip=self._on_round_trip,
             on_relay=self._on_relay,
         )  # fmt: skip
-        self._candidate = Candidate(
-            backoff=Backoff(), on_drain=self._metrics.on_drain, on_role=self._metrics.on_role,
-            on_aside=self._metrics.on_aside,
-        )  # fmt: skip
+        self._candidate = Candidate(backoff=Backoff(), on_drain=self._metrics.on_drain, on_role=self._metrics.on_role)
         self._files = Files(
             config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
             on_reload=lambda good: self._metrics.on_reload(good=good),

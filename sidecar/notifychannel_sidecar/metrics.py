@@ -53,7 +53,6 @@ class Metrics:
         self._rows = self._counter("relay_rows", "Rows that this sidecar took from the outbox")
         self._payloads = self._counter("relay_payloads", "NOTIFYs that this sidecar sent for them")
         self._held = self._counter("relay_held", "Drains put off because the NOTIFY queue was more than half full")
-        self._aside = self._gauge("relay_aside", "Changes that wait for rows of the queue that somebody has locked")
         self._outbox = self._gauge("outbox_bytes", "The outbox with its indexes, where a channel captures by it")
         self._claiming = self._gauge("claiming", "1 while the session that claims is there, where a channel is durable")
         self._claim_errors = self._counter("claim_errors", "Times that session ended and was tried again", "reason")
@@ -95,11 +94,6 @@ class Metrics:
         """The sidecar has become the relay, or is it no more."""
         self._relay.set(has)
         self._takings.inc(has)
-        self._aside.set(0)  # whoever has the role counts
-
-    def on_aside(self, waits: int) -> None:
-        """The relay has tried what waits for locked rows."""
-        self._aside.set(waits)
 
     def on_drain(self, drained: Drained, seconds: float) -> None:
         """The relay has drained."""

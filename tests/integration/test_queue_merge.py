@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
 import asyncpg
 import pytest
 
@@ -15,12 +12,6 @@ from tests.queueing import APPEND, AT_US, Queue, install, payload
 UNLOGGED = "INSERT INTO notifychannel.outbox (channel, payload) VALUES ($1, $2)"
 LOGGED = "SELECT count(*) FROM notifychannel.outbox_logged"
 ROUNDS = "SELECT rounds FROM notifychannel.relay_look()"
-ASIDE = "SELECT merged, waits FROM notifychannel.merge_aside()"
-COLLAPSE = "SELECT taken FROM notifychannel.collapse(0, '0', 1000)"
-OTHERS_ROW = """
-(consumer, key, state, events, count, arrived_at, since, set_at, due_at, not_before)
-SELECT id, '[1]', 'pending', 'I', 1, now(), now(), now(), now(), now() FROM notifychannel.consumer
-"""
 
 
 @pytest.fixture
@@ -133,83 +124,27 @@ async def test_a_drain_that_fails_leaves_both_tables_as_they_were(queue):
     assert {key: row["count"] for key, row in (await queue.rows()).items()} == {"[1]": 2, "[2]": 1}
 
 
-@contextlib.asynccontextmanager
-async def holding(queue, what="SELECT FROM notifychannel.queue WHERE key IN ('[1]', '') FOR UPDATE"):
-    """Somebody has done this in a transaction, and is still in it."""
-    holder = await queue.database.connect()
-    await holder.execute(f"BEGIN; {what}")
-    try:
-        yield
-    finally:
-        await holder.execute("ROLLBACK")
-
-
-async def counts(queue):
-    return {key: row["count"] for key, row in (await queue.rows()).items()}
-
-
 async def test_somebody_who_holds_a_row_of_the_queue_holds_nothing_but_what_goes_there(queue):
-    """All is NOTIFYed, the rest is in the queue, and nothing comes before what waits. Mutants: merge without
-    lock_timeout; take_in that puts all aside; whose second change passes the first; merge_aside that takes nothing.
+    """The rest is NOTIFYed, and the next drains find it, though he came in the middle of a round. Mutants: merge
+    without lock_timeout; `round` of the drain's snapshot; `advance` that keeps the round's begin.
     """
     await queue.changes("[1]")
-    before = await queue.owner.fetchval(ROUNDS)
-    async with holding(queue):
-        await queue.owner.execute(APPEND, "orders", payload("[1]", "[2]"))
-        await queue.owner.execute(APPEND, "orders", payload("[2]", "[1]"))
-        drained = await queue.drain()
-        assert (drained["taken"], drained["hints"], drained["more"]) == (2, 2, False)
-        assert await queue.owner.fetchrow(ASIDE) == (0, 2)
-        assert await counts(queue) == {"[1]": 1, "[2]": 2}
-    await queue.changes("[1]", "[3]")
-    assert await counts(queue) == {"[1]": 1, "[2]": 2, "[3]": 1}
-    assert await queue.owner.fetchrow(ASIDE) == (3, 0)
-    await queue.changes("[1]")
-    assert await counts(queue) == {"[1]": 5, "[2]": 2, "[3]": 1}
-    assert await queue.owner.fetchval(ROUNDS) >= before + 3
-
-
-async def test_a_row_that_nobody_can_see_yet_holds_up_its_batch_and_no_other(queue):
-    """Mutants: take_in without its second EXCEPTION; merge_aside without its."""
-    async with holding(queue, f"INSERT INTO notifychannel.queue {OTHERS_ROW}"):
-        await queue.changes("[1]", "[2]")
-        await queue.changes("[3]")
-        assert await queue.owner.fetchrow(ASIDE) == (0, 2)
-        assert await counts(queue) == {"[3]": 1}
-    assert await queue.owner.fetchrow(ASIDE) == (2, 0)
-    assert await counts(queue) == {"[1]": 1, "[2]": 1, "[3]": 1}
-
-
-async def test_too_much_that_waits_for_locked_rows_is_a_resync(queue):
-    """Mutant: merge_aside without `most`."""
-    await queue.changes("[1]")
-    async with holding(queue):
-        await queue.changes(*["[1]"] * 10_001)
-        assert await queue.owner.fetchrow(ASIDE) == (10_001, 0)
-        assert {key: row["reason"] for key, row in (await queue.rows()).items()} == {"[1]": None, "": "overflow"}
-
-
-async def test_a_collapse_waits_for_nobody_and_its_resync_comes_when_it_can(queue):
-    """Mutant: overflowed() without lock_timeout; without EXCEPTION."""
-    await queue.owner.execute("SELECT notifychannel.resync($1, 'poll')", [queue.first])
-    async with holding(queue):
+    for number in range(3):
+        await queue.owner.execute(UNLOGGED, "orders", payload(f"[{number}]"))
         await queue.owner.execute(APPEND, "orders", payload("[1]"))
-        async with asyncio.timeout(10):
-            assert (await queue.owner.fetchrow(COLLAPSE))["taken"] == 1
-        assert await queue.owner.fetchrow(ASIDE) == (0, 1)
-    assert await queue.owner.fetchrow(ASIDE) == (1, 0)
-    assert (await queue.row(""))["count"] == 2
-
-
-async def test_what_waits_for_a_locked_row_waits_for_the_relay(queue):
-    """Mutant: relay_waiting() without it."""
-    await queue.changes("[1]")
-    waiting = "SELECT notifychannel.relay_waiting()"
-    async with holding(queue):
-        await queue.changes("[1]")
-        assert await queue.owner.fetchval(waiting) is True
-    await queue.owner.execute(ASIDE)
-    assert await queue.owner.fetchval(waiting) is False
+    before = await queue.owner.fetchval(ROUNDS)
+    position, holder, batches = Position(), await queue.database.connect(), []
+    while not batches or batches[-1]["more"]:
+        sql = "SELECT * FROM notifychannel.drain($1, $2, 1)"
+        batches.append(await queue.owner.fetchrow(sql, position.low, list(position.late)))
+        position.advance(Drained.of(batches[-1]))
+        if len(batches) == 1:
+            await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
+    assert sum(row["taken"] - row["merged"] for row in batches) == 3
+    assert (await queue.owner.fetchval(LOGGED), await queue.owner.fetchval(ROUNDS)) == (2, before)
+    await holder.execute("ROLLBACK")
+    assert await drained(queue, position) == 2
+    assert (await queue.row())["count"] == 4
 
 
 async def test_an_outbox_that_overflows_is_one_resync_for_each_consumer_and_the_unlogged_one_none(queue):
@@ -241,7 +176,7 @@ async def test_what_is_for_a_queue_that_can_take_nothing_just_now_stays_until_it
     await late.execute("BEGIN")
     await late.execute(APPEND, "orders", payload("[1]"))
     assert await drained(queue, position) == 0
-    await queue.owner.execute("DROP FUNCTION notifychannel.take_in(text[], text[])")
+    await queue.owner.execute("DROP FUNCTION notifychannel.merge(text[], text[])")
     await queue.owner.execute(APPEND, "orders", payload("[2]"))
     await queue.owner.execute(UNLOGGED, "orders", payload("[3]"))
     before = await queue.owner.fetchval(ROUNDS)
@@ -259,7 +194,7 @@ async def test_what_is_for_a_queue_that_can_take_nothing_just_now_stays_until_it
 
 async def test_an_outbox_that_overflows_keeps_what_a_queue_without_resyncs_can_not_be_told(queue):
     """Mutants: collapse as where there is no queue; the cap for both tables; the round counted."""
-    await queue.owner.execute("DROP FUNCTION notifychannel.overflowed(text[])")
+    await queue.owner.execute("DROP FUNCTION notifychannel.resync(integer[], text)")
     await queue.owner.execute(APPEND, "orders", payload(f'["{"x" * 1500}"]'))
     await queue.owner.execute(UNLOGGED, "orders", payload("[2]"))
     before = await queue.owner.fetchval(ROUNDS)

@@ -283,32 +283,6 @@ async def test_a_frozen_relay_that_claims_too_is_replaced_though_the_outbox_is_e
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_while_somebody_has_a_row_locked_the_relay_says_what_waits_for_him_and_goes_on(queue, caplog):
-    """Once, and when it is over. Mutant: upkeep without merge_aside."""
-    caplog.set_level(logging.INFO)
-    await queue.changes("[1]")
-    holder, told = await queue.database.connect(), []
-    await holder.execute("BEGIN; SELECT FROM notifychannel.queue FOR UPDATE")
-    async with (
-        StandingBy(database=queue.database, pace=Pace(asleep_s=0.05), on_aside=told.append),
-        asyncio.timeout(PATIENCE_S),
-    ):
-        await queue.owner.execute(APPEND, "orders", payload("[1]", "[2]"))
-        while told[-2:] != [1, 1]:  # noqa: ASYNC110 - PostgreSQL tells nobody
-            await asyncio.sleep(0.02)
-        assert (await queue.row("[2]"))["count"] == 1
-        await holder.execute("ROLLBACK")
-        while told[-2:] != [0, 0]:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        assert (await queue.row("[1]"))["count"] == 2
-    said = [it.getMessage() for it in caplog.records if "locked row" in it.getMessage()]
-    assert said == [
-        "somebody has locked rows of the queue: 1 changes wait for them, all else goes on",
-        "no change waits for a locked row of the queue any more",
-    ]
-
-
-@pytest.mark.usefixtures("hasty")
 async def test_a_relay_that_sleeps_looks_after_claimers_and_drains_no_oftener_for_it(queue):
     """Mutant: `_sleeps_in_vain` drains after each look; looks only when it drains."""
     one = await queue.claimer()
@@ -342,7 +316,6 @@ STATEMENTS = {
     "mend clock": ("mend_clock", lambda relay: relay.mend_clock(1)),
     "trim": ("trim_queue", lambda relay: relay.trim_queue(1)),
     "rules": ("rules_settled", lambda relay: relay.settle_rules()),
-    "aside": ("merge_aside", lambda relay: relay.merge_aside()),
     "find": (None, lambda relay: relay.has_queue()),
 }
 

@@ -93,7 +93,6 @@ async def _mind_queue(connection: Connection, owner: str) -> None:
         if not await connection.fetchval(sqlfile.read("queue/is_made.sql")):
             return
         await connection.execute(sqlfile.read("queue/settle.sql"))
-    await _as_relay(connection, owner, "merge_aside")
     while trimmed >= BATCH_ROWS and loop.time() < ends_s:
         async with _acting(connection, owner):
             trimmed = await connection.fetchval(sqlfile.read("queue/trim.sql"), BATCH_ROWS)

@@ -45,7 +45,6 @@ class Task(Enum):
     MEND_CLOCK = "to mend the clock"
     END = "to end a claimer"
     RECLAIM = "to give rows to others"
-    MERGE_ASIDE = "to merge what waits aside"
     SETTLE_RULES = "to settle rules"
     TRIM = "to trim the queue"
     NOTE = "to note how far it came"
@@ -72,8 +71,8 @@ class Attempts:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._tries: defaultdict[tuple[Task, int | None], _Tries] = defaultdict(_Tries)
-        self.missing: set[Task] = set()
-        """For these a function or a table was not there."""
+        self.is_missing = False
+        """A function or a table was not there."""
 
     def rows(self, task: Task) -> int:
         """How many to ask for: fewer where the server was too slow for more."""
@@ -96,7 +95,7 @@ class Attempts:
             async with self._session.bounded(tries.within_s):
                 answer = await call()
         except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError):  # it was dropped a moment ago
-            self.missing.add(task)
+            self.is_missing = True
             return None
         except asyncpg.PostgresError as error:
             if self._session.lost:

@@ -48,7 +48,6 @@ class Candidate:
     backoff: Backoff
     on_drain: Callable[[Drained, float], None] = lambda _drained, _seconds: None
     on_role: Callable[[bool], None] = lambda _has: None
-    on_aside: Callable[[int], None] = lambda _waits: None
     timings: Timings = field(default_factory=Timings)
     pace: Pace = field(default_factory=Pace)
     hesitate: Callable[[float, float], float] = random.uniform
@@ -125,7 +124,7 @@ class Candidate:
         return False
 
     async def _work(self, session: Session, target: Target) -> None:
-        self._relay = relay = Relay(session, on_drain=self.on_drain, on_aside=self.on_aside, pace=self.pace)
+        self._relay = relay = Relay(session, on_drain=self.on_drain, pace=self.pace)
         self.on_role(True)
         log.info("this sidecar is the relay of the database")
         work = asyncio.create_task(relay.run())

@@ -66,22 +66,15 @@ class Pace:
 class Relay:
     """One holder of the role; `await run()` until the session fails or the task is cancelled."""
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        on_drain: Callable[[Drained, float], None],
-        on_aside: Callable[[int], None],
-        pace: Pace,
-    ) -> None:
-        """`on_drain`: what each drain did, and in how many seconds; `on_aside`: of the upkeep."""
+    def __init__(self, session: Session, *, on_drain: Callable[[Drained, float], None], pace: Pace) -> None:
+        """`on_drain`: what each drain did, and in how many seconds."""
         self.wakefulness = Wakefulness.AWAKE
         self._session = session
         self._on_drain = on_drain
         self._pace = pace
         self._position = Position()
         self._milestone = Milestone(session, on_sweep=on_drain)
-        self._upkeep = Upkeep(session, on_aside=on_aside)
+        self._upkeep = Upkeep(session)
         self._rung = asyncio.Event()
 
     async def run(self) -> NoReturn:

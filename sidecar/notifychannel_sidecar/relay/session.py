@@ -154,10 +154,6 @@ class Session:
         """Delete what is old; how much of it."""
         return int(await self._value(statements.TRIM_QUEUE, most))
 
-    async def merge_aside(self) -> int:
-        """Put into the queue what waits for rows that somebody has locked; how much waits still."""
-        return int(await self._value(statements.MERGE_ASIDE))
-
     async def settle_rules(self) -> None:
         """Ask for the resyncs of rules under which nobody writes any more."""
         await self._value(statements.SETTLE_RULES)

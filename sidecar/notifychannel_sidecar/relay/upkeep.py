@@ -19,8 +19,6 @@ from notifychannel_sidecar.relay.claimers import Claimers, Verdict
 from notifychannel_sidecar.relay.server_clock import ServerClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from notifychannel_sidecar.relay.claimers import Claimer
     from notifychannel_sidecar.relay.session import Session
 
@@ -32,8 +30,6 @@ FIND_EVERY_S = 10.0
 TRIM_EVERY_S = 60.0
 MEND_FOR_S = 0.1
 """In one look, of a walk over all rows."""
-NEW = frozenset({Task.MERGE_ASIDE})
-"""What a queue of the version before can't do."""
 CLEAR_FOR_S = 1.0
 """In one look, of claimers that are gone: the next drain waits for them."""
 
@@ -41,11 +37,8 @@ CLEAR_FOR_S = 1.0
 class Upkeep:
     """Of one holder of the role."""
 
-    def __init__(self, session: Session, *, on_aside: Callable[[int], None] = lambda _: None) -> None:
-        """`on_aside`: how many changes wait for rows of the queue that somebody has locked."""
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._on_aside = on_aside
-        self._aside = 0
         self._claimers = Claimers()
         self._clock = ServerClock()
         self._next_look_s = -math.inf
@@ -68,8 +61,8 @@ class Upkeep:
         self._has_queue = self._has_queue or bool(await self._attempts.at(Task.FIND, self._session.has_queue))
         if self._has_queue:
             await self._mind()
-            self._has_queue = self._attempts.missing <= NEW
-        self._attempts.missing.clear()
+            self._has_queue = not self._attempts.is_missing
+        self._attempts.is_missing = False
         self._next_look_s = time.monotonic() + (LOOK_EVERY_S if self._has_queue else FIND_EVERY_S)
 
     async def _mind(self) -> None:
@@ -78,7 +71,6 @@ class Upkeep:
             await self._attempts.at(Task.SET_CLOCK, self._set_clock)
         await self._clear_away(verdict)
         await self._attempts.at(Task.SETTLE_RULES, self._session.settle_rules)
-        await self._attempts.at(Task.MERGE_ASIDE, self._merge_aside)
         if self._jumped_s:  # what is in the future, or old, can't be said while the queue's clock is wrong
             return
         if time.monotonic() >= self._next_trim_s:
@@ -117,16 +109,6 @@ class Upkeep:
         rows = self._attempts.rows(Task.MEND_CLOCK)
         self._mends = await self._session.mend_clock(rows) == rows
         return self._mends
-
-    async def _merge_aside(self) -> None:
-        before, self._aside = self._aside, await self._session.merge_aside()
-        if self._aside and not before:
-            log.warning(
-                "somebody has locked rows of the queue: %d changes wait for them, all else goes on", self._aside
-            )
-        elif before and not self._aside:
-            log.info("no change waits for a locked row of the queue any more")
-        self._on_aside(self._aside)
 
     async def _trim(self) -> None:
         rows = self._attempts.rows(Task.TRIM)

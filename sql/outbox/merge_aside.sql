@@ -1,1 +1,0 @@
-SELECT merged, waits FROM notifychannel.merge_aside()
