@@ -529,8 +529,8 @@ async def test_a_resync_that_the_queue_could_not_be_asked_for_is_asked_for_by_th
 
 
 OLDER = """
-DROP FUNCTION notifychannel.turn, notifychannel.beat, notifychannel.merge_aside, notifychannel.take_in;
-DROP TABLE notifychannel.aside, notifychannel.passed_over;
+DROP FUNCTION notifychannel.turn, notifychannel.beat;
+DROP TABLE notifychannel.passed_over;
 CREATE FUNCTION notifychannel.beat(me integer) RETURNS double precision LANGUAGE sql AS 'SELECT NULL::double precision'
 """
 

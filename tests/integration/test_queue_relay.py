@@ -199,19 +199,6 @@ async def test_a_queue_that_is_made_while_the_relay_works_is_found_and_may_go_ag
     await relay.look()
 
 
-async def test_for_a_queue_of_the_version_before_the_relay_does_all_that_this_can(queue, monkeypatch):
-    """Each second. Mutant: NEW without MERGE_ASIDE."""
-    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
-    await queue.owner.execute("DROP FUNCTION notifychannel.merge_aside()")
-    relay = Upkeep(await session(queue))
-    await relay.look()
-    (await queue.claimer()).connection.terminate()
-    async with asyncio.timeout(PATIENCE_S):
-        while await queue.look():
-            assert relay.due_in_s == 0.0
-            await relay.look()
-
-
 class SetClock(Session):
     """A server whose clock somebody sets."""
 

@@ -75,8 +75,16 @@ def test_the_queue_says_when_the_next_is_due_and_a_call_in_vain_is_not_repeated_
     agenda.called(106.6, 0.0, 106.6, in_vain=True)
     assert agenda.claim_at == 106.6 + IN_VAIN_S
     agenda.begin_claim(107.0)
-    agenda.called(107.0, 1e6, 107.0, in_vain=False)
-    assert agenda.claim_at == 107.0 + LOOK_S
+    agenda.called(107.0, 0.0, 107.0, in_vain=True)
+    assert agenda.claim_at == 107.0 + 2 * IN_VAIN_S
+    agenda.begin_claim(108.0)
+    agenda.called(108.0, 0.0, 108.0, in_vain=False)
+    agenda.begin_claim(108.0)
+    agenda.called(108.0, 0.0, 108.0, in_vain=True)
+    assert agenda.claim_at == 108.0 + IN_VAIN_S
+    agenda.begin_claim(109.0)
+    agenda.called(109.0, 1e6, 109.0, in_vain=False)
+    assert agenda.claim_at == 109.0 + LOOK_S
 
 
 def test_a_claimer_says_by_its_first_call_how_long_its_posts_may_take():

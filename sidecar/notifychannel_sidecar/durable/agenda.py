@@ -31,7 +31,8 @@ LOOK_S = 5.0
 """Without claims."""
 ENTER_AGAIN_S = 1.0
 """Where the queue does not know the consumer yet: the pass comes first, or the ConfigMap does."""
-IN_VAIN_S = 0.05
+IN_VAIN_S, IN_VAIN_AT_MOST_S = 0.05, 1.0
+"""Doubling while what is due is locked: each call writes."""
 ASK_AGAIN_S = 10.0
 """Between two resyncs that strange payloads ask for: there is one for each statement."""
 COUNT_S, COUNT_SHARE = 10.0, 100.0
@@ -79,7 +80,7 @@ class Agenda:
         self._asked_s = -math.inf
         self._unanswered: Reason | None = None
         """A resync that the queue may not have heard of."""
-        self._count_wait_s = COUNT_S
+        self._count_wait_s, self._in_vain_s = COUNT_S, IN_VAIN_S
         self._escalate_wait_s = self._tell_wait_s = self._mark_wait_s = ESCALATE_S
 
     def heard(self, payload: str, clock_s: float) -> bool:
@@ -135,7 +136,9 @@ class Agenda:
         self.hold.proven_s = began_s
         self.hold.told_timeout_s = max(self.hold.told_timeout_s, timeout_s)
         wait_s = LOOK_S if due_s is None else min(due_s, LOOK_S)
-        self.claim_at = min(self.claim_at, clock_s + max(wait_s, IN_VAIN_S if in_vain else 0.0))
+        self.claim_at = min(self.claim_at, clock_s + max(wait_s, self._in_vain_s if in_vain else 0.0))
+        is_locked = in_vain and wait_s < self._in_vain_s
+        self._in_vain_s = min(IN_VAIN_AT_MOST_S, 2 * self._in_vain_s) if is_locked else IN_VAIN_S
 
     def exchanged(self, settlements: Sequence[Settlement], claims: Sequence[Claim], asked: int, clock_s: float) -> None:
         """The queue was told of these, and was asked for so many."""
