@@ -1,15 +1,13 @@
 -- The consumers of a channel as they are registered, and who claims. Run by: the installer, reading only.
 -- $1, $2 text: namespace and name; $3 text: the installation, NULL for all; $4 boolean: count what waits, else only for
--- those that have left; 100,000 of each at most, for there may be many rows.
+-- those that have left, for there may be many rows.
 SELECT
     c.installation, c."group", c.pg_channel, c.rules, c.key_names, c.suspended, c.debounce, c.max_delay, c.min_interval,
     c.timeout, c.max_attempts, c.initial_delay, c.longest_delay, c.escalate_after,
     EXISTS (SELECT FROM notifychannel.fence AS f WHERE f.pg_channel = c.pg_channel AND f.since IS NULL) AS is_changing,
     w.rows, w.dead,
     CASE WHEN $4::boolean THEN (
-        SELECT pg_catalog.count(*) FROM (
-            SELECT FROM notifychannel.outbox_logged AS o WHERE o.channel = c.pg_channel LIMIT 100000
-        ) AS u
+        SELECT pg_catalog.count(*) FROM notifychannel.outbox_logged AS o WHERE o.channel = c.pg_channel
     ) ELSE 0 END AS unmerged,
     (
         SELECT pg_catalog.count(*)
@@ -22,11 +20,8 @@ SELECT
 FROM notifychannel.consumer AS c
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS rows, pg_catalog.count(*) FILTER (WHERE q.state = 'dead') AS dead
-    FROM (
-        SELECT b.state FROM notifychannel.queue AS b
-        WHERE b.consumer = c.id AND b.state <> 'resting' AND ($4::boolean OR c.pg_channel = '')
-        LIMIT 100000
-    ) AS q
+    FROM notifychannel.queue AS q
+    WHERE q.consumer = c.id AND q.state <> 'resting' AND ($4::boolean OR c.pg_channel = '')
 ) AS w
 WHERE c.namespace = $1::text AND c.channel = $2::text AND c.installation = coalesce($3::text, c.installation)
 ORDER BY c.installation, c."group";
