@@ -32,7 +32,7 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 	@$(BIN)/notifychannel demo
 
 .PHONY: test
-test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (ten to thirteen minutes on two cores)
+test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (nine to twelve minutes on two cores)
 	@tests/install-pgbouncer
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
