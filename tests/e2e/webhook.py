@@ -155,7 +155,7 @@ def _configuration(
                 "sideEffects": "None",
                 "failurePolicy": policy,
                 "reinvocationPolicy": "IfNeeded",
-                "timeoutSeconds": 3,
+                "timeoutSeconds": 15,  # a node on which many files begin at once is slow
                 "clientConfig": {
                     "service": {"name": service, "namespace": namespace, "path": "/inject"},
                     "caBundle": base64.b64encode(bundle).decode(),
