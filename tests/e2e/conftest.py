@@ -30,16 +30,12 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = {name: f"notifychannel/{name}:e2e" for name in ("postgres", "application")}
 LONGEST_FIRST = (
-    "test_chart", "test_programs_away", "test_database_away", "test_deletion", "test_watch_half_open",
-    "test_operator_process", "test_many_channels", "test_outbox", "test_upgrade", "test_sidecar_inputs",
-    "test_injection", "test_admission_stream", "test_conditions", "test_leadership", "test_repair",
-    "test_rolling_update", "test_namespaced", "test_cluster", "test_crd_judgement", "test_kube",
+    "test_programs_away", "test_injection", "test_leadership", "test_many_channels", "test_watch_half_open",
+    "test_conditions", "test_database_away", "test_cluster", "test_sidecar_inputs", "test_rolling_update", "test_chart",
+    "test_repair", "test_deletion", "test_namespaced", "test_upgrade", "test_certificate_keeper",
+    "test_admission_stream", "test_operator_process",
 )  # fmt: skip
-"""Files that take a minute and more: begun last, one of them would be waited for alone.
-
-A worker gets its next file when two tests are left of the one before. So what comes after the first round, and waits
-behind the two files of a single long test, is not long.
-"""
+"""Files that take a minute and more: begun last, one of them would be waited for alone."""
 IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)

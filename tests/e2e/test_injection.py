@@ -217,7 +217,8 @@ def test_a_pod_runs_in_a_restricted_namespace_without_configuration_and_the_side
 
 def test_a_job_with_the_sidecar_completes(kubectl, injected, images):
     mine = kubectl.within(injected)
-    template = pod("import", [app(images["application"], args=["-c", "print('done')"])], restartPolicy="Never")
+    short = app(images["application"], args=["-c", "print('done')"])
+    template = pod("import", [short], restartPolicy="Never", terminationGracePeriodSeconds=30)  # a busy node is slow
     template["metadata"].pop("name")
     mine.apply(
         {
