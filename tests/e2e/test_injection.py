@@ -117,7 +117,8 @@ def _comparable(created: dict[str, Any]) -> dict[str, Any]:
     found = copy.deepcopy(created)
     for name in ("uid", "name", "namespace", "creationTimestamp", "managedFields"):
         found["metadata"].pop(name, None)
-    return json.loads(re.sub(r"kube-api-access-[a-z0-9]{5}", "kube-api-access", json.dumps(found)))
+    text = re.sub(r"kube-api-access-[a-z0-9]{5}", "kube-api-access", json.dumps(found))
+    return json.loads(re.sub(r'"lastTransitionTime": "[^"]*"', '"lastTransitionTime": ""', text))
 
 
 def _without_ours(made: dict[str, Any], plain: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
