@@ -66,10 +66,8 @@ class Registered:
         said = []
         if self.rows:
             keys = f"{self.rows} {'key' if self.rows == 1 else 'keys'} that no application has acknowledged"
-            dead = (
-                f"{self.dead} {'dead letter' if self.dead == 1 else 'dead letters'}, due again by notifychannel redrive"
-            )
-            said.append(f"{keys} ({dead})" if self.dead else keys)
+            dead = f" ({self.dead} of them dead, due again by notifychannel redrive)" if self.dead else ""
+            said.append(f"{keys}{dead}")
         if self.unmerged:
             said.append(f"{self.unmerged} {'row' if self.unmerged == 1 else 'rows'} in the outbox")
         return f"the group {self.terms.group} has {' and '.join(said)}" if said else None

@@ -93,9 +93,9 @@ async def _watch(sidecar: SidecarProcess, out: Console) -> None:
 
 async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
     hint = f"notifychannel sql {' '.join(f'-f {file}' for file in task.files)} --installation {INSTALLATION} --remove"
-    psql = 'psql "$NOTIFYCHANNEL_DSN"; NOTIFYCHANNEL_DSN is the --dsn of this command'
+    given, psql = "with this --dsn in NOTIFYCHANNEL_DSN", 'psql "$NOTIFYCHANNEL_DSN"'
     if task.keep:
-        out.print(f"The triggers stay. To remove them: {hint} | {psql}", markup=False)
+        out.print(f"The triggers stay. To remove them, {given}: {hint} | {psql}", markup=False)
         return
     if not installed:
         return
@@ -103,11 +103,12 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
         if await _removed(installed, dsn=task.dsn, force=task.force):
             out.print("Removed what was installed.")
     except RowsWaitError as error:
-        left = f"They and the triggers are still in the database. To drop both: {hint} --force | {psql}"
+        left = f"They and the triggers are still in the database. To drop both, {given}: {hint} --force | {psql}"
         raise WrongError(f"{error.message}\n{left}") from None
     except (InstallError, UnreachableError, asyncio.CancelledError) as error:
         why = "Asked again to end." if isinstance(error, asyncio.CancelledError) else error.message
-        raise WrongError(f"{why}\nThe triggers are still in the database. To remove them: {hint} | {psql}") from None
+        left = f"The triggers are still in the database. To remove them, {given}: {hint} | {psql}"
+        raise WrongError(f"{why}\n{left}") from None
 
 
 async def _removed(installed: Sequence[Channel], *, dsn: str, force: bool) -> bool:

@@ -37,8 +37,7 @@ ASK_AGAIN_S = 10.0
 """Between two resyncs that strange payloads ask for: there is one for each statement."""
 COUNT_S, COUNT_SHARE = 10.0, 100.0
 """What it counts shows it, too, what its claims have passed over."""
-ESCALATE_S = 3.0
-NOT_NOW_AT_MOST_S = 300.0
+ESCALATE_S, NOT_NOW_AT_MOST_S = 3.0, 300.0
 """Until what the server would not count, name or mark is asked for again, doubling."""
 
 
