@@ -178,8 +178,8 @@ def hours(state, now):
 def test_for_ten_years_every_leaf_verifies_whichever_of_bundle_and_leaf_arrives_first(record_property):
     """A pass each hour; readers see bundle and leaf up to a day late, in both orders.
 
-    Mutants: `and _is_known(ca, now)` left out of rotation._leaf → a leaf of a new CA meets yesterday's bundle;
-    `new` alone in certificates.bundle → yesterday's leaf meets today's bundle.
+    Mutant: `new` alone in certificates.bundle → yesterday's leaf meets today's bundle. In these ten years no leaf falls
+    due beside a fresh CA, so `_is_known` left out of rotation._leaf is not seen here.
     """
     now, state = NOW, step()
     recent = deque([state], maxlen=LAG_HOURS)
