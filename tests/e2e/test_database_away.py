@@ -56,6 +56,7 @@ async def test_a_minute_without_its_database_leaves_the_application_ready_and_en
     await shop.open(shops.channel())
     first = shop.run(images)[0]
     shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    shops.until_heard(shop.kubectl, first, None)  # a pod may listen a moment before its application was told so
     before = identities(shop.kubectl, SELECTOR)
     with watched(shop.kubectl, SELECTOR) as seen:
         gone_at = time.time()
@@ -126,6 +127,7 @@ async def test_new_passwords_are_taken_without_a_restart(shop, images, record_pr
     await shop.open(shops.channel())
     pod = shop.run(images)[0]
     shops.until_condition(shop.kubectl, "orders", "Ready", "True")
+    shops.until_heard(shop.kubectl, pod, None)
     operator = f"app.kubernetes.io/instance={shop.release.name},app.kubernetes.io/component=operator"
     before = identities(shop.kubectl, SELECTOR) | identities(shop.release.kubectl, operator)
     rotated_at = time.time()
