@@ -115,7 +115,7 @@ def places(cluster) -> Iterator[tuple[str, str]]:
     for name in names:
         cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         cluster.kubectl.within(name).until(
-            "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30
+            "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120
         )  # fmt: skip
     yield own, served
     delete(cluster.kubectl, *names)
@@ -180,7 +180,7 @@ def new_namespace(kubectl, request) -> Iterator[Callable[..., str]]:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         made.append(name)
         # without it a pod would be refused
-        kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30)
+        kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120)
         return name
 
     yield make

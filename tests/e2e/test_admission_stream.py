@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.e2e.admissions import Admissions
     from tests.e2e.release import Release
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 SETTLED = 40
 """Admissions after the last change: four seconds, longer than the API server takes to learn of anything."""
 

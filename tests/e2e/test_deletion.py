@@ -37,7 +37,7 @@ KINDS = (
 )  # fmt: skip
 EVERYWHERE = ("mutatingwebhookconfigurations", "clusterroles", "clusterrolebindings")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 async def traces(connection: asyncpg.Connection) -> list[str]:

@@ -12,7 +12,7 @@ from notifychannel_operator.kinds import LEASES
 from notifychannel_operator.kube_error import NotFound
 from tests.e2e.operator_process import FULLNAME, kube, operator, wired
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 LEADING = "leading as"
 GOAL_S = 30
 

@@ -16,7 +16,7 @@ from tests.e2e.operator_process import FULLNAME, kube, operator
 from tests.operating import resource
 from tests.premises import build, channel, source
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.parametrize("server", [18], indirect=True)]
 POD_S = 30.0
 """What Kubernetes gives a pod to end, by default; a pass that hangs takes as long."""
 PASSES = 'notifychannel_operator_passes_total{ending="done"}'

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.e2e.release import Release
     from tests.e2e.shop import Shop
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 TAKEN_OVER_GOAL_S = 30
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.shop import Shop
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 GOAL_S = 90
 PLAIN = ("orders", "stock", "parcels", "tickets")
 TABLES = "".join(f"CREATE TABLE {name} (id bigint PRIMARY KEY, note text);" for name in PLAIN)

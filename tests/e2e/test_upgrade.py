@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.shop import Shop
 
 REPLICAS = 2
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
