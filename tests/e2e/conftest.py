@@ -36,6 +36,7 @@ LONGEST_FIRST = (
     "test_admission_stream", "test_operator_process",
 )  # fmt: skip
 """Files that take a minute and more: begun last, one of them would be waited for alone."""
+NOT_OF_POSTGRES = "app notin (postgres, postgres-standby)"
 IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
@@ -163,7 +164,9 @@ async def shop(cluster, _shop_server, release, request) -> AsyncIterator[Shop]:
         yield Shop(kubectl=kubectl, postgres=postgres, release=release)
         if request.node.stash.get(_failed, False):
             _tell(kubectl)
-        kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=60s")
+        kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=180s", timeout_s=190)
+        # the next test would take them for its own: a Deployment is gone before its pods are told to go
+        kubectl.run("wait", "pods", "-l", NOT_OF_POSTGRES, "--for=delete", "--timeout=180s", timeout_s=190)
         await postgres.emptied()
 
 
