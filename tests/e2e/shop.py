@@ -124,7 +124,7 @@ def message(body: dict[str, Any], kind: str) -> str:
 
 
 def until_condition(
-    kubectl: Kubectl, name: str, kind: str, status: str, reason: str | None = None, *, timeout_s: float = 120
+    kubectl: Kubectl, name: str, kind: str, status: str, reason: str | None = None, *, timeout_s: float = 240
 ) -> tuple[dict[str, Any], float]:
     """The channel when this condition is so, for its present generation; and the seconds that took."""
 
