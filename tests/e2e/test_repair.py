@@ -113,7 +113,7 @@ async def until_mended(
         }
         for what in (what for what, is_so in mended.items() if is_so):
             took_s.setdefault(what, time.monotonic() - began_s)
-        if not mended["trigger"]:
+        if not all(mended.values()):
             broken_at = looked_at
         assert time.monotonic() - began_s < 3 * GOAL_S, f"mended: {mended}"
         await asyncio.sleep(0.2)
