@@ -19,6 +19,7 @@ COMMANDS = {
     "redrive": "Deliver dead letters again.",
     "replay": "Hint the keys of a table once more.",
     "audit": "The history of a key.",
+    "tail": "The hints of a channel as they come.",
     "demo": "The walk of one hint on this machine, in under 60 s.",
     "bench": "Measure, each figure beside its floor.",
 }
