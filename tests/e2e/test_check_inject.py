@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def checked(kubectl, pod):
     """Exit code and verdict; what is said where there is none."""
-    command = ["check-inject", pod, "--kubeconfig", str(kubectl.kubeconfig), "-n", kubectl.namespace, "--json"]
+    command = ["check-inject", pod, "--kubeconfig", str(kubectl.kubeconfig), "-n", kubectl.arguments[1], "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "notifychannel_cli", *command], capture_output=True, text=True, check=False, timeout=120
     )
