@@ -13,10 +13,9 @@ BEGIN
     FOR theirs IN
         SELECT p.oid
         FROM (VALUES
-            ('drain(xid8, xid8[], integer)', '', 'none of today'),
-            ('drain(xid8, xid8[], integer, boolean)', 'low xid8, late xid8[], most integer, logged boolean DEFAULT true, '
-                'OUT taken integer, OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot, '
-                'OUT more boolean, OUT held boolean, OUT merged integer, OUT blocked boolean', 'record'),
+            ('drain(xid8, xid8[], integer)', 'low xid8, late xid8[], most integer, OUT taken integer, '
+                'OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot, OUT more boolean, '
+                'OUT held boolean, OUT merged integer, OUT blocked boolean', 'record'),
             ('collapse(bigint, xid8, integer)', 'cap bigint, low xid8, most integer, OUT taken integer, '
                 'OUT payloads integer, OUT last xid8, OUT more boolean', 'record'),
             ('relay_look()', 'OUT at timestamp with time zone, OUT holder integer, OUT beats bigint, '
@@ -125,15 +124,15 @@ ALTER SEQUENCE notifychannel.relay_position INCREMENT 1 CYCLE CACHE 1;
 -- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction; in
 -- which those of outbox_logged also go into the queue, where there is one (030_queue.sql): `merged`. They stay where they are
 -- while that can't take them, for its function is missing or somebody has locked a row of it (`blocked`): then `round`
--- begins before them, and no round is counted. Not `logged`: they stay without being tried, for a relay that was blocked
--- a moment ago.
+-- begins before them, and no round is counted. With `most` below zero they stay without being tried, for a relay that was
+-- blocked a moment ago: not by another parameter, for an older version's file would make its own function beside ours.
 -- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
 -- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
 -- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
 -- A payload of the relay's:  2, rules (8 hex), event, first and last statement time (16 digits each), and per key
 -- a line: how often it was named, and the key. A key that does not fit beside all that goes on as the trigger wrote it.
 CREATE OR REPLACE FUNCTION notifychannel.drain(
-    low xid8, late xid8[], most integer, logged boolean DEFAULT true,
+    low xid8, late xid8[], most integer,
     OUT taken integer, OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot,
     OUT more boolean, OUT held boolean, OUT merged integer, OUT blocked boolean
 )
@@ -148,14 +147,15 @@ AS $drain$
 DECLARE
     batch notifychannel.outbox[]; -- both tables' rows, which look alike
     ordered notifychannel.outbox[];
-    ordered_logged notifychannel.outbox[];
+    logged notifychannel.outbox[];
     late_logged notifychannel.outbox[];
     -- of those that are logged in one call: each key of theirs is a row of the queue to write
     most_bytes CONSTANT integer := 100000;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
-        WHEN NOT logged OR has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0
+        WHEN most < 0 OR has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0
         ELSE most END;
+    is_whole CONSTANT boolean := most >= 0;
     stays xid8; -- the first of those that are not merged
     more_late boolean := false;
     last_logged xid8;
@@ -172,6 +172,7 @@ BEGIN
         RAISE object_in_use USING MESSAGE = 'another session is the relay';
     END IF;
     PERFORM nextval('notifychannel.relay_beats');
+    most := abs(most);
     round := pg_current_snapshot();
     taken := 0;
     hints := 0;
@@ -238,22 +239,22 @@ BEGIN
         )
         SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
             CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
-        INTO ordered_logged, last_logged
+        INTO logged, last_logged
         FROM gone AS g;
-        ordered_logged := late_logged || ordered_logged;
-        IF cardinality(ordered_logged) > 0 AND has_queue THEN
-            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(ordered_logged) AS g;
+        logged := late_logged || logged;
+        IF cardinality(logged) > 0 AND has_queue THEN
+            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
         END IF;
         more := more OR more_late;
         last := least(last, last_logged);
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: only these wait for him
         blocked := true;
-        ordered_logged := NULL;
+        logged := NULL;
     END;
     more := more OR last IS NOT NULL;
-    batch := batch || ordered || ordered_logged;
+    batch := batch || ordered || logged;
     taken := coalesce(cardinality(batch), 0);
-    merged := coalesce(cardinality(ordered_logged), 0);
+    merged := coalesce(cardinality(logged), 0);
 
     -- those without keys mean everything, since the first of them
     FOR line IN
@@ -313,17 +314,17 @@ BEGIN
     blocked := stays IS NOT NULL;
     IF blocked THEN
         round := format('%1$s:%1$s:', least(stays, pg_snapshot_xmin(round)))::pg_snapshot;
-    ELSIF NOT more THEN
+    ELSIF is_whole AND NOT more THEN
         PERFORM nextval('notifychannel.relay_rounds');
     END IF;
 END
 $drain$;
 
--- Where more than `cap` bytes of rows wait in one table, or any with 0: deletes up to `most` rows of each, from the
+-- Of a table in which more than `cap` bytes of rows wait, or of both with 0: deletes up to `most` rows of each, from the
 -- transaction `low` on, and sends one resync per PostgreSQL channel that they name, and puts one into the queue for each
 -- consumer of those that were logged; which stay where they are while its function is missing, or somebody has locked
 -- what it has to write. To be called again from `last` on, with 0, while there is `more`. Where even that is too much for
--- the NOTIFY queue the counter tells the listeners.
+-- the NOTIFY queue the counter tells the listeners. Counts no round: the next drain does.
 CREATE OR REPLACE FUNCTION notifychannel.collapse(
     cap bigint, low xid8, most integer,
     OUT taken integer, OUT payloads integer, OUT last xid8, OUT more boolean
@@ -338,12 +339,15 @@ AS $collapse$
 DECLARE
     skips CONSTANT boolean := pg_notification_queue_usage() > 0.5;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
-    most_logged CONSTANT integer := CASE
+    most_unlogged integer := most;
+    most_logged integer := CASE
         WHEN has_queue AND to_regprocedure('notifychannel.resync(integer[], text)') IS NULL THEN 0 ELSE most END;
-    blocked boolean := most_logged = 0;
+    enough CONSTANT double precision := 1000; -- pages to judge a table by
+    pages double precision;
     rows integer;
     channels text[];
     resyncs text[];
+    these tid[];
     rows_logged integer;
     channels_logged text[];
     resyncs_logged text[];
@@ -355,25 +359,30 @@ BEGIN
         RAISE object_in_use USING MESSAGE = 'another session is the relay';
     END IF;
     PERFORM nextval('notifychannel.relay_beats');
-    taken := 0;
-    payloads := 0;
-    more := false;
-    -- a table holds no more than its file, which costs nothing to ask; a row without its payload takes about 100 bytes
-    IF cap > 0
-        AND (pg_relation_size('notifychannel.outbox') <= cap OR cap >= (
-            SELECT coalesce(sum(octet_length(o.payload) + 100), 0) FROM notifychannel.outbox AS o WHERE o.xid >= low
-        ))
-        AND (most_logged = 0 OR pg_relation_size('notifychannel.outbox_logged') <= cap OR cap >= (
-            SELECT coalesce(sum(octet_length(o.payload) + 100), 0)
-            FROM notifychannel.outbox_logged AS o WHERE o.xid >= low
-        ))
-    THEN
-        RETURN;
+    -- a table holds no more than its file, which costs nothing to ask; how much of a file is dead rows some of its pages
+    -- tell, all of a small one's. A row without its payload takes about 100 bytes.
+    IF cap > 0 THEN
+        pages := greatest(pg_relation_size('notifychannel.outbox') / 8192, 1);
+        IF pages * 8192 <= cap OR cap >= (
+            SELECT coalesce(sum(octet_length(o.payload) + 100), 0) * greatest(pages / enough, 1)
+            FROM notifychannel.outbox AS o TABLESAMPLE SYSTEM (100 * least(enough / pages, 1))
+            WHERE o.xid >= low
+        ) THEN
+            most_unlogged := 0;
+        END IF;
+        pages := greatest(pg_relation_size('notifychannel.outbox_logged') / 8192, 1);
+        IF pages * 8192 <= cap OR cap >= (
+            SELECT coalesce(sum(octet_length(o.payload) + 100), 0) * greatest(pages / enough, 1)
+            FROM notifychannel.outbox_logged AS o TABLESAMPLE SYSTEM (100 * least(enough / pages, 1))
+            WHERE o.xid >= low
+        ) THEN
+            most_logged := 0;
+        END IF;
     END IF;
 
     WITH gone AS (
         DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
-            SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+            SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most_unlogged
         )) RETURNING xid, channel, payload
     ), each AS (
         SELECT g.channel, substr(g.payload, 2, 8) AS rules, min(substr(g.payload, 11, 16)) AS since,
@@ -385,12 +394,24 @@ BEGIN
         CASE WHEN sum(e.rows) >= most THEN max(e.last) END
     INTO rows, channels, resyncs, last
     FROM each AS e;
+    taken := rows;
 
     BEGIN
+        -- what has to be written for them before they are deleted, which takes longer and is in vain where that is locked
+        SELECT array_agg(w.ctid), array_agg(DISTINCT w.channel)
+        INTO these, channels_logged
+        FROM (
+            SELECT o.ctid, o.channel FROM notifychannel.outbox_logged AS o
+            WHERE o.xid >= low ORDER BY o.xid LIMIT most_logged
+        ) AS w;
+        IF cardinality(these) > 0 AND has_queue THEN
+            PERFORM set_config('lock_timeout', '50ms', true);
+            PERFORM notifychannel.resync(
+                ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (channels_logged)), 'overflow'
+            );
+        END IF;
         WITH gone AS (
-            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
-                SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most_logged
-            )) RETURNING xid, channel, payload
+            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (these) RETURNING xid, channel, payload
         ), each AS (
             SELECT g.channel, substr(g.payload, 2, 8) AS rules, min(substr(g.payload, 11, 16)) AS since,
                 count(*) AS rows, max(g.xid) AS last
@@ -401,21 +422,15 @@ BEGIN
             CASE WHEN sum(e.rows) >= most THEN max(e.last) END
         INTO rows_logged, channels_logged, resyncs_logged, last_logged
         FROM each AS e;
-        IF rows_logged > 0 AND has_queue THEN
-            PERFORM set_config('lock_timeout', '50ms', true);
-            PERFORM notifychannel.resync(
-                ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (channels_logged)), 'overflow'
-            );
-        END IF;
-        taken := rows + rows_logged;
+        taken := taken + rows_logged;
         channels := channels || channels_logged;
         resyncs := resyncs || resyncs_logged;
         last := least(last, last_logged);
-    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: only these wait for him
-        blocked := true;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: these wait for him
         taken := rows;
     END;
 
+    payloads := 0;
     IF NOT skips THEN
         PERFORM pg_notify(channel, resync) FROM unnest(channels, resyncs) AS it (channel, resync);
         payloads := coalesce(cardinality(channels), 0);
@@ -423,9 +438,6 @@ BEGIN
         PERFORM nextval('notifychannel.skips');
     END IF;
     more := last IS NOT NULL;
-    IF NOT more AND (NOT blocked OR NOT EXISTS (SELECT FROM notifychannel.outbox_logged)) THEN
-        PERFORM nextval('notifychannel.relay_rounds');
-    END IF;
 END
 $collapse$;
 
@@ -505,7 +517,7 @@ AS $size$
     FROM (VALUES ('notifychannel.outbox'::regclass), ('notifychannel.outbox_logged')) AS each (it)
 $size$;
 
-REVOKE ALL ON FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.drain(xid8, xid8[], integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.collapse(bigint, xid8, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.relay_look() FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.relay_waiting() FROM PUBLIC;
@@ -526,7 +538,7 @@ BEGIN
         WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
             AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
     LOOP
-        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean), '
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.drain(xid8, xid8[], integer), '
             'notifychannel.collapse(bigint, xid8, integer), notifychannel.relay_look(), notifychannel.relay_waiting(), '
             'notifychannel.relay_drained(xid8) '
             'TO ' || listener;

@@ -1,1 +1,1 @@
-SELECT last, more, held FROM notifychannel.drain(greatest($1::xid8, notifychannel.relay_drained()), '{}', $2::integer)
+SELECT last, more, held, blocked FROM notifychannel.drain(greatest($1::xid8, notifychannel.relay_drained()), '{}', $2::integer)

@@ -100,26 +100,31 @@ async def _mind_queue(connection: Connection, owner: str) -> None:
 
 async def _trim(connection: Connection, owner: str, *, cap_bytes: int) -> bool:
     """Whether something is left that it could not do in its time."""
-    left_from = await _drain(connection, owner)
-    return left_from is not None and not await _collapse(connection, owner, left_from, cap_bytes=cap_bytes)
+    left_from, is_blocked = await _drain(connection, owner)
+    if left_from is None:
+        return False
+    is_done = await _collapse(connection, owner, left_from, cap_bytes=cap_bytes)
+    return not is_done and not is_blocked
 
 
-async def _drain(connection: Connection, owner: str) -> int | None:
-    """The transaction to go on with where its time was over or the NOTIFY queue is too full; None: there is no more to
-    do, or somebody else does it.
+async def _drain(connection: Connection, owner: str) -> tuple[int | None, bool]:
+    """The transaction to go on with where its time was over or the NOTIFY queue is too full, and where rows stay that
+    the queue does not take: then whether it was that, which no haste helps. None: there is no more to do, or somebody
+    else does it.
     """
-    loop, low = asyncio.get_running_loop(), 0
+    loop, low, is_blocked = asyncio.get_running_loop(), 0, False
     ends_s = loop.time() + DRAIN_S
     while loop.time() < ends_s:
         done = await _as_relay(connection, owner, "drain", low, BATCH_ROWS)
         if done is None:
-            return None
+            return None, False
         if done["held"]:
-            return low
+            return low, False
+        is_blocked = is_blocked or done["blocked"]
         if not done["more"]:
-            return None
+            return (0, True) if is_blocked else (None, False)
         low = done["last"]
-    return low
+    return (0, True) if is_blocked else (low, False)
 
 
 async def _collapse(connection: Connection, owner: str, low: int, *, cap_bytes: int) -> bool:

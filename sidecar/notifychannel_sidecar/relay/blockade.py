@@ -8,16 +8,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
 
 from notifychannel_sidecar.listener.backoff import Backoff
-
-if TYPE_CHECKING:
-    from notifychannel_sidecar.relay.position import Drained
 
 log = logging.getLogger(__name__)
 
 AGAIN_S, AGAIN_AT_MOST_S = 0.05, 1.0
+SAID_AFTER_S = 2.0
+"""A deliverer that waits for its disk has rows locked too, for a moment."""
 
 
 class Blockade:
@@ -25,6 +23,7 @@ class Blockade:
 
     def __init__(self) -> None:
         self._since_s: float | None = None
+        self._said = False
         self._again_s = -math.inf
         self._backoff = Backoff(initial_s=AGAIN_S, maximum_s=AGAIN_AT_MOST_S, jitter=lambda _, full: full)
 
@@ -33,17 +32,25 @@ class Blockade:
         """Whether the next drain is to try the queue."""
         return time.monotonic() >= self._again_s
 
-    def look(self, drained: Drained, *, tried: bool) -> None:
-        """After a drain, which has tried the queue or not."""
-        if drained.blocked and self._since_s is None:
-            self._since_s = time.monotonic()
+    def look(self, *, blocked: bool, tried: bool) -> None:
+        """After a drain, which has tried the queue or not: whether rows for it are left."""
+        if not tried:
+            return
+        if not blocked:
+            self._end()
+            return
+        now_s = time.monotonic()
+        self._since_s = now_s if self._since_s is None else self._since_s
+        self._again_s = now_s + self._backoff.next_s()
+        if now_s - self._since_s >= SAID_AFTER_S and not self._said:
+            self._said = True
             log.warning(
                 "rows wait in the outbox, for the queue does not take them: somebody has locked rows of"
                 " notifychannel.queue or notifychannel.consumer, or their functions are being replaced"
             )
-        if drained.blocked and tried:
-            self._again_s = time.monotonic() + self._backoff.next_s()
-        if not drained.blocked and not drained.held and self._since_s is not None:
-            log.warning("the queue takes rows again, after %.1f s", time.monotonic() - self._since_s)
-            self._since_s, self._again_s = None, -math.inf
-            self._backoff.lived(math.inf)
+
+    def _end(self) -> None:
+        if self._said and self._since_s is not None:
+            log.warning("no rows wait for the queue any more, after %.1f s", time.monotonic() - self._since_s)
+        self._since_s, self._said, self._again_s = None, False, -math.inf
+        self._backoff.lived(math.inf)

@@ -73,13 +73,21 @@ class Position:
         self.low = self.proven = low
         """`proven`: all below it have ended and are drained."""
         self.late: tuple[int, ...] = ()
+        self.is_blocked = False
+        """A batch of this round left rows that are for the queue; those after it begin behind them and see none."""
         self._round: Snapshot | None = None
+
+    @property
+    def goes_on_blocked(self) -> bool:
+        """The next call is within a round that has left rows."""
+        return self.is_blocked and self._round is not None
 
     def advance(self, drained: Drained) -> bool:
         """After a call; whether it was a round of its own, so that all that was committed at its start is NOTIFYed."""
         if drained.held:
             return False
         begins = self._round is None
+        self.is_blocked = drained.blocked or self.goes_on_blocked
         began = _earlier(drained.round if self._round is None else self._round, drained.round)
         if drained.more:
             self._round = began

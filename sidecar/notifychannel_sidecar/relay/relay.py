@@ -87,9 +87,9 @@ class Relay:
         await self._session.listen(self._rung.set)
         self._rung.set()
         self._position = await self._milestone.begin()
-        self._level_s = time.monotonic()
         while True:
             if self._rung.is_set() or await self._sleeps_in_vain():
+                self._level_s = time.monotonic()
                 await self._be_awake()
                 while await self._doze():
                     await self._be_awake()
@@ -149,12 +149,13 @@ class Relay:
     async def _drain(self, *, awake: bool) -> tuple[Drained, bool]:
         """What it did, and whether nothing is left of what was committed when it began."""
         started_s = time.monotonic()
-        logged = self._blockade.may_be_over
+        logged = self._blockade.may_be_over and not self._position.goes_on_blocked
         drained = await self._session.drain(self._position, awake=awake, logged=logged)
         self._on_drain(drained, time.monotonic() - started_s)
-        self._blockade.look(drained, tried=logged)
         whole = self._position.advance(drained)
-        if not (drained.more or drained.held or drained.blocked):
+        if not drained.held:
+            self._blockade.look(blocked=self._position.is_blocked, tried=logged)
+        if not (drained.more or drained.held or self._position.is_blocked):
             self._level_s = time.monotonic()
         elif time.monotonic() - self._level_s > self._pace.behind_s:
             await self._shed()

@@ -38,6 +38,7 @@ class Session:
         self._connection = connection
         self._flag = False
         self._batch_rows = BATCH_ROWS
+        self._shed_rows = SHED_ROWS
 
     async def settle_in(self, application_name: str) -> None:
         """Name the session and bound how long the server waits for it."""
@@ -67,10 +68,10 @@ class Session:
         """One call; while awake it raises the flag too, if that is not up yet. Where so many rows took the server too
         long, with fewer: the next relay would come no further. Not `logged`: what is for the queue stays.
         """
-        statement = statements.DRAIN if logged else statements.DRAIN_UNLOGGED
         while True:
+            most = self._batch_rows if logged else -self._batch_rows
             try:
-                row = await self._drain(position, self._batch_rows, awake and not self._flag, statement)
+                row = await self._drain(position, most, awake and not self._flag)
             except asyncpg.QueryCanceledError:
                 if self._batch_rows == 1:
                     raise
@@ -85,21 +86,24 @@ class Session:
         """So many rows from the beginning on, wherever the position is."""
         return Drained.of(await self._drain(Position(), most, False))
 
-    async def _drain(
-        self, position: Position, most: int, raises: bool, statement: str = statements.DRAIN
-    ) -> asyncpg.Record:
+    async def _drain(self, position: Position, most: int, raises: bool) -> asyncpg.Record:
         async with asyncio.timeout(STATEMENT_TIMEOUT_S):
-            [row] = await self._connection.fetch(statement, position.low, position.late, most, raises)
+            [row] = await self._connection.fetch(statements.DRAIN, position.low, position.late, most, raises)
         return row
 
     async def shed(self, cap_bytes: int, low: int) -> int:
         """Where more than that waits, from the transaction `low` on: one resync per PostgreSQL channel instead of
-        its rows. How many.
+        its rows. How many; where so many took the server too long, the next call is for fewer.
         """
         cap, taken = cap_bytes, 0
         while True:
-            async with asyncio.timeout(STATEMENT_TIMEOUT_S):
-                [row] = await self._connection.fetch(statements.COLLAPSE, cap, low, SHED_ROWS)
+            try:
+                async with asyncio.timeout(STATEMENT_TIMEOUT_S):
+                    [row] = await self._connection.fetch(statements.COLLAPSE, cap, low, self._shed_rows)
+            except asyncpg.QueryCanceledError:
+                self._shed_rows = max(1, self._shed_rows // 8)
+                return taken
+            self._shed_rows = min(SHED_ROWS, self._shed_rows * 2)
             taken += row["taken"]
             if not row["more"]:
                 return int(taken)
