@@ -88,3 +88,15 @@ def test_a_drain_that_was_held_moves_nothing():
     held = Drained(taken=0, hints=0, payloads=0, last=None, round=snapshot, more=False, held=True)
     assert not position.advance(held)
     assert (position.low, position.late) == (0, ())
+
+
+def test_a_round_is_blocked_to_its_end_when_one_of_its_batches_left_rows():
+    """Those after it begin behind them. Mutant: as the last batch says."""
+    position, said = Position(), []
+    for more, blocked in ((True, True), (True, False), (False, False), (False, False)):
+        round_ = Snapshot(xmin=5, xmax=9)
+        position.advance(
+            Drained(taken=1, hints=1, payloads=1, last=7, round=round_, more=more, held=False, blocked=blocked)
+        )
+        said.append((position.is_blocked, position.goes_on_blocked))
+    assert said == [(True, True), (True, True), (True, False), (False, False)]
