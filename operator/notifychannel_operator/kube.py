@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
-from notifychannel_operator.kinds import EVENTS, Kind
+from notifychannel_operator.kinds import EVENTS, PODS, Kind
 from notifychannel_operator.kube_error import (
     NO_ANSWER,
     Conflict,
@@ -126,6 +126,14 @@ class Kube:
         except NotFound:
             return
 
+    async def proxied_text(self, pod: str, port: int, path: str, *, namespace: str) -> str:
+        """What a pod answers over HTTP, by the API server's proxy; `path` begins with a slash."""
+        proxy = PODS.path(namespace=namespace, name=f"{pod}:{port}", subresource="proxy")
+        status, text = await self._sent("GET", f"{proxy}{path}", accept="*/*")
+        if not 200 <= status < 300:  # noqa: PLR2004 HTTP's own numbers
+            _answer(status, text)
+        return text.decode(errors="replace")
+
     async def event(self, *, regarding: Object, type: str, reason: str, note: str) -> None:  # noqa: A002 the API's word
         """An Event on that object; `type` is Normal or Warning. Events are for people: they are not read back."""
         metadata = regarding["metadata"]
@@ -158,17 +166,29 @@ class Kube:
         content: str = JSON,
         accept: str = JSON,
     ) -> Object:
+        return _answer(*await self._sent(method, path, body=body, query=query, content=content, accept=accept))
+
+    async def _sent(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        content: str = JSON,
+        accept: str = JSON,
+    ) -> tuple[int, bytes]:
+        """Status and text."""
         if method != "GET" and not self._may_write():
             raise NotLeading(status=NO_ANSWER, reason="NotLeading", message="this process no longer leads: not written")
         try:
             async with asyncio.timeout(self._timeout_s):
                 headers = {"Accept": accept, "Content-Type": content}
-                status, text = await self._exchange(method, path, body, query or {}, headers)
+                return await self._exchange(method, path, body, query or {}, headers)
         except TimeoutError:
             raise _unreachable(f"no answer from the API server within {self._timeout_s:.0f} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(f"the API server can't be reached: {type(error).__name__}") from error
-        return _answer(status, text)
 
     async def _exchange(
         self, method: str, path: str, body: Object | None, query: Mapping[str, str], headers: dict[str, str]
