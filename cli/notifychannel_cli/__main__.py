@@ -1,4 +1,7 @@
-"""`notifychannel`, also as `python -m notifychannel_cli`."""
+"""`notifychannel`, also as `python -m notifychannel_cli`, and as a plugin of kubectl: `kubectl notifychannel …`.
+
+https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,11 @@ except ModuleNotFoundError as missing:  # the package alone, without what the co
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     cli(prog_name="notifychannel")
+
+
+def plugin() -> None:
+    """The same, as kubectl finds it: a program called `kubectl-notifychannel`."""
+    cli(prog_name="kubectl notifychannel")
 
 
 if __name__ == "__main__":

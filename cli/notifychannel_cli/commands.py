@@ -20,7 +20,7 @@ COMMANDS = {
     "replay": "Hint the keys of a table once more.",
     "audit": "The history of a key.",
     "tail": "The hints of a channel as they come.",
-    "status": "Every channel on one line: ready, listening, rate, delay, backlog.",
+    "status": "Every channel on one line: listening, rate, backlog, dead.",
     "check-inject": "Whether a pod gets the sidecar, and why not.",
     "demo": "The walk of one hint on this machine, in under 60 s.",
     "bench": "Measure, each figure beside its floor.",

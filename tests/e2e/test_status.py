@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,5 +44,13 @@ async def test_a_channel_is_a_line_with_its_pods_rate_and_times(shop, images):
     assert (found["channel"], found["group"], found["ready"]) == ("orders", shops.GROUP, "True")
     assert (found["pods"], found["answered"], found["listening"], found["dead"]) == (1, 1, 1, 0)
     assert 0 < found["p50_seconds"] <= found["p99_seconds"] < 600
+    by_kubectl = subprocess.run(
+        ["kubectl", "notifychannel", "status", "-n", shop.kubectl.arguments[1], "--every", "0.5"],
+        env={**shop.kubectl.environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert by_kubectl.stdout.splitlines()[1].split()[:4] == [
+        f"{shop.kubectl.arguments[1]}/orders", shops.GROUP, "True", "1/1",
+    ]  # fmt: skip
     code, said, _ = status(shop.kubectl, "nobody")
     assert (code, "no NotifyChannel of the names nobody" in said) == (1, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -103,3 +104,10 @@ def test_problems_are_red_on_a_terminal_plain_when_piped_and_plain_with_no_color
     assert printed() == "\x1b[31ma [b]problem[/b]\x1b[0m\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert printed() == "a [b]problem[/b]\n"
+
+
+def test_kubectl_finds_the_same_program_as_a_plugin():
+    """Mutant: the script left out of pyproject.toml; its own name in the usage."""
+    program = Path(sys.executable).with_name("kubectl-notifychannel")
+    output = subprocess.run([program, "lint"], capture_output=True, text=True, check=False).stderr
+    assert output.startswith("Usage: kubectl notifychannel lint")

@@ -30,7 +30,7 @@ EVERY_S = 2.0
 
 
 @click.command(
-    short_help="Every channel on one line: ready, listening, rate, delay, backlog.",
+    short_help="Every channel on one line: listening, rate, backlog, dead.",
     epilog="Examples: notifychannel status -n shop; notifychannel status -A --watch",
 )
 @click.argument("names", metavar="[CHANNEL]...", nargs=-1)
