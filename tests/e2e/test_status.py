@@ -24,6 +24,14 @@ def status(kubectl, *args):
     return done.returncode, done.stdout, done.stderr
 
 
+def by_plugin(kubectl):
+    """The same, as kubectl finds it on the PATH."""
+    environment = {**kubectl.environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["kubectl", "notifychannel", "status", "-n", kubectl.arguments[1], "--every", "0.5"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
 async def test_a_channel_is_a_line_with_its_pods_rate_and_times(shop, images):
     """Mutants: pods of other groups counted; a group without pods that is left out."""
     await shop.open(shops.channel())
@@ -44,12 +52,7 @@ async def test_a_channel_is_a_line_with_its_pods_rate_and_times(shop, images):
     assert (found["channel"], found["group"], found["ready"]) == ("orders", shops.GROUP, "True")
     assert (found["pods"], found["answered"], found["listening"], found["dead"]) == (1, 1, 1, 0)
     assert 0 < found["p50_seconds"] <= found["p99_seconds"] < 600
-    by_kubectl = subprocess.run(
-        ["kubectl", "notifychannel", "status", "-n", shop.kubectl.arguments[1], "--every", "0.5"],
-        env={**shop.kubectl.environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert by_kubectl.stdout.splitlines()[1].split()[:4] == [
+    assert by_plugin(shop.kubectl).splitlines()[1].split()[:4] == [
         f"{shop.kubectl.arguments[1]}/orders", shops.GROUP, "True", "1/1",
     ]  # fmt: skip
     code, said, _ = status(shop.kubectl, "nobody")
