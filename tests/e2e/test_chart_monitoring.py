@@ -53,6 +53,21 @@ def test_the_dashboards_are_the_files_in_a_config_map_that_grafana_finds(helm):
     assert len(files) == 2
 
 
+def test_the_monitors_of_operator_and_injector_select_their_pods_and_a_port_that_these_have(helm):
+    """Mutant: another name for the port in injector.yaml."""
+    objects = chart.rendered(helm, *ALL)
+    (monitor,) = [each for each in of("PodMonitor", objects) if "matchLabels" in each["spec"]["selector"]]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    pods = [each["spec"]["template"] for each in of("Deployment", objects)]
+    assert len(pods) == 2
+    for pod in pods:
+        labels, (container,) = pod["metadata"]["labels"], pod["spec"]["containers"]
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        (expression,) = monitor["spec"]["selector"]["matchExpressions"]
+        assert labels[expression["key"]] in expression["values"]
+        assert endpoint["port"] in {port["name"] for port in container["ports"]}
+
+
 def test_nothing_of_it_is_there_unasked(helm):
     kinds = {each["kind"] for each in chart.rendered(helm)}
     assert not kinds & {"PodMonitor", "ServiceMonitor", "PrometheusRule", "ConfigMap"}

@@ -23,7 +23,7 @@ ASKED_FOR = {
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_each_alert_fires_and_is_still_as_the_file_says(path):
-    """Mutants: any number in an `expr` or a `for` of the rules."""
+    """Mutants, all of them tried: any number in an `expr` or a `for` of the rules made larger, or smaller."""
     promtool("test", "rules", str(path))
 
 

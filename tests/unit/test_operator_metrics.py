@@ -36,6 +36,11 @@ def asked(**changes):
 
 @pytest.fixture
 def metrics():
+    return filled()
+
+
+def filled():
+    """Of an operator that has something of everything."""
     made = asked(
         waiting=lambda: 3, running=lambda: 2, by_ready=lambda: {"True": 7}, canary_late_s=lambda: 1.5,
         certificate_expires_s=lambda: 99.0,
