@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import yaml
@@ -66,6 +67,17 @@ def test_the_monitors_of_operator_and_injector_select_their_pods_and_a_port_that
         (expression,) = monitor["spec"]["selector"]["matchExpressions"]
         assert labels[expression["key"]] in expression["values"]
         assert endpoint["port"] in {port["name"] for port in container["ports"]}
+
+
+def test_the_objects_that_runbooks_name_are_those_of_the_release(helm):
+    """The operator makes the Lease and the two Secrets itself."""
+    known = {(each["kind"].lower(), each["metadata"]["name"]) for each in chart.rendered(helm, release="notifychannel")}
+    known |= {("lease", "notifychannel"), ("secret", "notifychannel-ca"), ("secret", "notifychannel-injector-tls")}
+    named = r"\b(deployment|secret|lease|mutatingwebhookconfiguration)[/ ](notifychannel[\w-]*)"
+    pages = "".join(page.read_text() for page in (chart.ROOT / "docs" / "runbooks").glob("*.md"))
+    found = set(re.findall(named, pages))
+    assert len(found) > 4
+    assert found <= known
 
 
 def test_nothing_of_it_is_there_unasked(helm):

@@ -112,7 +112,9 @@ async def test_drift_is_repaired_by_the_next_pass(site, operator):
     assert await site.triggers() == before
 
 
-async def test_what_a_pass_repairs_is_counted_and_what_it_installs_or_changes_is_not(site, operator):
+async def test_what_a_pass_repairs_is_counted_and_logged_and_what_it_installs_or_changes_is_not(
+    site, operator, caplog
+):  # fmt: skip
     """Mutants: `_count_repair` without `was_there`, or without INSTALL."""
     repairs = operator.edges.memory.repairs
     operator.apply(resource())
@@ -130,6 +132,9 @@ async def test_what_a_pass_repairs_is_counted_and_what_it_installs_or_changes_is
     await site.grant(channel(source()))
     await operator.run()
     assert repairs == {ORDERS: 3}, "triggers are gone with their table, and the function is not"
+    told = [line for line in caplog.messages if line.startswith("shop/orders: drift was repaired: ")]
+    assert len(told) == 3
+    assert all("public.orders" in line for line in told), told
     operator.kube.remove(CHANNELS, "orders")
     await operator.run()
     assert repairs == {}
