@@ -1,7 +1,8 @@
 """What the Prometheus operator makes of a PodMonitor, as a scrape configuration for a real Prometheus.
 
 Written after `generatePodMonitorConfig` of the repository prometheus-operator/prometheus-operator on GitHub
-(pkg/prometheus/promcfg.go at commit 002266347d12), in its order, without shards, scrape classes and enforced limits.
+(pkg/prometheus/promcfg.go at commit 002266347d12), in its order, without shards, scrape classes and enforced limits;
+compared by hand with EnforcedNamespaceLabelOnExcludedPodMonitor_Expected.golden, which its own tests hold it to.
 Its `kubernetes_sd_configs` are pod_discovery.py here. Refuses fields that it does not know: nothing is passed over.
 """
 

@@ -28,7 +28,7 @@ from notifychannel_operator.watch.directory import Directory
 from notifychannel_operator.work.queue import Ending
 from tests import injector as injectors
 from tests.application import Application, Say
-from tests.expressions import ALERTS, DASHBOARDS, filled_in, queries, selectors
+from tests.expressions import ALERTS, CHART, DASHBOARDS, filled_in, queries, selectors
 from tests.operating import CONSUMER, EVENTS, ORDERS, SETTINGS, operating, owner, pod, resource
 from tests.premises import build, channel, source
 from tests.prometheus import Prometheus
@@ -176,7 +176,12 @@ async def watched(shop: Shop, application: Application, folder: Path):
             at("injector-1", injector.http_port, INJECTOR),
         ]
         jobs = [{**job, **QUICK} for each in MONITORS for job in scrape_configs(each, pods)]
-        yield sidecar, await stack.enter_async_context(Prometheus(config={"scrape_configs": jobs}))
+        config = {
+            "global": {"evaluation_interval": QUICK["scrape_interval"]},
+            "rule_files": [str(CHART / "alerts" / "notifychannel.yaml")],
+            "scrape_configs": jobs,
+        }
+        yield sidecar, await stack.enter_async_context(Prometheus(config=config))
 
 
 def is_shown(found: list[dict]) -> bool:
@@ -201,10 +206,8 @@ async def test_every_panel_of_both_dashboards_has_data_and_the_targets_are_those
                 for sample in await prometheus.until(filled_in(query.expression, SHOWN), is_shown):
                     assert set(re.findall(r"{{(\w+)}}", query.legend)) <= set(sample["metric"]), query.where
                     assert sample["metric"].get("namespace", "shop") == "shop", query.where
-            for name, rule in ALERTS.items():
-                for metric, _ in selectors(rule["expr"]):
-                    assert await prometheus.until(f"count({metric})"), name
             await the_variables_find_the_channel(prometheus)
+            await the_alerts_are_still(prometheus)
 
 
 async def the_targets_are_right(prometheus: Prometheus, sidecar: SidecarProcess) -> None:
@@ -218,6 +221,17 @@ async def the_targets_are_right(prometheus: Prometheus, sidecar: SidecarProcess)
         "group": "app", "job": "release-ns/notifychannel-sidecars", "instance": f"127.0.0.1:{sidecar.port}",
     }  # fmt: skip
     assert found["operator-1"]["labels"]["namespace"] == "release-ns"
+
+
+async def the_alerts_are_still(prometheus: Prometheus) -> None:
+    """Their metrics are there, Prometheus can evaluate them on what it has scraped, and none fires."""
+    for name, rule in ALERTS.items():
+        for metric, _ in selectors(rule["expr"]):
+            assert await prometheus.until(f"count({metric})"), name
+    rules = [rule for group in (await prometheus.get("rules"))["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in rules} == set(ALERTS)
+    assert {rule["health"] for rule in rules} == {"ok"}, rules
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
 
 
 async def the_variables_find_the_channel(prometheus: Prometheus) -> None:
