@@ -37,6 +37,7 @@ def dashboard(described: dict[str, Any]) -> str:
         "editable": True,
         "graphTooltip": 1,
         "refresh": "30s",
+        "timezone": "browser",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {"list": [_datasource(), *map(_variable, described["variables"])]},
         "links": [_link(each) for each in described["links"]],
@@ -108,10 +109,10 @@ def _stat(each: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _timeseries(each: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    stacking = {"mode": "normal" if each.get("stacked") else "none"}
+    stacking = {"mode": "normal" if each.get("stacked") else "none", "group": "A"}
     custom = {"fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "spanNulls": False, "stacking": stacking}
     most = {} if "most" not in each else {"max": each["most"]}
-    legend = {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]}
+    legend = {"showLegend": True, "displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]}
     tooltip = {"mode": "multi", "sort": "desc"}
     return (
         {"defaults": {"color": PALETTE, "min": 0, **most, "custom": custom}},
@@ -148,7 +149,12 @@ def _datasource() -> dict[str, Any]:
 
 
 def _variable(each: dict[str, Any]) -> dict[str, Any]:
-    everything = {"includeAll": True, "multi": True, "allValue": ".*", "current": {"text": "All", "value": "$__all"}}
+    everything = {
+        "includeAll": True,
+        "multi": True,
+        "allValue": ".*",
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }
     return {
         "name": each["name"],
         "label": each["label"],
