@@ -141,11 +141,12 @@ def _url(url: str) -> dict[str, Any]:
 
 
 def _link(each: dict[str, str]) -> dict[str, Any]:
-    return {"type": "link", "title": each["title"], "url": each["url"], "keepTime": True, "includeVars": False}
+    looks = {"icon": "dashboard", "tooltip": "", "tags": [], "asDropdown": False, "targetBlank": False}
+    return {"type": "link", "title": each["title"], "url": each["url"], "keepTime": True, "includeVars": False, **looks}
 
 
 def _datasource() -> dict[str, Any]:
-    return {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": {}}
+    return {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
 
 
 def _variable(each: dict[str, Any]) -> dict[str, Any]:
@@ -161,8 +162,7 @@ def _variable(each: dict[str, Any]) -> dict[str, Any]:
         "type": "query",
         "datasource": SOURCE,
         "query": {"query": each["query"], "refId": each["name"]},
-        "definition": each["query"],
         "refresh": 2,
         "sort": 1,
-        **(everything if each["all"] else {"includeAll": False, "multi": False, "current": {}}),
+        **(everything if each["all"] else {"includeAll": False, "multi": False}),
     }

@@ -237,6 +237,6 @@ async def the_alerts_are_still(prometheus: Prometheus) -> None:
 async def the_variables_find_the_channel(prometheus: Prometheus) -> None:
     for dashboard in DASHBOARDS.values():
         for variable in dashboard["templating"]["list"][1:]:
-            asked_for = filled_in(variable["definition"], SHOWN).removeprefix("label_values(").removesuffix(")")
+            asked_for = filled_in(variable["query"]["query"], SHOWN).removeprefix("label_values(").removesuffix(")")
             selector, _, label = asked_for.rpartition(", ")
             assert SHOWN[label] in await prometheus.get(f"label/{label}/values", **{"match[]": selector})
