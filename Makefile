@@ -34,6 +34,7 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 .PHONY: test
 test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (nine to twelve minutes on two cores)
 	@tests/install-pgbouncer
+	@tests/install-prometheus
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test-fast

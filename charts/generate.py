@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # ruff: noqa: T201
-"""Writes what the chart holds twice: README.md from the comments of values.yaml, templates/crds.yaml from crds/.
+"""Writes what the chart holds twice: README.md from the comments of values.yaml, templates/crds.yaml from crds/,
+dashboards/*.json from charts/dashboards/.
 
-    charts/generate.py           writes both
+    charts/generate.py           writes all
 A test asks `generated()` whether they are current.
 """
 
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import yaml
@@ -35,9 +37,14 @@ CRD_HEAD = """\
 
 def generated() -> dict[Path, str]:
     """Path → what has to be in it."""
+    dashboard = runpy.run_path(str(ROOT / "charts" / "dashboards.py"))["dashboard"]
     return {
         CHART / "README.md": readme((CHART / "values.yaml").read_text()),
         CHART / "templates" / "crds.yaml": crds((ROOT / "crds" / "notifychannels.yaml").read_text()),
+        **{
+            CHART / "dashboards" / f"{path.stem}.json": dashboard(yaml.safe_load(path.read_text()))
+            for path in sorted((ROOT / "charts" / "dashboards").glob("*.yaml"))
+        },
     }
 
 

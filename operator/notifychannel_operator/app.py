@@ -197,6 +197,7 @@ class Operator:
             by_ready=self._directory.by_ready, is_leading=self._deadline.is_open, canary_late_s=canary.late_s,
             certificate_expires_s=keeper.expires_s if keeper is not None else None,
             outboxes=self._memory.known_outboxes, queues=lambda: self._memory.queues,
+            pods=lambda: self._memory.pods, repairs=lambda: self._memory.repairs,
         )  # fmt: skip
 
     def _hanging(self) -> str | None:

@@ -1,7 +1,7 @@
 """What the operator counts, for Prometheus; docs/metrics.md says what each is good for, and a test holds both together.
 
-Its own registry, no globals. No label is a channel, but where hints are jobs: their number is the users' affair, and
-the channel's own status says more. A database is one only of its outbox, which no status tells of.
+Its own registry, no globals. No label is a channel here, for their number is the users' affair: channel_metrics.py has
+what an alert has to name one for. A database is one only of its outbox, which no status tells of.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from notifychannel_operator.channel_metrics import ChannelMetrics
 from notifychannel_operator.work.queue import Ending
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from notifychannel_operator.passes.outbox import Outbox
+    from notifychannel_operator.passes.status import Pods
     from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.passes.whereabouts import Identity, Ref
 
@@ -61,6 +63,8 @@ class Metrics:
         certificate_expires_s: Callable[[], float] | None,
         outboxes: Callable[[], Mapping[Identity, Outbox]],
         queues: Callable[[], Mapping[Ref, Sequence[Waiting]]],
+        pods: Callable[[], Mapping[Ref, Pods]],
+        repairs: Callable[[], Mapping[Ref, int]],
     ) -> None:
         """Where the gauges find their values when Prometheus comes; call it once.
 
@@ -75,7 +79,7 @@ class Metrics:
                 "certificate_expiry_timestamp_seconds", "Unix time at which the injector's certificate ends; 0: unknown"
             ).set_function(certificate_expires_s)
         self.registry.register(Outboxes(outboxes))
-        self.registry.register(Queues(queues))
+        self.registry.register(ChannelMetrics(queues=queues, pods=pods, repairs=repairs))
         channels = self._gauge("channels", "Channels by their condition Ready", "ready")
         for ready in READY:
             channels.labels(ready).set_function(partial(_of, by_ready, ready))
@@ -125,36 +129,6 @@ class Outboxes(Collector):
             rows.add_metric(identity, outbox.rows)
         yield size
         yield rows
-
-
-class Queues(Collector):
-    """Of each consumer with AtLeastOnce, as at its channel's last pass."""
-
-    def __init__(self, ask: Callable[[], Mapping[Ref, Sequence[Waiting]]]) -> None:
-        self._ask = ask
-
-    def collect(self) -> Iterator[Metric]:
-        """When Prometheus comes."""
-        labels = ("namespace", "channel", "group")
-        rows = GaugeMetricFamily(
-            "notifychannel_operator_queue_rows",
-            "Keys that wait to be acknowledged, without dead letters",
-            labels=labels,
-        )
-        oldest = GaugeMetricFamily(
-            "notifychannel_operator_queue_oldest_seconds", "How long the oldest of them has waited", labels=labels
-        )
-        dead = GaugeMetricFamily("notifychannel_operator_queue_dead_letters", "Dead letters", labels=labels)
-        escalated = GaugeMetricFamily(
-            "notifychannel_operator_queue_escalated", "Keys that wait and were escalated", labels=labels
-        )
-        for ref, consumers in self._ask().items():
-            for it in consumers:
-                rows.add_metric((*ref, it.group), it.rows)
-                oldest.add_metric((*ref, it.group), it.oldest_s)
-                dead.add_metric((*ref, it.group), it.dead)
-                escalated.add_metric((*ref, it.group), it.escalated)
-        yield from (rows, oldest, dead, escalated)
 
 
 def _of(by_ready: Callable[[], Mapping[str, int]], ready: str) -> int:

@@ -5,6 +5,8 @@ What the triggers do is tested elsewhere: here it is who does what when, and wha
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from notifychannel_operator import database as edge
@@ -108,6 +110,48 @@ async def test_drift_is_repaired_by_the_next_pass(site, operator):
     await operator.run()
     assert operator.says("TriggersInstalled") == ("True", "Installed")
     assert await site.triggers() == before
+
+
+async def test_what_a_pass_repairs_is_counted_and_logged_and_what_it_installs_or_changes_is_not(
+    site, operator, caplog
+):  # fmt: skip
+    """Mutants: `_count_repair` without `was_there`, or without INSTALL."""
+    repairs = operator.edges.memory.repairs
+    operator.apply(resource())
+    await operator.run()
+    assert repairs == {ORDERS: 0}
+    operator.apply(resource(sources=[{**SOURCE, "maxKeys": 7}]))
+    await operator.run()
+    assert repairs == {ORDERS: 0}
+    for number in (1, 2):
+        await site.admin.execute(f"DROP FUNCTION notifychannel.{names.function(owner(), 'public', 'orders')} CASCADE")
+        await operator.run()
+        assert operator.says("TriggersInstalled") == ("True", "Installed")
+        assert repairs == {ORDERS: number}, "drift of one source is one repair"
+    await site.app.execute("DROP TABLE orders; CREATE TABLE orders (id bigint PRIMARY KEY, status text)")
+    await site.grant(channel(source()))
+    await operator.run()
+    assert repairs == {ORDERS: 3}, "triggers are gone with their table, and the function is not"
+    told = [line for line in caplog.messages if line.startswith("shop/orders: drift was repaired: ")]
+    assert len(told) == 3
+    assert all("public.orders" in line for line in told), told
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert repairs == {}
+
+
+async def test_a_channels_pods_are_remembered_for_metrics_until_it_goes(site, operator):
+    """Mutant: `leave` without `pods.pop`."""
+    in_service(operator)
+    operator.pods(pod("app-3", injected=False))
+    operator.apply(resource())
+    await operator.run()
+    (seen,) = operator.edges.memory.pods.values()
+    assert asdict(seen) == operator.status()["pods"]
+    assert (seen.matched, seen.injected, seen.listening) == (3, 2, 2)
+    operator.kube.remove(CHANNELS, "orders")
+    await operator.run()
+    assert operator.edges.memory.pods == {}
 
 
 async def test_every_problem_is_named_and_a_good_source_is_installed_all_the_same(site, operator):

@@ -37,6 +37,11 @@ def clock():
 
 @pytest.fixture
 def metrics(clock):
+    return filled(clock)
+
+
+def filled(clock):
+    """With one channel that is delivered in both ways."""
     made = Metrics(clock=clock, version="1.2.3")
     made.add(InboxMetrics(names=lambda: ["orders"], counts=lambda _: COUNTS, breaker_open=lambda _: True))
     agenda = Agenda(Hold(ORDERS, epochs=itertools.count()))

@@ -9,6 +9,7 @@ import pytest
 
 from notifychannel_operator.metrics import Metrics
 from notifychannel_operator.passes.outbox import Outbox
+from notifychannel_operator.passes.status import Pods
 from notifychannel_operator.passes.waiting import Waiting
 from notifychannel_operator.passes.whereabouts import Identity, Ref
 from notifychannel_operator.work.queue import Ending
@@ -16,17 +17,35 @@ from notifychannel_operator.work.queue import Ending
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(notifychannel_operator_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", re.MULTILINE)
 
+ORDERS = Ref("shop", "orders")
 WAITING = Waiting(group="app", rows=7, dead=3, escalated=1, oldest_s=90.0, last_error="500")
+PODS = Pods(matched=5, injected=4, outdated=3, listening=2, delivering=1)
+
+
+def asked(**changes):
+    """Metrics that find these values when Prometheus comes, of an operator that has nothing to do."""
+    made = Metrics(version="1.2.3")
+    nothing = {
+        "waiting": lambda: 0, "running": lambda: 0, "by_ready": dict, "is_leading": lambda: True,
+        "canary_late_s": lambda: 0.0, "certificate_expires_s": lambda: 0.0, "outboxes": dict, "queues": dict,
+        "pods": dict, "repairs": dict,
+    }  # fmt: skip
+    made.ask(**{**nothing, **changes})
+    return made
 
 
 @pytest.fixture
 def metrics():
-    made = Metrics(version="1.2.3")
-    made.ask(
-        waiting=lambda: 3, running=lambda: 2, by_ready=lambda: {"True": 7}, is_leading=lambda: True,
-        canary_late_s=lambda: 1.5, certificate_expires_s=lambda: 99.0,
+    return filled()
+
+
+def filled():
+    """Of an operator that has something of everything."""
+    made = asked(
+        waiting=lambda: 3, running=lambda: 2, by_ready=lambda: {"True": 7}, canary_late_s=lambda: 1.5,
+        certificate_expires_s=lambda: 99.0,
         outboxes=lambda: {Identity("123", "shop"): Outbox(size_bytes=8192, rows=5, looked_s=0.0)},
-        queues=lambda: {Ref("shop", "orders"): (WAITING,)},
+        queues=lambda: {ORDERS: (WAITING,)}, pods=lambda: {ORDERS: PODS}, repairs=lambda: {ORDERS: 6},
     )  # fmt: skip
     made.on_connection_error("Unreachable")
     for ending in Ending:
@@ -74,11 +93,7 @@ def test_the_gauges_are_asked_when_prometheus_comes(metrics):
 def test_an_outbox_is_told_with_its_database_and_no_more_when_it_is_gone():
     """Mutant: a Gauge with labels, which would keep the last value of a database that nobody looks at any more."""
     outboxes = {Identity("123", "shop"): Outbox(size_bytes=8192, rows=5, looked_s=0.0)}
-    made = Metrics(version="1")
-    made.ask(
-        waiting=lambda: 0, running=lambda: 0, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 0.0,
-        certificate_expires_s=lambda: 0.0, outboxes=lambda: outboxes, queues=dict,
-    )  # fmt: skip
+    made = asked(outboxes=lambda: outboxes)
     assert told(made)["outbox_bytes", "123", "shop"] == 8192
     outboxes.clear()
     assert not [name for name in told(made) if name[0].startswith("outbox")]
@@ -86,11 +101,7 @@ def test_an_outbox_is_told_with_its_database_and_no_more_when_it_is_gone():
 
 def test_of_a_certificate_that_is_not_the_operators_it_tells_no_end():
     """An alert on it would never be still, or never be heard. Mutant: a gauge that says 0."""
-    made = Metrics(version="1.2.3")
-    made.ask(
-        waiting=lambda: 3, running=lambda: 2, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 1.5,
-        certificate_expires_s=None, outboxes=dict, queues=dict,
-    )  # fmt: skip
+    made = asked(certificate_expires_s=None)
     assert ("certificate_expiry_timestamp_seconds",) not in told(made)
 
 
@@ -101,14 +112,23 @@ def test_prometheus_can_read_it(metrics):
 
 
 def test_what_waits_in_the_queue_is_told_by_channel_and_group_and_no_more_when_it_is_gone():
-    """Mutant: `Queues.collect` that swaps rows and dead letters."""
-    queues = {Ref("shop", "orders"): (WAITING,)}
-    made = Metrics(version="1")
-    made.ask(
-        waiting=lambda: 0, running=lambda: 0, by_ready=dict, is_leading=lambda: True, canary_late_s=lambda: 0.0,
-        certificate_expires_s=lambda: 0.0, outboxes=dict, queues=lambda: queues,
-    )  # fmt: skip
+    """Mutant: `_queues` that swaps rows and dead letters."""
+    queues = {ORDERS: (WAITING,)}
+    made = asked(queues=lambda: queues)
     names = ("queue_rows", "queue_oldest_seconds", "queue_dead_letters", "queue_escalated")
     assert [told(made)[name, "shop", "orders", "app"] for name in names] == [7, 90, 3, 1]
     queues.clear()
     assert not [name for name in told(made) if name[0].startswith("queue_") and len(name) > 1]
+
+
+def test_pods_are_told_by_channel_and_state_and_repairs_by_channel_and_no_more_when_it_is_gone():
+    """Mutant: `listening` for `injected` in `Pods`' samples."""
+    pods, repairs = {ORDERS: PODS}, {ORDERS: 0}
+    made = asked(pods=lambda: pods, repairs=lambda: repairs)
+    samples = told(made)
+    states = ("matched", "injected", "outdated", "listening", "delivering")
+    assert [samples["pods", "shop", "orders", state] for state in states] == [5, 4, 3, 2, 1]
+    assert samples["repairs_total", "shop", "orders"] == 0
+    pods.clear()
+    repairs.clear()
+    assert not [name for name in told(made) if name[0] in {"pods", "repairs_total"}]

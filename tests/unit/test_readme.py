@@ -13,7 +13,7 @@ from notifychannel_cli.__main__ import cli
 from notifychannel_operator import manifest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 README = (ROOT / "README.md").read_text()
 ON_A_CLUSTER = re.search(r"^## On a cluster\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)[1]
 COMMANDS = re.findall(r"^```sh\n(.*?)^```", ON_A_CLUSTER, re.DOTALL | re.MULTILINE)

@@ -30,7 +30,10 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
 
-{{/* metadata of one object: (dict "root" . "component" "operator" "name" "…" ["namespace" "…"] ["annotations" dict]) */}}
+{{/*
+metadata of one object: (dict "root" . "component" "operator" "name" "…" ["namespace" "…"] ["annotations" dict]
+["moreLabels" dict])
+*/}}
 {{- define "notifychannel.metadata" -}}
 name: {{ .name }}
 {{- with .namespace }}
@@ -38,6 +41,9 @@ namespace: {{ . }}
 {{- end }}
 labels:
   {{- include "notifychannel.labels" . | nindent 2 }}
+  {{- with .moreLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with merge (dict) (default dict .annotations) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -66,6 +66,8 @@ class Installer:
     """Monotonic."""
     before_first_step: Callable[[], Awaitable[None]]
     """The finalizer: nothing is installed that nobody would remove."""
+    on_done: Callable[[Step], None]
+    """A step is committed."""
 
     async def look(self, connection: Connection) -> Facts:
         """What there is. Raises what `database.observe` does."""
@@ -111,6 +113,7 @@ class Installer:
     def _note(self, result: Result) -> None:
         for step in result.done:
             self.patience.taken(self.ref, step)
+            self.on_done(step)
         for it in result.gave_up:
             self.patience.gave_up(self.ref, it.step, str(it), self.now_s, behind_a_pass=it.is_behind_a_pass)
 

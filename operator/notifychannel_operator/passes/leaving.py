@@ -33,6 +33,8 @@ async def leave(edges: Edges, ref: Ref, named: frozenset[str] = frozenset()) -> 
     memory.in_force.pop(ref, None)
     memory.recalled.pop(ref, None)
     memory.queues.pop(ref, None)
+    memory.pods.pop(ref, None)
+    memory.repairs.pop(ref, None)
     memory.unreadable.discard(ref)
     failures = [failure for group in sorted(known) if (failure := await _take_out(edges, ref, group)) is not None]
     if failures:

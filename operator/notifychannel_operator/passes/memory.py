@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notifychannel_operator.passes.outbox import Outbox
+    from notifychannel_operator.passes.status import Pods
     from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
@@ -74,6 +75,10 @@ class Memory:
     """As they were at the last look; of databases that nobody looks at any more too."""
     queues: dict[Ref, tuple[Waiting, ...]] = field(default_factory=dict)
     """What waited for a channel's consumers at its last pass."""
+    pods: dict[Ref, Pods] = field(default_factory=dict)
+    """Of a channel's groups, as they were last seen."""
+    repairs: dict[Ref, int] = field(default_factory=dict)
+    """How often drift of a channel's objects was mended since this process began."""
     moved: dict[Ref, Identity] = field(default_factory=dict)
     """The database that a channel was in before its Secret led to another one."""
     generations: dict[Ref, int] = field(default_factory=dict)

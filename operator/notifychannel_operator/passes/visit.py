@@ -23,6 +23,7 @@ from notifychannel_operator.passes.finalizer import FINALIZER, finalizers
 from notifychannel_operator.passes.identity import identify, sessions
 from notifychannel_operator.passes.install import Installer
 from notifychannel_operator.passes.standing import standing
+from notifychannel_operator.step import Kind
 from notifychannel_sidecar.config import Config
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from notifychannel_operator.passes.waiting import Waiting
     from notifychannel_operator.passes.whereabouts import Identity, Ref
     from notifychannel_operator.spec import Channel
+    from notifychannel_operator.step import Step
     from notifychannel_sidecar.credentials import Credentials
 
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -118,11 +120,13 @@ class Visit:
             turns=self._memory.turns,
             now_s=asyncio.get_running_loop().time(),
             before_first_step=self._finalize,
+            on_done=self._count_repair,
         )
 
     async def _install(self, installer: Installer, facts: Facts) -> Condition:
         if self._memory.databases.conflict(self.ref) is not None:  # since: nobody has waited from here to `_finalize`
             return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
+        self._memory.repairs.setdefault(self.ref, 0)  # a first repair is only seen beside a nought
         self.installed = await installer.run(facts)
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
@@ -165,6 +169,13 @@ class Visit:
             why = f"the Secret led to {before} and leads to {identity} now"  # an Event is cut behind the SQL
             note = f"If the old database lives on, run there:\n{cleanup.by_hand(self.owner)}\nBecause: {why}"
             await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note)
+
+    def _count_repair(self, step: Step) -> None:
+        """Drift leaves less than was there; where it leaves nothing of a function, only the spec in force tells."""
+        was_there = self._memory.in_force.get(self.ref) == self.channel
+        if step.kind is Kind.REPAIR or (step.kind is Kind.INSTALL and was_there):
+            self._memory.repairs[self.ref] += 1
+            log.warning("%s: drift was repaired: %s", self.ref, step.sentence)
 
     def _with_the_old(self, found: Condition) -> Condition:
         before = self._memory.moved.get(self.ref)

@@ -163,13 +163,14 @@ class Walk:
             unconfigured=unconfigured,
         )
         self.said += [found.condition, *heard.conditions]
-        return Pods(
+        seen = self._memory.pods[self.ref] = Pods(
             matched=found.matched,
             injected=found.injected,
             outdated=found.outdated,
             listening=heard.listening,
             delivering=heard.delivering,
         )
+        return seen
 
     async def _mind_what_waits(self, visit: Visit) -> None:
         """Dead letters and escalations are said; while the database is away, what was known of them stays said."""
