@@ -13,9 +13,10 @@ BEGIN
     FOR theirs IN
         SELECT p.oid
         FROM (VALUES
-            ('drain(xid8, xid8[], integer)', 'low xid8, late xid8[], most integer, OUT taken integer, '
-                'OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot, OUT more boolean, '
-                'OUT held boolean, OUT merged integer', 'record'),
+            ('drain(xid8, xid8[], integer)', '', 'none of today'),
+            ('drain(xid8, xid8[], integer, boolean)', 'low xid8, late xid8[], most integer, logged boolean DEFAULT true, '
+                'OUT taken integer, OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot, '
+                'OUT more boolean, OUT held boolean, OUT merged integer, OUT blocked boolean', 'record'),
             ('collapse(bigint, xid8, integer)', 'cap bigint, low xid8, most integer, OUT taken integer, '
                 'OUT payloads integer, OUT last xid8, OUT more boolean', 'record'),
             ('relay_look()', 'OUT at timestamp with time zone, OUT holder integer, OUT beats bigint, '
@@ -123,17 +124,18 @@ ALTER SEQUENCE notifychannel.relay_position INCREMENT 1 CYCLE CACHE 1;
 
 -- Takes up to `most` rows of each outbox and NOTIFYs their keys, equal ones merged, packed, in this one transaction; in
 -- which those of outbox_logged also go into the queue, where there is one (030_queue.sql): `merged`. They stay where they are
--- while that can't take them, for its function is missing or somebody has locked a row of it: then `round` begins before
--- them, and no round is counted.
+-- while that can't take them, for its function is missing or somebody has locked a row of it (`blocked`): then `round`
+-- begins before them, and no round is counted. Not `logged`: they stay without being tried, for a relay that was blocked
+-- a moment ago.
 -- Which rows: those of the transactions `late`, and those from `low` on in order. The relay remembers how far it came:
 -- `round` is this call's snapshot, `last` the transaction of the last row in order, `more` says that there may be
 -- others. Does nothing but say so (`held`) when the NOTIFY queue is more than half full: the rows can wait here.
 -- A payload of the relay's:  2, rules (8 hex), event, first and last statement time (16 digits each), and per key
 -- a line: how often it was named, and the key. A key that does not fit beside all that goes on as the trigger wrote it.
 CREATE OR REPLACE FUNCTION notifychannel.drain(
-    low xid8, late xid8[], most integer,
+    low xid8, late xid8[], most integer, logged boolean DEFAULT true,
     OUT taken integer, OUT hints integer, OUT payloads integer, OUT last xid8, OUT round pg_snapshot,
-    OUT more boolean, OUT held boolean, OUT merged integer
+    OUT more boolean, OUT held boolean, OUT merged integer, OUT blocked boolean
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -146,15 +148,15 @@ AS $drain$
 DECLARE
     batch notifychannel.outbox[]; -- both tables' rows, which look alike
     ordered notifychannel.outbox[];
-    logged notifychannel.outbox[];
+    ordered_logged notifychannel.outbox[];
     late_logged notifychannel.outbox[];
     -- of those that are logged in one call: each key of theirs is a row of the queue to write
     most_bytes CONSTANT integer := 100000;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
-        WHEN has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0 ELSE most END;
-    is_stuck boolean := most_logged = 0;
-    stays xid8; -- the first of those that can't be merged
+        WHEN NOT logged OR has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0
+        ELSE most END;
+    stays xid8; -- the first of those that are not merged
     more_late boolean := false;
     last_logged xid8;
     line record;
@@ -176,10 +178,12 @@ BEGIN
     payloads := 0;
     merged := 0;
     more := false;
+    blocked := false;
     held := pg_notification_queue_usage() > 0.5;
     IF held THEN
         RETURN;
     END IF;
+    blocked := most_logged = 0;
 
     IF cardinality(late) > 0 THEN
         WITH gone AS (
@@ -234,22 +238,22 @@ BEGIN
         )
         SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
             CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
-        INTO logged, last_logged
+        INTO ordered_logged, last_logged
         FROM gone AS g;
-        logged := late_logged || logged;
-        IF cardinality(logged) > 0 AND has_queue THEN
-            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
+        ordered_logged := late_logged || ordered_logged;
+        IF cardinality(ordered_logged) > 0 AND has_queue THEN
+            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(ordered_logged) AS g;
         END IF;
         more := more OR more_late;
         last := least(last, last_logged);
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: only these wait for him
-        is_stuck := true;
-        logged := NULL;
+        blocked := true;
+        ordered_logged := NULL;
     END;
     more := more OR last IS NOT NULL;
-    batch := batch || ordered || logged;
+    batch := batch || ordered || ordered_logged;
     taken := coalesce(cardinality(batch), 0);
-    merged := coalesce(cardinality(logged), 0);
+    merged := coalesce(cardinality(ordered_logged), 0);
 
     -- those without keys mean everything, since the first of them
     FOR line IN
@@ -300,13 +304,14 @@ BEGIN
         payloads := payloads + 1;
     END IF;
 
-    IF is_stuck THEN
+    IF blocked THEN
         stays := (
             SELECT min(l.xid) FROM notifychannel.outbox_logged AS l
             WHERE l.xid >= least(low, (SELECT min(x.xid) FROM unnest(late) AS x (xid)))
         );
     END IF;
-    IF stays IS NOT NULL THEN
+    blocked := stays IS NOT NULL;
+    IF blocked THEN
         round := format('%1$s:%1$s:', least(stays, pg_snapshot_xmin(round)))::pg_snapshot;
     ELSIF NOT more THEN
         PERFORM nextval('notifychannel.relay_rounds');
@@ -316,9 +321,9 @@ $drain$;
 
 -- Where more than `cap` bytes of rows wait in one table, or any with 0: deletes up to `most` rows of each, from the
 -- transaction `low` on, and sends one resync per PostgreSQL channel that they name, and puts one into the queue for each
--- consumer of those that were logged; which stay where they are while its function is missing. To be called again from
--- `last` on, with 0, while there is `more`. Where even that is too much for the NOTIFY queue the counter tells the
--- listeners.
+-- consumer of those that were logged; which stay where they are while its function is missing, or somebody has locked
+-- what it has to write. To be called again from `last` on, with 0, while there is `more`. Where even that is too much for
+-- the NOTIFY queue the counter tells the listeners.
 CREATE OR REPLACE FUNCTION notifychannel.collapse(
     cap bigint, low xid8, most integer,
     OUT taken integer, OUT payloads integer, OUT last xid8, OUT more boolean
@@ -331,14 +336,18 @@ SET jit = off
 AS $collapse$
 #variable_conflict use_column
 DECLARE
-    line record;
-    skips boolean := pg_notification_queue_usage() > 0.5;
-    collapsed text[] := '{}';
+    skips CONSTANT boolean := pg_notification_queue_usage() > 0.5;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
         WHEN has_queue AND to_regprocedure('notifychannel.resync(integer[], text)') IS NULL THEN 0 ELSE most END;
-    full_unlogged xid8;
-    full_logged xid8;
+    blocked boolean := most_logged = 0;
+    rows integer;
+    channels text[];
+    resyncs text[];
+    rows_logged integer;
+    channels_logged text[];
+    resyncs_logged text[];
+    last_logged xid8;
 BEGIN
     -- only the session that has the role, or takes it for this transaction: two that delete side by side would each
     -- believe of the other's rows that they are gone
@@ -362,47 +371,59 @@ BEGIN
         RETURN;
     END IF;
 
-    FOR line IN
+    WITH gone AS (
+        DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
+            SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
+        )) RETURNING xid, channel, payload
+    ), each AS (
+        SELECT g.channel, substr(g.payload, 2, 8) AS rules, min(substr(g.payload, 11, 16)) AS since,
+            count(*) AS rows, max(g.xid) AS last
+        FROM gone AS g
+        GROUP BY g.channel, substr(g.payload, 2, 8)
+    )
+    SELECT coalesce(sum(e.rows), 0), array_agg(e.channel), array_agg('1' || e.rules || 'T' || e.since),
+        CASE WHEN sum(e.rows) >= most THEN max(e.last) END
+    INTO rows, channels, resyncs, last
+    FROM each AS e;
+
+    BEGIN
         WITH gone AS (
-            DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
-                SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
-            )) RETURNING xid, channel, payload
-        ), gone_logged AS (
             DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
                 SELECT o.ctid FROM notifychannel.outbox_logged AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most_logged
             )) RETURNING xid, channel, payload
+        ), each AS (
+            SELECT g.channel, substr(g.payload, 2, 8) AS rules, min(substr(g.payload, 11, 16)) AS since,
+                count(*) AS rows, max(g.xid) AS last
+            FROM gone AS g
+            GROUP BY g.channel, substr(g.payload, 2, 8)
         )
-        SELECT g.is_logged, g.channel, substr(g.payload, 2, 8) AS rules,
-            min(substr(g.payload, 11, 16)) AS since, count(*)::integer AS rows, max(g.xid) AS last,
-            sum(count(*)) OVER (PARTITION BY g.is_logged) >= most AS is_full
-        FROM (SELECT false AS is_logged, * FROM gone UNION ALL SELECT true, * FROM gone_logged) AS g
-        GROUP BY g.is_logged, g.channel, substr(g.payload, 2, 8)
-    LOOP
-        taken := taken + line.rows;
-        IF line.is_logged THEN
-            collapsed := collapsed || line.channel;
+        SELECT coalesce(sum(e.rows), 0), array_agg(e.channel), array_agg('1' || e.rules || 'T' || e.since),
+            CASE WHEN sum(e.rows) >= most THEN max(e.last) END
+        INTO rows_logged, channels_logged, resyncs_logged, last_logged
+        FROM each AS e;
+        IF rows_logged > 0 AND has_queue THEN
+            PERFORM set_config('lock_timeout', '50ms', true);
+            PERFORM notifychannel.resync(
+                ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (channels_logged)), 'overflow'
+            );
         END IF;
-        IF line.is_full AND line.is_logged THEN
-            full_logged := greatest(full_logged, line.last);
-        ELSIF line.is_full THEN
-            full_unlogged := greatest(full_unlogged, line.last);
-        END IF;
-        IF NOT skips THEN
-            PERFORM pg_notify(line.channel, '1' || line.rules || 'T' || line.since);
-            payloads := payloads + 1;
-        END IF;
-    END LOOP;
-    IF skips AND taken > 0 THEN
+        taken := rows + rows_logged;
+        channels := channels || channels_logged;
+        resyncs := resyncs || resyncs_logged;
+        last := least(last, last_logged);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN -- somebody has a row of the queue: only these wait for him
+        blocked := true;
+        taken := rows;
+    END;
+
+    IF NOT skips THEN
+        PERFORM pg_notify(channel, resync) FROM unnest(channels, resyncs) AS it (channel, resync);
+        payloads := coalesce(cardinality(channels), 0);
+    ELSIF taken > 0 THEN
         PERFORM nextval('notifychannel.skips');
     END IF;
-    IF cardinality(collapsed) > 0 AND has_queue THEN
-        PERFORM notifychannel.resync(
-            ARRAY(SELECT c.id FROM notifychannel.consumer AS c WHERE c.pg_channel = ANY (collapsed)), 'overflow'
-        );
-    END IF;
-    last := least(full_unlogged, full_logged);
     more := last IS NOT NULL;
-    IF NOT more AND (most_logged > 0 OR NOT EXISTS (SELECT FROM notifychannel.outbox_logged)) THEN
+    IF NOT more AND (NOT blocked OR NOT EXISTS (SELECT FROM notifychannel.outbox_logged)) THEN
         PERFORM nextval('notifychannel.relay_rounds');
     END IF;
 END
@@ -484,7 +505,7 @@ AS $size$
     FROM (VALUES ('notifychannel.outbox'::regclass), ('notifychannel.outbox_logged')) AS each (it)
 $size$;
 
-REVOKE ALL ON FUNCTION notifychannel.drain(xid8, xid8[], integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.collapse(bigint, xid8, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.relay_look() FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.relay_waiting() FROM PUBLIC;
@@ -505,7 +526,7 @@ BEGIN
         WHERE n.nspname = 'notifychannel' AND p.proname = 'skipped' AND p.pronargs = 0
             AND acl.privilege_type = 'EXECUTE' AND acl.grantee <> p.proowner
     LOOP
-        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.drain(xid8, xid8[], integer), '
+        EXECUTE 'GRANT EXECUTE ON FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean), '
             'notifychannel.collapse(bigint, xid8, integer), notifychannel.relay_look(), notifychannel.relay_waiting(), '
             'notifychannel.relay_drained(xid8) '
             'TO ' || listener;

@@ -20,10 +20,12 @@ COMMANDS = {
     "redrive": "Deliver dead letters again.",
     "replay": "Hint the keys of a table once more.",
     "audit": "The history of a key.",
+    "tail": "The hints of a channel as they come.",
+    "check-inject": "Whether a pod gets the sidecar, and why not.",
     "demo": "The walk of one hint on this machine, in under 60 s.",
     "bench": "Measure, each figure beside its floor.",
 }
-"""Name → what stands in `--help`; the command is `command` in the module of that name."""
+"""Name → what stands in `--help`; the command is `command` in the module of that name, with _ for -."""
 
 
 class LazyGroup(click.Group):
@@ -39,7 +41,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        name = f"notifychannel_cli.{cmd_name}"
+        name = f"notifychannel_cli.{cmd_name.replace('-', '_')}"
         try:
             command: click.Command = importlib.import_module(name).command
         except ModuleNotFoundError as error:

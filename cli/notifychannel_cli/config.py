@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 )
 @manifests.files_option
 @click.option("--group", required=True, help="The consumer whose sidecar is configured.")
-@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", help="The database, to name it in the JSON: the sidecar then "
-              "refuses any other one. Also NOTIFYCHANNEL_DSN. Only read from.")  # fmt: skip
+@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", show_envvar=True, help="The database, to name it in the JSON: the "
+              "sidecar then refuses any other one. Only read from.")  # fmt: skip
 @click.option("--installation", default="dev", show_default=True, help="As given to `notifychannel sql`.")
 @click.option("--namespace", help="Of the channels; needed when the files hold several.")
 def command(*, files: tuple[str, ...], group: str, dsn: str | None, installation: str, namespace: str | None) -> None:

@@ -89,7 +89,8 @@ def _cells(row: asyncpg.Record) -> tuple[object, ...]:
 
 def _outbox_line(outbox: asyncpg.Record) -> str:
     relay = "a relay drains it" if outbox["has_relay"] else "no relay drains it: no sidecar of these channels listens"
-    return f"outbox: about {shown.count(outbox['rows'], 'row')}, {shown.size(outbox['bytes'])}; {relay}"
+    waiting = f"about {shown.count(outbox['rows'], 'row')}" if outbox["rows"] else "nothing waits"
+    return f"outbox: {waiting}, {shown.size(outbox['bytes'])}; {relay}"
 
 
 def _as_json(row: asyncpg.Record) -> dict[str, object]:

@@ -61,7 +61,9 @@ def command(
     narrows = hint_id is not None or key is not None or bool(str(selection))
     if every == narrows:
         raise click.UsageError(
-            "--all goes without the others" if every else "say which: --id, --key, --channel, --group or --all"
+            "--all is every dead letter of the database: leave it out, for the other options say which"
+            if every
+            else "say which: --id, --key, --channel, --group or --all"
         )
     wanted = Wanted(selection=selection, id=hint_id, key=key, dry_run=dry_run)
     done = asyncio.run(_redrive(dsn, wanted))

@@ -23,6 +23,8 @@ NO_QUEUE = (
     "this database has no queue: no channel with `delivery: AtLeastOnce` or `audit` was installed in it. Check the "
     "DSN's database, and the channel's condition TriggersInstalled"
 )
+SOME = 10
+"""In a sentence."""
 NO_RIGHT = (
     "the role may not look into the schema notifychannel: give the DSN of the installer, who owns it (the Secret of "
     "`database.secretRef`)"
@@ -60,8 +62,15 @@ async def consumers(connection: asyncpg.Connection, selection: Selection) -> lis
         selection.installation, selection.namespace, selection.channel, selection.group,
     )  # fmt: skip
     if not found and str(selection):
-        raise WrongError(f"no consumer with `delivery: AtLeastOnce` is {selection}; see: notifychannel queue")
+        every = await connection.fetch(sqlfile.read("queue/consumers.sql"), None, None, None, None)
+        raise WrongError(f"no consumer with `delivery: AtLeastOnce` is {selection}; {_there(every)}")
     return found
+
+
+def _there(consumers: Sequence[asyncpg.Record]) -> str:
+    names = ", ".join(f"{channel_name(row)} {row['group']}" for row in consumers[:SOME])
+    more = f", and {len(consumers) - SOME} more" if len(consumers) > SOME else ""
+    return f"this database has: {names}{more}" if consumers else "this database has none"
 
 
 async def audited(connection: asyncpg.Connection, selection: Selection) -> asyncpg.Record:

@@ -42,8 +42,7 @@ class Selection:
 def dsn_option(command: Command) -> Command:
     """`--dsn`, of the installer."""
     return click.option(
-        "--dsn", envvar="NOTIFYCHANNEL_DSN", required=True, help="The database, as the installer. Also "
-        "NOTIFYCHANNEL_DSN.",
+        "--dsn", envvar="NOTIFYCHANNEL_DSN", show_envvar=True, required=True, help="The database, as the installer.",
     )(command)  # fmt: skip
 
 

@@ -39,8 +39,8 @@ INSTALLER, LISTENER = "notifychannel_installer", "notifychannel_listener"
     ),
 )
 @manifests.files_option
-@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", required=True, help="The database that the SQL is for; only read "
-              "from. Also NOTIFYCHANNEL_DSN.")  # fmt: skip
+@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", show_envvar=True, required=True, help="The database that the SQL is "
+              "for; only read from.")  # fmt: skip
 @click.option("--remove", is_flag=True, help="Print what takes the channels' objects away instead.")
 @click.option("--force", is_flag=True, help="With --remove: also where keys wait that no application has acknowledged.")
 @click.option("--grants", "rights", is_flag=True, help="Print the rights that both roles need instead, for a DBA.")

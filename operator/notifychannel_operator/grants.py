@@ -58,8 +58,9 @@ def call(role: str) -> str:
 def relay(role: str) -> str:
     """To drain the outbox, as any listener may have to."""
     return (
-        f"GRANT EXECUTE ON FUNCTION {SCHEMA}.drain(xid8, xid8[], integer), {SCHEMA}.collapse(bigint, xid8, integer), "
-        f"{SCHEMA}.relay_look(), {SCHEMA}.relay_waiting(), {SCHEMA}.relay_drained(xid8) TO {ident(role)};"
+        f"GRANT EXECUTE ON FUNCTION {SCHEMA}.drain(xid8, xid8[], integer, boolean), "
+        f"{SCHEMA}.collapse(bigint, xid8, integer), {SCHEMA}.relay_look(), "
+        f"{SCHEMA}.relay_waiting(), {SCHEMA}.relay_drained(xid8) TO {ident(role)};"
     )
 
 

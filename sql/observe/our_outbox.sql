@@ -21,7 +21,7 @@ SELECT
                 FROM pg_catalog.pg_proc AS f
                 WHERE f.pronamespace = n.oid AND pg_catalog.has_function_privilege(acl.grantee, f.oid, 'EXECUTE')
                     AND (f.proname::text, pg_catalog.oidvectortypes(f.proargtypes)) IN (
-                        ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'), ('relay_look', ''),
+                        ('drain', 'xid8, xid8[], integer, boolean'), ('collapse', 'bigint, xid8, integer'), ('relay_look', ''),
                         ('relay_waiting', ''), ('relay_drained', 'xid8')
                     )
             )

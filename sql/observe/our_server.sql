@@ -38,7 +38,8 @@ SELECT
         SELECT p.proname::text FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid AND p.pronargs > 0
             AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) NOT IN (
-                ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'), ('relay_drained', 'xid8')
+                ('drain', 'xid8, xid8[], integer, boolean'), ('collapse', 'bigint, xid8, integer'),
+                ('relay_drained', 'xid8'), ('drain', 'xid8, xid8[], integer') -- of an older version
             )
             AND NOT p.proname = ANY ($3::text[])
         UNION ALL
@@ -58,8 +59,9 @@ SELECT
         SELECT FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = n.oid
             AND (p.proname::text, pg_catalog.oidvectortypes(p.proargtypes)) IN (
-                ('drain', 'xid8, xid8[], integer'), ('collapse', 'bigint, xid8, integer'),
-                ('relay_look', ''), ('relay_waiting', ''), ('relay_drained', 'xid8'), ('outbox_size', '')
+                ('drain', 'xid8, xid8[], integer, boolean'), ('collapse', 'bigint, xid8, integer'),
+                ('relay_look', ''), ('relay_waiting', ''), ('relay_drained', 'xid8'), ('outbox_size', ''),
+                ('drain', 'xid8, xid8[], integer') -- of an older version
             )
     ) AS has_outbox,
     EXISTS (

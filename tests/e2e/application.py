@@ -26,12 +26,12 @@ def heard(kubectl: Kubectl, pod: str, *, container: str = "application") -> dict
 
 def until_acknowledged(
     kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *,
-    channel: str | None = None, after: float = 0, timeout_s: float = 60,
+    channel: str | None = None, after: float = 0, timeout_s: float = 120,
 ) -> dict[str, Any]:  # fmt: skip
     """The first hint of this key (None: the first resync) that the application acknowledged, waited for in the pod."""
     wanted = {"key": key, "channel": channel, "after": after, "timeout_s": timeout_s}
     path = f"/acknowledged?{urlencode({'wanted': json.dumps(wanted)})}"
-    found: dict[str, Any] | None = _asked(kubectl, pod, "application", path, timeout_s=timeout_s + 10)
+    found: dict[str, Any] | None = _asked(kubectl, pod, "application", path, timeout_s=timeout_s + 30)
     if found is None:
         raise AssertionError(f"{pod} has not heard of {wanted}: {heard(kubectl, pod)}")
     return found
@@ -48,7 +48,7 @@ def post(kubectl: Kubectl, pod: str, body: dict[str, Any], *, container: str = "
 
 
 def _asked(
-    kubectl: Kubectl, pod: str, container: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 10
+    kubectl: Kubectl, pod: str, container: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 30
 ) -> Any:
     command = ("python3", "-c", ASK, path, json.dumps(body) if body else "", str(timeout_s))
     return json.loads(kubectl.run("exec", pod, "-c", container, "--", *command, timeout_s=timeout_s + 60))

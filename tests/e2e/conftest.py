@@ -36,6 +36,7 @@ LONGEST_FIRST = (
     "test_admission_stream", "test_operator_process",
 )  # fmt: skip
 """Files that take a minute and more: begun last, one of them would be waited for alone."""
+NOT_OF_POSTGRES = "app notin (postgres, postgres-standby)"
 IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
@@ -115,7 +116,7 @@ def places(cluster) -> Iterator[tuple[str, str]]:
     for name in names:
         cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         cluster.kubectl.within(name).until(
-            "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30
+            "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120
         )  # fmt: skip
     yield own, served
     delete(cluster.kubectl, *names)
@@ -163,7 +164,9 @@ async def shop(cluster, _shop_server, release, request) -> AsyncIterator[Shop]:
         yield Shop(kubectl=kubectl, postgres=postgres, release=release)
         if request.node.stash.get(_failed, False):
             _tell(kubectl)
-        kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=60s")
+        kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=180s", timeout_s=190)
+        # the next test would take them for its own: a Deployment is gone before its pods are told to go
+        kubectl.run("wait", "pods", "-l", NOT_OF_POSTGRES, "--for=delete", "--timeout=180s", timeout_s=190)
         await postgres.emptied()
 
 
@@ -180,7 +183,7 @@ def new_namespace(kubectl, request) -> Iterator[Callable[..., str]]:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         made.append(name)
         # without it a pod would be refused
-        kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=30)
+        kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120)
         return name
 
     yield make

@@ -54,7 +54,7 @@ class Issued:
         )
         return leaf.certificate.not_valid_after_utc
 
-    def until_served(self, expires_at: datetime, *, timeout_s: float = 120) -> float:
+    def until_served(self, expires_at: datetime, *, timeout_s: float = 240) -> float:
         """Wait until every injector says that its certificate ends then; the seconds it took."""
         began_s = time.monotonic()
         wanted = {expires_at.timestamp()}
@@ -63,7 +63,7 @@ class Issued:
             time.sleep(1)  # the kubelet brings it in ten seconds or more, and each look is two programs
         return time.monotonic() - began_s
 
-    def until_renewed(self, before: datetime, *, timeout_s: float = 60) -> datetime:
+    def until_renewed(self, before: datetime, *, timeout_s: float = 180) -> datetime:
         """Wait until there is another leaf in the Secret; when it ends."""
         secret = f"{self.release.name}-injector-tls"
         self.release.kubectl.until(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.e2e.kubectl import Kubectl
     from tests.premises import Site
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 async def with_crd(kubectl: Kubectl) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 FULLNAME = "nc"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @dataclass(kw_only=True)

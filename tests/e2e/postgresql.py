@@ -31,6 +31,10 @@ MANIFESTS = SCRIPTS / "images" / "postgres"
 DATABASE = "app"
 ROLES = ("app_owner", "installer", "listener")
 PATIENCE_S = 90.0
+NOT_YET = (
+    OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError,
+    asyncpg.InvalidPasswordError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +131,15 @@ async def with_roles(kubectl: Kubectl, port: int, passwords: dict[str, str], sta
 
 
 async def _answering(uri: str) -> asyncpg.Connection:
-    """Connect, again and again while the server starts or its Service is not known to the node yet."""
+    """Connect, again and again while the server starts or its Service is not known to the node yet.
+
+    A node that is behind still leads to the server which had the port before, and that one refuses our password.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return await asyncpg.connect(uri, timeout=5)
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+        except NOT_YET:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.2)

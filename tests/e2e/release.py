@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.kubectl import Helm, Kubectl
 
 CRD = "notifychannels.notifychannel.io"
-INJECTED_AFTER_S = 60
+INJECTED_AFTER_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Release:
     """The one namespace whose channels and pods it serves."""
     values: tuple[str, ...]
 
-    def install(self, *values: str, timeout_s: int = 180) -> float:
+    def install(self, *values: str, timeout_s: int = 300) -> float:
         """`helm upgrade --install --wait`; the seconds it took."""
         began = time.monotonic()
         self.helm.run(
@@ -73,7 +73,9 @@ class Release:
         if replicas:
             self.kubectl.rolled_out(f"deployment/{self.name}-{component}")
         else:
-            self.kubectl.run("wait", "pods", "-l", self.selector(component), "--for=delete", "--timeout=60s")
+            self.kubectl.run(
+                "wait", "pods", "-l", self.selector(component), "--for=delete", "--timeout=180s", timeout_s=190
+            )
 
     def until_injecting(self) -> None:
         """A new webhook configuration takes the API server a second or two: until a dry-run pod comes back injected."""
@@ -97,6 +99,7 @@ def released(
     own = (
         f"fullnameOverride={name}", f"image.tag={tag}", f"sidecar.image.tag={tag}", "crds.create=false",
         f"watchNamespaces={{{served}}}",
+        "webhook.timeoutSeconds=15",  # a pod that is made while the node is busy is to have its sidecar all the same
     )  # fmt: skip
     made = Release(
         kubectl=kubectl.within(namespace),

@@ -38,9 +38,12 @@ def channel(
     name: str = "orders", *, tables: tuple[str, ...] = ("orders",), group: str = GROUP, database: str = "installer-db",
     consumer: dict[str, Any] | None = None, **spec: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """A NotifyChannel; its poll is an hour away, so that whatever is heard was NOTIFYed."""
+    """A NotifyChannel; its poll is an hour away, so that whatever is heard was NOTIFYed.
+
+    Its application has more time to answer than on a node of its own, so that nothing is told a second time.
+    """
     consumers = [{
-        "group": group, "endpoint": {"port": 8080, "path": "/hints"}, "poll": {"interval": "1h"},
+        "group": group, "endpoint": {"port": 8080, "path": "/hints", "timeout": "15s"}, "poll": {"interval": "1h"},
         "debounce": {"window": "20ms", "maxDelay": "1s"}, "resync": {"spread": "0s"}, **(consumer or {}),
     }]  # fmt: skip
     return {
@@ -64,7 +67,7 @@ def deployment(
     labels = {"app": name} | ({"notifychannel.io/inject": group} if group else {})
     container = {
         "name": "application", "image": images["application"], "imagePullPolicy": "IfNotPresent",
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10},
         "securityContext": RESTRICTED,
     }  # fmt: skip
     spec = {"containers": [container], "terminationGracePeriodSeconds": 10, **pod}
@@ -121,7 +124,7 @@ def message(body: dict[str, Any], kind: str) -> str:
 
 
 def until_condition(
-    kubectl: Kubectl, name: str, kind: str, status: str, reason: str | None = None, *, timeout_s: float = 120
+    kubectl: Kubectl, name: str, kind: str, status: str, reason: str | None = None, *, timeout_s: float = 240
 ) -> tuple[dict[str, Any], float]:
     """The channel when this condition is so, for its present generation; and the seconds that took."""
 
@@ -151,7 +154,7 @@ def configs(kubectl: Kubectl) -> list[str]:
 
 
 def until_heard(
-    kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *, after: float = 0, timeout_s: float = 60
+    kubectl: Kubectl, pod: str, key: dict[str, Any] | None, *, after: float = 0, timeout_s: float = 120
 ) -> float:
     """Wait until the pod has acknowledged a hint of this key (None: a resync), and when it did (Unix time).
 

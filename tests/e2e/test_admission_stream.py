@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.e2e.admissions import Admissions
     from tests.e2e.release import Release
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 SETTLED = 40
 """Admissions after the last change: four seconds, longer than the API server takes to learn of anything."""
 
@@ -81,20 +81,23 @@ def _restarted(release: Release) -> None:
     before = release.pods("injector")
     release.kubectl.run("rollout", "restart", f"deployment/{release.name}-injector")
     release.kubectl.rolled_out(f"deployment/{release.name}-injector")
-    release.kubectl.run("wait", *(f"pod/{pod}" for pod in before), "--for=delete", "--timeout=60s")
+    for pod in before:
+        release.kubectl.wait_for(f"pod/{pod}", "delete")
 
 
 def _evicted(release: Release) -> None:
     """As `kubectl drain` does: one goes, and the other may not while the first is being replaced."""
     one, other = release.pods("injector")
+    budget = (f"poddisruptionbudget/{release.name}-injector", "jsonpath={.status.disruptionsAllowed}=1")
+    release.kubectl.wait_for(*budget)
     _evict(release, one)
     with pytest.raises(CommandError, match="disruption budget"):
         _evict(release, other)
-    release.kubectl.run("wait", f"pod/{one}", "--for=delete", "--timeout=60s")
+    release.kubectl.wait_for(f"pod/{one}", "delete")
     release.kubectl.rolled_out(f"deployment/{release.name}-injector")
-    release.kubectl.wait_for(f"poddisruptionbudget/{release.name}-injector", "jsonpath={.status.disruptionsAllowed}=1")
+    release.kubectl.wait_for(*budget)
     _evict(release, other)
-    release.kubectl.run("wait", f"pod/{other}", "--for=delete", "--timeout=60s")
+    release.kubectl.wait_for(f"pod/{other}", "delete")
     release.kubectl.rolled_out(f"deployment/{release.name}-injector")
 
 

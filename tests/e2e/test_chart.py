@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CRD = "notifychannels.notifychannel.io"
+HELM_S = 400
+"""More than the five minutes that helm takes at most by default, so that it is helm that says what did not come."""
+PATIENCE_S = 120
 OURS = (
     "deployments", "replicasets", "jobs", "services", "serviceaccounts", "secrets", "configmaps", "leases",
     "poddisruptionbudgets", "networkpolicies", "roles", "rolebindings",
@@ -44,7 +47,7 @@ class Place:
     served: str
     values: tuple[str, ...]
 
-    def install(self, release: str, *values: str, user: str | None = None, timeout_s: int = 120) -> float:
+    def install(self, release: str, *values: str, user: str | None = None, timeout_s: int = 300) -> float:
         """`helm upgrade --install --wait`; the seconds it took."""
         began = time.monotonic()
         as_user = ("--kube-as-user", user) if user else ()
@@ -60,7 +63,15 @@ class Place:
         return webhook["clientConfig"].get("caBundle", "")
 
     def leftovers(self) -> list[str]:
-        """Names of everything that carries the release's name, in both namespaces and cluster-wide."""
+        """Names of everything that carries the release's name, in both namespaces and cluster-wide, when what is
+        collected behind its owner has had its time: helm does not wait for that.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := self._there()) and time.monotonic() < deadline:
+            time.sleep(0.5)  # each look is a few programs
+        return found
+
+    def _there(self) -> list[str]:
         found = []
         for namespace in (self.release, self.served):
             printed = self.kubectl.run("-n", namespace, "get", ",".join(OURS), "-o", "name")
@@ -97,6 +108,14 @@ def membership(place: Place, user: str) -> Iterator[None]:
         place.kubectl.run("-n", namespace, "delete", "rolebinding", "team")
 
 
+def comes_injected(kubectl: Kubectl, namespace: str) -> bool:
+    """A pod is injected, when the way to the injectors of another revision is known to the node."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (is_so := is_injected(kubectl, namespace)) and time.monotonic() < deadline:
+        time.sleep(0.5)  # each look is a program
+    return is_so
+
+
 def is_injected(kubectl: Kubectl, namespace: str) -> bool:
     """A dry run of a pod with the label."""
     pod: dict[str, Any] = {
@@ -124,7 +143,7 @@ def test_a_team_installs_what_an_administrator_prepared_upgrades_rolls_back_and_
     place.install("administrator", "install=ClusterObjects")
     with membership(place, user):
         install_s = place.install("team", "install=NamespaceObjects", user=user)
-        said = place.helm.run("test", "team", "--namespace", place.release, "--kube-as-user", user, timeout_s=180)
+        said = place.helm.run("test", "team", "--namespace", place.release, "--kube-as-user", user, timeout_s=HELM_S)
         assert "Failed" not in said
         assert not is_injected(place.kubectl, namespace), "a namespace that is not watched"
 
@@ -133,18 +152,19 @@ def test_a_team_installs_what_an_administrator_prepared_upgrades_rolls_back_and_
         place.install("administrator", "install=ClusterObjects", "webhook.timeoutSeconds=5")
         upgrade_s = place.install("team", "install=NamespaceObjects", "sidecar.memory=96Mi", user=user)
         assert place.bundle() == before
-        place.helm.run("rollback", "team", "1", "--namespace", place.release, "--wait", "--kube-as-user", user)
-        place.helm.run("rollback", "administrator", "1", "--namespace", place.release, "--wait")
+        back = ("--namespace", place.release, "--wait")
+        place.helm.run("rollback", "team", "1", *back, "--kube-as-user", user, timeout_s=HELM_S)
+        place.helm.run("rollback", "administrator", "1", *back, timeout_s=HELM_S)
         assert place.bundle() == before
         place.kubectl.until(
             "leases", lambda each: bool(each["spec"].get("holderIdentity")), "-n", place.release
         )  # fmt: skip
-        assert is_injected(place.kubectl, place.served)
+        assert comes_injected(place.kubectl, place.served)
 
         began = time.monotonic()
-        place.helm.run("uninstall", "team", "--namespace", place.release, "--wait", "--kube-as-user", user)
+        place.helm.run("uninstall", "team", *back, "--kube-as-user", user, timeout_s=HELM_S)
         uninstall_s = time.monotonic() - began
-    place.helm.run("uninstall", "administrator", "--namespace", place.release, "--wait")
+    place.helm.run("uninstall", "administrator", *back, timeout_s=HELM_S)
     assert place.leftovers() == []
     figures = {"install_s": install_s, "upgrade_s": upgrade_s, "uninstall_s": uninstall_s}
     for name, value in figures.items():
@@ -167,10 +187,10 @@ def test_somebody_s_own_certificate_is_served_and_stays_when_the_release_goes(pl
         "own", "certificates.mode=Existing", "certificates.secretName=my-own-tls",
         f"certificates.caBundle={bundle}", "networkPolicy.create=true",
     )  # fmt: skip
-    said = place.helm.run("test", "own", "--namespace", place.release, timeout_s=180)
+    said = place.helm.run("test", "own", "--namespace", place.release, timeout_s=HELM_S)
     assert "Failed" not in said
     assert place.bundle() == bundle
-    place.helm.run("uninstall", "own", "--namespace", place.release, "--wait", timeout_s=180)
+    place.helm.run("uninstall", "own", "--namespace", place.release, "--wait", timeout_s=HELM_S)
     assert place.leftovers() == []
     place.kubectl.get("-n", place.release, "secret", "my-own-tls")
 
@@ -179,11 +199,12 @@ def test_a_test_of_a_release_whose_operator_does_not_run_fails_with_a_sentence(p
     place.install("still", "injector.replicas=1", "operator.replicas=1")
     mine = place.kubectl.within(place.release)
     mine.run("scale", f"deployment/{place.name}-operator", "--replicas=0")
-    mine.run("wait", "pods", "-l", "app.kubernetes.io/component=operator", "--for=delete", "--timeout=60s")
+    operators = ("-l", "app.kubernetes.io/component=operator")
+    mine.run("wait", "pods", *operators, "--for=delete", "--timeout=180s", timeout_s=190)
     with pytest.raises(AssertionError):
-        place.helm.run("test", "still", "--namespace", place.release, timeout_s=180)
+        place.helm.run("test", "still", "--namespace", place.release, timeout_s=HELM_S)
     assert "nobody leads" in mine.run("logs", f"{place.name}-test")
-    place.helm.run("uninstall", "still", "--namespace", place.release, "--wait", timeout_s=180)
+    place.helm.run("uninstall", "still", "--namespace", place.release, "--wait", timeout_s=HELM_S)
     mine.run("delete", "pod", f"{place.name}-test")
     assert place.leftovers() == []
 

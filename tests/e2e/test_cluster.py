@@ -23,7 +23,7 @@ RESTRICTED = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 SLEEP = ["-c", "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 WEBHOOK = """
 import base64, json, ssl
 from aiohttp import web
@@ -116,7 +116,7 @@ def test_a_webhook_is_called_through_its_service(kubectl, namespace, tmp_path):
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
         "failurePolicy": "Ignore",
-        "timeoutSeconds": 5,
+        "timeoutSeconds": 15,
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
         "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}],
         "clientConfig": {

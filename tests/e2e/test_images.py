@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.error
 import urllib.request
-from http.client import RemoteDisconnected
 
 import pytest
 
@@ -49,11 +47,11 @@ def running(images):
 def test_the_sidecar_runs_as_any_user_without_capabilities_on_a_read_only_root(running, record_property):
     began = time.monotonic()
     port = docker("port", running, "9789").rpartition(":")[2]
-    assert answer(f"http://127.0.0.1:{port}/livez", deadline=began + 60) == "ok"
+    assert answer(f"http://127.0.0.1:{port}/livez", deadline=began + 120) == "ok"
     record_property("start_s", round(time.monotonic() - began, 2))
     assert docker("exec", running, "sh", "-c", "kill -USR1 1") == ""
-    while json.loads(answer(f"http://127.0.0.1:{port}/status", deadline=began + 60))["state"] != "FINISHED":
-        assert time.monotonic() < began + 60
+    while json.loads(answer(f"http://127.0.0.1:{port}/status", deadline=began + 120))["state"] != "FINISHED":
+        assert time.monotonic() < began + 120
     assert "Traceback" not in docker("logs", running)
     assert docker("diff", running) == ""
 
@@ -92,7 +90,7 @@ def answer(url: str, *, deadline: float) -> str:
         try:
             with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - http, above
                 return response.read().decode().strip()
-        except (urllib.error.URLError, RemoteDisconnected, ConnectionError):
+        except OSError:  # also of one that was accepted, and not answered in time
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

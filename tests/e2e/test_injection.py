@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ REFUSED_ANYWAY = {
     "windows_by_options": "hostProcess needs hostNetwork",
 }
 """Golden pods that no API server accepts, with or without us."""
+PATIENCE_S = 120
 IS_FINISHED = "import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:9789/status'))['state'])"
 
 
@@ -55,7 +57,8 @@ def injected(webhook, new_namespace):
 def _until_asked(kubectl: Kubectl, namespace: str) -> None:
     """A new webhook configuration takes the API server a second or two, and so does the way to a new Service."""
     probe = pod("probe", [{"name": "app", "image": "x"}])
-    for _ in range(200):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         with suppress(CommandError):
             if "initContainers" in _create(kubectl, namespace, probe)["spec"]:
                 return
@@ -239,10 +242,9 @@ def test_a_webhook_after_ours_adds_its_container_and_ours_is_there_once(kubectl,
     """Asked again (IfNeeded), ours answers that there is nothing to do. Mutant: reinvocation adds a second sidecar."""
     with webhooks.second(webhook, kubectl, image=images["application"]):
         body = pod("both", [app(images["application"])])
-        for _ in range(200):
-            made = _create(kubectl, injected, body)
-            if len(made["spec"]["initContainers"]) > 1:
-                break
+        deadline = time.monotonic() + PATIENCE_S
+        while len((made := _create(kubectl, injected, body))["spec"]["initContainers"]) < 2:
+            assert time.monotonic() < deadline, "the API server does not ask the second webhook"
         assert [each["name"] for each in made["spec"]["initContainers"]] == ["notifychannel", "late"]
         assert re.search(r'admissions_total\{reason="AlreadyInjected"\} [1-9]', webhook.metrics())
         mine = kubectl.within(injected)
@@ -261,10 +263,9 @@ def test_the_hook_finishes_this_sidecar_and_nobody_else(kubectl, injected, image
         assert _state_when_it_serves(mine, name) == "WAITING"
     hook = mine.get("pod", "one")["spec"]["initContainers"][0]["lifecycle"]["preStop"]["exec"]["command"]
     mine.run("exec", "one", "-c", "notifychannel", "--", *hook)
-    for _ in range(100):
-        if _state(mine, "one") == "FINISHED":
-            break
-    assert _state(mine, "one") == "FINISHED"
+    deadline = time.monotonic() + PATIENCE_S
+    while _state(mine, "one") != "FINISHED":
+        assert time.monotonic() < deadline, "the hook has finished nothing"
     assert _state(mine, "other") == "WAITING"
     for name in ("one", "other"):
         statuses = mine.get("pod", name)["status"]
@@ -274,7 +275,8 @@ def test_the_hook_finishes_this_sidecar_and_nobody_else(kubectl, injected, image
 
 def _state_when_it_serves(kubectl: Kubectl, name: str) -> str:
     """A sidecar has no readiness of its own: a pod is Ready while it still imports."""
-    for _ in range(100):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         with suppress(CommandError):
             return _state(kubectl, name)
     return _state(kubectl, name)

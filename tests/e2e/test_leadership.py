@@ -10,11 +10,18 @@ import pytest
 
 from notifychannel_operator.kinds import LEASES
 from notifychannel_operator.kube_error import NotFound
-from tests.e2e.operator_process import FULLNAME, kube, operator, wired
+from tests.e2e.operated import with_crd
+from tests.e2e.operator_process import FULLNAME, PATIENCE_S, kube, operator, wired
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 LEADING = "leading as"
 GOAL_S = 30
+
+
+@pytest.fixture(autouse=True)
+async def _crd(cluster):
+    """A leader that finds none waits for it."""
+    await with_crd(cluster.kubectl)
 
 
 async def test_the_standby_is_ready_and_takes_over_when_the_leader_is_killed(kubeconfig, namespace, record_property):
@@ -29,7 +36,7 @@ async def test_the_standby_is_ready_and_takes_over_when_the_leader_is_killed(kub
             return_when=asyncio.FIRST_COMPLETED,
         )
         leader, other = (first, second) if any(LEADING in line for line in first.lines) else (second, first)
-        async with asyncio.timeout(GOAL_S):  # it says that it waits before it has asked the cluster
+        async with asyncio.timeout(PATIENCE_S):  # it says that it waits before it has asked the cluster
             while (await other.get("/readyz"))[0] != 200:  # noqa: ASYNC110 - the other process can only be asked
                 await asyncio.sleep(0.05)
         assert (await other.get("/livez"))[0] == 200

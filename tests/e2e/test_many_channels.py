@@ -108,16 +108,15 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def rounds(running: OperatorProcess, count: int) -> tuple[float, float, float]:
-    """One pass over each, from now on: seconds for all; of one on average, from its start and of the operator's CPU."""
-    passes, seconds = await running.metric(DONE), await running.metric(f"{SECONDS}_sum")
+    """The first pass over each: seconds for all; of one on average, from its start and of the operator's CPU."""
     began_s, cpu_s = time.monotonic(), running.cpu_s()
 
     async def all_passed() -> bool:
-        return await running.metric(DONE) >= passes + count
+        return await running.metric(DONE) >= count
 
     await eventually(all_passed)
-    made = await running.metric(DONE) - passes
-    mean_s = (await running.metric(f"{SECONDS}_sum") - seconds) / made
+    made = await running.metric(DONE)
+    mean_s = await running.metric(f"{SECONDS}_sum") / made
     return time.monotonic() - began_s, mean_s, (running.cpu_s() - cpu_s) / made
 
 
@@ -151,6 +150,7 @@ async def test_many_channels_on_one_database_are_installed_and_looked_after(town
         f"cleaned up {time.monotonic() - began_s:.0f} s",
     )
     assert await town.site.triggers() == []
-    assert made < count * 1.2, "a restart is one pass over each channel, not more"
+    by_the_clock = round_s // (0.9 * INTERVAL_S)  # on a machine so slow that the first are due again
+    assert made < count * (1.2 + by_the_clock), "a restart is one pass over each channel, not more"
     assert max(installed_mib, mib) < GUARD * RSS_GOAL_MIB
     assert round_s < GUARD * ROUND_GOAL_S

@@ -14,7 +14,7 @@ from tests.e2e import shop as shops
 from tests.e2e.kubectl import CommandError
 
 RELEASE_VALUES = ("operator.passIntervalSeconds=5",)
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 WHERE = ("own", "served", "other")
 ASKED = """
 operator  get     secrets                               own no      served yes  other no

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import application
 from tests.e2e import shop as shops
 
-GUARD_S = 60.0
+GUARD_S = 120.0
 GOAL_S = 15.0
 TRIGGERS = """
 SELECT count(*) FROM pg_proc
@@ -106,7 +106,7 @@ async def test_a_deleted_channel_leaves_only_what_the_printed_grants_have_made(s
     await shop.open(shops.channel(capture="Outbox", consumer={"delivery": delivery}))
     shop.run(images)
     shops.until_condition(shop.kubectl, "orders", "Ready", "True")
-    shop.kubectl.run("delete", "notifychannel", "orders", "--timeout=60s")
+    shop.kubectl.run("delete", "notifychannel", "orders", "--timeout=180s", timeout_s=190)
     admin = await shop.postgres.connect("postgres")
     assert await admin.fetchval(TRIGGERS) == 0
     if delivery == "AtLeastOnce":

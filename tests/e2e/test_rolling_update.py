@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from tests.e2e.kubectl import Kubectl
 
 REPLICAS = 3
-LINGER_S = 5
-"""What every server in a pod does that is told to end: it goes on answering while others still come to it."""
+LINGER_S = 15
+"""What every server in a pod does that is told to end: it goes on answering while others still come to it.
+
+Also for as long as a busy node takes to tell the sidecar.
+"""
 PAUSE_S = 0.02
 BEFORE_S, AFTER_S = 2.0, 2.0
 """Of the stream, around the roll-out."""
 PENDING_S = 3.0
 """A change this old was delivered (maxDelay is 1 s), also by a pod that then ends."""
-GRACE_S = 30
+GRACE_S = 60
 ROLL_GUARD_S, GUARD_S = 400, 60.0
 
 
@@ -111,6 +114,8 @@ class Follower:
             command, env=self.kubectl.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
             self.processes.append(process)
+            if self.ended.is_set():  # begun too late for `end` to see it
+                process.terminate()
             yield process
 
 
@@ -192,6 +197,8 @@ async def test_a_rolling_update_under_a_stream_of_changes_misses_no_key_and_tell
         )
         changes, stop = [], asyncio.Event()
         writing = asyncio.create_task(write(owner, changes, stop))
+        for pod in old:  # who has never been told anything has nothing to end well
+            await asyncio.to_thread(shops.until_heard, shop.kubectl, pod, None)
         await asyncio.sleep(BEFORE_S)
         began_at = time.time()
         await asyncio.to_thread(roll, shop, old)
@@ -201,7 +208,7 @@ async def test_a_rolling_update_under_a_stream_of_changes_misses_no_key_and_tell
         await writing
         new = await asyncio.to_thread(shops.pods, shop.kubectl)
         await until_covered(changes, logs, new)
-        shop.kubectl.run("wait", "pods", *old, "--for=delete", "--timeout=60s")
+        shop.kubectl.run("wait", "pods", *old, "--for=delete", "--timeout=180s", timeout_s=190)
     assert len(old) == len(new) == REPLICAS
     assert not set(old) & set(new)
     for pod in old:
@@ -221,20 +228,22 @@ def roll(shop, old):
     shop.kubectl.run("rollout", "restart", f"deployment/{shops.GROUP}")
     shop.kubectl.rolled_out(f"deployment/{shops.GROUP}", timeout_s=ROLL_GUARD_S)
     for pod in old:
-        shop.kubectl.run("wait", f"pod/{pod}", "--for=delete", "--timeout=60s")
+        shop.kubectl.wait_for(f"pod/{pod}", "delete", timeout_s=180)
 
 
 def trouble(logs, pod):
-    """What its sidecar warned of once the application had started.
+    """What its sidecar warned of once the application had acknowledged something.
 
-    It warns of the first post that is not acknowledged, and again after one that was.
+    It warns of the first post that is not acknowledged, and again after one that was; the line about one from before
+    the application listened may be written a moment after that says that it does.
     """
+    heard_at = logs.posts(pod)[0]["at"]
     return [
         it
         for it in logs.sidecar[pod]
         if it["level"] != "info"
         and it["logger"].startswith("notifychannel_sidecar.deliverer")
-        and datetime.fromisoformat(it["at"]).timestamp() > logs.said(pod, "started")
+        and datetime.fromisoformat(it["at"]).timestamp() > heard_at
     ]
 
 

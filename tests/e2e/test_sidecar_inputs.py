@@ -16,7 +16,7 @@ from tests.e2e.watching import identities
 
 STATUS = """
 import urllib.request
-print(urllib.request.urlopen("http://127.0.0.1:9789/status", timeout=5).read().decode())
+print(urllib.request.urlopen("http://127.0.0.1:9789/status", timeout=30).read().decode())
 """
 SECRETS = {"no-secret": "NoSecret", "wrong-password": "AuthenticationFailed", "wrong-database": "WrongDatabase"}
 LAG_GOAL_S, LAG_GUARD_S = 90, 180
@@ -27,12 +27,13 @@ def status(kubectl, pod):
     return json.loads(kubectl.run("exec", pod, "-c", "application", "--", "python3", "-c", STATUS))
 
 
-def until_status(kubectl, pod, wanted, *, timeout_s=60):
+def until_status(kubectl, pod, wanted, *, timeout_s=120):
     """The status when it is so, and when that was (Unix time); asked again and again, for nothing tells of it."""
-    deadline = time.monotonic() + timeout_s
+    deadline, said = time.monotonic() + timeout_s, None
     while time.monotonic() < deadline:
-        if wanted(said := status(kubectl, pod)):
-            return said, time.time()
+        with suppress(CommandError):  # it may not serve yet
+            if wanted(said := status(kubectl, pod)):
+                return said, time.time()
         time.sleep(0.5)  # each look is a program in the pod
     raise AssertionError(f"{pod} does not say so within {timeout_s} s: {said}")
 

@@ -12,7 +12,7 @@ from tests.e2e.operator_process import kube, operator, wired
 from tests.operating import resource
 from tests.premises import build, channel, source
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.parametrize("server", [18], indirect=True)]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.parametrize("server", [18], indirect=True)]
 GUARD_S = 280
 """Less than the 310 s after which the client opens every watch anew."""
 

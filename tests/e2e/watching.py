@@ -60,7 +60,10 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 
 def identities(kubectl: Kubectl, selector: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Pod → its uid and how often each container was restarted: the same as before where nothing was restarted."""
+    """Pod → its uid and how often each container was restarted: the same as before where nothing was restarted.
+
+    Without those that are going, which may be of a test before.
+    """
     return {
         pod["metadata"]["name"]: (
             pod["metadata"]["uid"],
@@ -71,4 +74,5 @@ def identities(kubectl: Kubectl, selector: str) -> dict[str, tuple[str, tuple[in
             ),
         )
         for pod in kubectl.get("pods", "-l", selector)["items"]
+        if "deletionTimestamp" not in pod["metadata"]
     }

@@ -70,7 +70,7 @@ def injecting(kubectl: Kubectl, *, operator: str, sidecar: str) -> Iterator[Webh
         "image": operator,
         "command": ["notifychannel-injector"],
         "env": [{"name": key, "value": value} for key, value in environment.items()],
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10},
     }
     try:
         bundle = _serve(mine, "injector", container)
@@ -86,7 +86,9 @@ def second(webhook: Webhook, kubectl: Kubectl, *, image: str) -> Iterator[None]:
     """Somebody else's webhook for the same namespaces; by its name the API server asks it after ours."""
     namespace = webhook.kubectl.arguments[-1]
     container = {"image": image, "args": ["-c", SECOND.replace("IMAGE", image)]}
-    bundle = _serve(webhook.kubectl, "second", container | {"readinessProbe": {"tcpSocket": {"port": 8443}}})
+    bundle = _serve(
+        webhook.kubectl, "second", container | {"readinessProbe": {"tcpSocket": {"port": 8443}, "timeoutSeconds": 10}}
+    )
     name = f"zz-{namespace}"
     try:
         kubectl.apply(

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from notifychannel_cli.commands import cli
-from tests.queueing import Queue
+from tests.queueing import APPEND, Queue, payload
 
 KEEP = "SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 86400)"
 OTHER = {
@@ -65,8 +65,10 @@ async def test_the_queue_is_counted_by_channel_group_and_state(queue, dsn):
     assert lines[2][:7] == ["shop/orders", "api", "1", "0", "0", "1", "0"]
     assert lines[2][-2:] == ["1", "500"]
     assert lines[3][:6] == ["total", "2", "0", "0", "1", "0"]
-    assert re.fullmatch(r"outbox: about \d+ rows?, 0\.\d MiB; no relay drains it: .*", result.stdout.splitlines()[4])
+    assert re.fullmatch(r"outbox: nothing waits, 0\.\d MiB; no relay drains it: .*", result.stdout.splitlines()[4])
     assert "notifychannel redrive" in result.stderr
+    await queue.owner.execute(APPEND, "orders", payload("[1]"))
+    assert re.search(r"^outbox: about [12] rows?, ", (await run("queue", *dsn)).stdout, re.MULTILINE)
 
 
 async def test_the_counts_are_there_for_programs(queue, dsn):
@@ -116,11 +118,13 @@ async def test_all_dead_letters_or_those_of_a_channel_or_group_are_redriven(queu
 
 async def test_what_cannot_be_redriven_is_said_with_what_to_write(queue, dsn):
     assert "say which: --id" in (await run("redrive", *dsn, code=2)).output
-    assert "--all goes without" in (await run("redrive", *dsn, "--all", "--id", "x", code=2)).output
+    assert "--all is every dead letter" in (await run("redrive", *dsn, "--all", "--id", "x", code=2)).output
     assert "queue --dead" in (await run("redrive", *dsn, "--id", "x", code=1)).output
     assert "queue --dead" in (await run("redrive", *dsn, "--key", "[99]", code=1)).output
     assert "shop/orders: id" in (await run("redrive", *dsn, "--key", '{"order": 1}', code=1)).output
-    assert "is channel nix" in (await run("redrive", *dsn, "--channel", "nix", code=1)).output
+    unknown = (await run("redrive", *dsn, "--channel", "nix", code=1)).output
+    assert "is channel nix; this database has: other/bills mail, shop/orders api" in unknown
+    assert "NOTIFYCHANNEL_DSN" in (await run("redrive", "--all", code=2)).output
     assert "NAMESPACE/NAME" in (await run("queue", *dsn, "--channel", "a/b/c", code=2)).output
 
 

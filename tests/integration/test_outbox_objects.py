@@ -74,7 +74,7 @@ async def test_a_listener_may_be_the_relay_and_touch_nothing_else(site):
     await session.fetchrow("SELECT at, holder, beats, rounds, bytes FROM notifychannel.relay_look()")
     assert not await session.fetchval("SELECT notifychannel.relay_waiting()")
     stranger = await site.database.role("stranger")
-    for signature in ("drain(xid8, xid8[], integer)", "collapse(bigint, xid8, integer)", "relay_look()",
+    for signature in ("drain(xid8, xid8[], integer, boolean)", "collapse(bigint, xid8, integer)", "relay_look()",
                       "relay_waiting()", "relay_drained(xid8)", "outbox_size()"):  # fmt: skip
         may = "SELECT has_function_privilege($1, 'notifychannel.' || $2, 'EXECUTE')"
         assert not await site.admin.fetchval(may, stranger, signature)
@@ -95,7 +95,7 @@ async def test_a_listener_of_the_database_may_drain_as_soon_as_a_channel_needs_i
     """)
     result = await site.step(BY_OUTBOX)
     assert [step.kind for step in result.done] == [Kind.SCHEMA]
-    may = "SELECT has_function_privilege($1, 'notifychannel.drain(xid8, xid8[], integer)', 'EXECUTE')"
+    may = "SELECT has_function_privilege($1, 'notifychannel.drain(xid8, xid8[], integer, boolean)', 'EXECUTE')"
     assert await site.admin.fetchval(may, newcomer)
 
 
@@ -118,14 +118,14 @@ DAMAGE = [
     "DROP INDEX notifychannel.outbox_xid; CREATE INDEX outbox_xid ON notifychannel.outbox (channel)",
     "DROP SEQUENCE notifychannel.relay_beats",
     "ALTER SEQUENCE notifychannel.relay_rounds INCREMENT 5 NO CYCLE",
-    "DROP FUNCTION notifychannel.drain(xid8, xid8[], integer)",
+    "DROP FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean)",
     "DROP FUNCTION notifychannel.relay_look()",
     (
         "DROP FUNCTION notifychannel.relay_waiting(); CREATE FUNCTION notifychannel.relay_waiting() RETURNS int"
         " LANGUAGE sql AS 'SELECT 1'"
     ),
     "ALTER FUNCTION notifychannel.relay_waiting() SECURITY INVOKER",
-    "ALTER FUNCTION notifychannel.drain(xid8, xid8[], integer) RESET enable_seqscan",
+    "ALTER FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean) RESET enable_seqscan",
     "GRANT EXECUTE ON FUNCTION notifychannel.collapse(bigint, xid8, integer) TO PUBLIC",
     "CREATE OR REPLACE FUNCTION notifychannel.relay_waiting() RETURNS boolean LANGUAGE sql AS 'SELECT false'",
     "ALTER TABLE notifychannel.outbox RESET (autovacuum_vacuum_threshold)",
@@ -189,7 +189,7 @@ async def test_an_older_version_of_the_outbox_is_brought_up_with_rows_in_it_and_
     """
     await site.install(BY_OUTBOX)
     await (await site.session()).execute("""
-        DROP FUNCTION notifychannel.drain(xid8, xid8[], integer);
+        DROP FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean);
         CREATE FUNCTION notifychannel.drain(low xid8, late xid8[], most integer) RETURNS integer
             LANGUAGE sql AS 'SELECT 1';
         DROP FUNCTION notifychannel.collapse(bigint, xid8, integer);

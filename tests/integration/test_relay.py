@@ -189,9 +189,9 @@ async def test_a_candidate_whose_outbox_is_gone_gives_the_role_up_and_another_ma
     """Mutant: `_work` swallows what the session raises."""
     async with StandingBy(database=database, pod="a") as one:
         await one.becomes(ASLEEP)
-        await outbox.admin.execute("ALTER FUNCTION notifychannel.drain(xid8, xid8[], integer) RENAME TO away")
+        await outbox.admin.execute("ALTER FUNCTION notifychannel.drain(xid8, xid8[], integer, boolean) RENAME TO away")
         await one.becomes(None)
-        await outbox.admin.execute("ALTER FUNCTION notifychannel.away(xid8, xid8[], integer) RENAME TO drain")
+        await outbox.admin.execute("ALTER FUNCTION notifychannel.away(xid8, xid8[], integer, boolean) RENAME TO drain")
         await outbox.append(1)
         await outbox.hears(1)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     epilog="Example: notifychannel dev -f orders.yaml --dsn postgresql://me@localhost/shop --print --allow-superuser",
 )
 @files_option
-@click.option("--dsn", required=True, envvar="NOTIFYCHANNEL_DSN", help="The database; also NOTIFYCHANNEL_DSN.")
+@click.option("--dsn", required=True, envvar="NOTIFYCHANNEL_DSN", show_envvar=True, help="The database.")
 @click.option("--post", metavar="URL", help="Forward each body; the application's answer is the answer.")
 @click.option("--exec", "run_command", metavar="CMD", help="Run a command for each body (JSON on standard input); "
               "exit code 0 acknowledges, 75 is 503 (try later), any other is 500.")  # fmt: skip

@@ -62,6 +62,7 @@ async def run(task: Task, out: Console) -> None:
             task.channels, dsn=task.dsn, installation=INSTALLATION, allow_superuser=task.allow_superuser,
             on_installed=installed.append,
         )  # fmt: skip
+        out.print("The triggers are installed; the sidecar starts ...")
         answer = await stack.enter_async_context(_answer(task))
         config = _config(task)
         timeouts = {each.name: each.timeout for each in config.channels}

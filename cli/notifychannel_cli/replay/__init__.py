@@ -25,8 +25,8 @@ from notifychannel_operator.triggers import triggers
     "--dsn $DSN --where tenant_id=7 --since updated_at=2026-01-31T00:00Z --rate 200",
 )
 @manifests.files_option
-@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", required=True, help="The database, as a role that may append to the "
-              "outbox (the installer) and SELECT from the table. Also NOTIFYCHANNEL_DSN.")  # fmt: skip
+@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", show_envvar=True, required=True, help="The database, as a role that "
+              "may append to the outbox (the installer) and SELECT from the table.")  # fmt: skip
 @click.option("--channel", metavar="[NAMESPACE/]NAME", help="Which; needed when the files hold several.")
 @click.option("--table", metavar="[SCHEMA.]TABLE", help="Of which source; needed when the channel has several.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; again for more.")

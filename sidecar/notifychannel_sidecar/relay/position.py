@@ -46,6 +46,8 @@ class Drained:
     """Nothing was done: the NOTIFY queue is more than half full."""
     merged: int = 0
     """Of these rows, those that went into the queue."""
+    blocked: bool = False
+    """Others are for the queue and still in the outbox, for it did not take them, or was not asked to."""
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
@@ -60,6 +62,7 @@ class Drained:
             more=row["more"],
             held=row["held"],
             merged=row.get("merged", 0),  # a database of the version before does not say
+            blocked=row.get("blocked", False),
         )
 
 

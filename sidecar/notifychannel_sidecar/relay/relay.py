@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
+from notifychannel_sidecar.relay.blockade import Blockade
 from notifychannel_sidecar.relay.milestone import Milestone
 from notifychannel_sidecar.relay.position import Position
 from notifychannel_sidecar.relay.upkeep import Upkeep
@@ -73,6 +75,9 @@ class Relay:
         self._on_drain = on_drain
         self._pace = pace
         self._position = Position()
+        self._blockade = Blockade()
+        self._level_s = math.inf
+        """When a drain last left nothing behind it."""
         self._milestone = Milestone(session, on_sweep=on_drain)
         self._upkeep = Upkeep(session)
         self._rung = asyncio.Event()
@@ -82,6 +87,7 @@ class Relay:
         await self._session.listen(self._rung.set)
         self._rung.set()
         self._position = await self._milestone.begin()
+        self._level_s = time.monotonic()
         while True:
             if self._rung.is_set() or await self._sleeps_in_vain():
                 await self._be_awake()
@@ -90,7 +96,7 @@ class Relay:
 
     async def _be_awake(self) -> None:
         self.wakefulness = Wakefulness.AWAKE
-        empty, level_s = 0, time.monotonic()
+        empty = 0
         while empty < self._pace.empty_drains:
             self._rung.clear()  # who rang has committed: this drain finds it
             began_s = time.monotonic()
@@ -100,16 +106,12 @@ class Relay:
             if drained.held:
                 await asyncio.sleep(self._pace.held_s)
             elif not drained.more:
-                level_s = time.monotonic()
                 rest_s = max(self._pace.merging_s, took_s) if drained.merged else self._pace.awake_s
                 await asyncio.sleep(min(rest_s, self._pace.awake_s))
-            if time.monotonic() - level_s > self._pace.behind_s:
-                await self._shed()
-                level_s = time.monotonic()
         await self._session.lower_flag()
 
     async def _shed(self) -> None:
-        """Writers are faster than we, or the NOTIFY queue is stuck: what waits must not fill the disk."""
+        """Writers are faster than we, or a queue takes nothing: what waits must not fill the disk."""
         shed = await self._session.shed(self._pace.cap_bytes, self._position.proven)
         if shed:
             log.warning("more than %d bytes waited in the outbox: %d rows became resyncs", self._pace.cap_bytes, shed)
@@ -147,9 +149,16 @@ class Relay:
     async def _drain(self, *, awake: bool) -> tuple[Drained, bool]:
         """What it did, and whether nothing is left of what was committed when it began."""
         started_s = time.monotonic()
-        drained = await self._session.drain(self._position, awake=awake)
+        logged = self._blockade.may_be_over
+        drained = await self._session.drain(self._position, awake=awake, logged=logged)
         self._on_drain(drained, time.monotonic() - started_s)
+        self._blockade.look(drained, tried=logged)
         whole = self._position.advance(drained)
+        if not (drained.more or drained.held or drained.blocked):
+            self._level_s = time.monotonic()
+        elif time.monotonic() - self._level_s > self._pace.behind_s:
+            await self._shed()
+            self._level_s = time.monotonic()
         await self._milestone.look(self._position, drained)
         await self._upkeep.look()
         return drained, whole

@@ -63,13 +63,14 @@ class Session:
         async with asyncio.timeout(STATEMENT_TIMEOUT_S):
             await self._connection.add_listener(DOORBELL, lambda *_: rung())
 
-    async def drain(self, position: Position, *, awake: bool) -> Drained:
+    async def drain(self, position: Position, *, awake: bool, logged: bool = True) -> Drained:
         """One call; while awake it raises the flag too, if that is not up yet. Where so many rows took the server too
-        long, with fewer: the next relay would come no further.
+        long, with fewer: the next relay would come no further. Not `logged`: what is for the queue stays.
         """
+        statement = statements.DRAIN if logged else statements.DRAIN_UNLOGGED
         while True:
             try:
-                row = await self._drain(position, self._batch_rows, awake and not self._flag)
+                row = await self._drain(position, self._batch_rows, awake and not self._flag, statement)
             except asyncpg.QueryCanceledError:
                 if self._batch_rows == 1:
                     raise
@@ -84,9 +85,11 @@ class Session:
         """So many rows from the beginning on, wherever the position is."""
         return Drained.of(await self._drain(Position(), most, False))
 
-    async def _drain(self, position: Position, most: int, raises: bool) -> asyncpg.Record:
+    async def _drain(
+        self, position: Position, most: int, raises: bool, statement: str = statements.DRAIN
+    ) -> asyncpg.Record:
         async with asyncio.timeout(STATEMENT_TIMEOUT_S):
-            [row] = await self._connection.fetch(statements.DRAIN, position.low, position.late, most, raises)
+            [row] = await self._connection.fetch(statement, position.low, position.late, most, raises)
         return row
 
     async def shed(self, cap_bytes: int, low: int) -> int:
