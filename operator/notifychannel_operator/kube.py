@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
-from notifychannel_operator.kinds import EVENTS, Kind
+from notifychannel_operator.kinds import EVENTS, PODS, Kind
 from notifychannel_operator.kube_error import (
     NO_ANSWER,
     Conflict,
@@ -99,6 +99,17 @@ class Kube:
         path = kind.path(namespace=body["metadata"].get("namespace"))
         return await self._call("POST", path, body=_named(kind, body), query={"fieldManager": FIELD_MANAGER})
 
+    async def rehearse(self, kind: Kind, body: Object) -> Object:
+        """What `create` would answer, admission included: a dry run, which is no write and so needs no leave."""
+        path = kind.path(namespace=body["metadata"].get("namespace"))
+        query = {"fieldManager": FIELD_MANAGER, "dryRun": "All"}
+        return await self._call("POST", path, body=_named(kind, body), query=query, is_dry_run=True)
+
+    async def proxied(self, pod: str, port: int, path: str, *, namespace: str) -> Object:
+        """The JSON that a pod answers over HTTP, by the API server's proxy; `path` begins with a slash."""
+        proxy = PODS.path(namespace=namespace, name=f"{pod}:{port}", subresource="proxy")
+        return await self._call("GET", f"{proxy}{path}")
+
     async def replace(self, kind: Kind, body: Object) -> Object:
         """With the resourceVersion that was read: raises Conflict when somebody else was faster."""
         metadata = body["metadata"]
@@ -157,8 +168,9 @@ class Kube:
         query: Mapping[str, str] | None = None,
         content: str = JSON,
         accept: str = JSON,
+        is_dry_run: bool = False,
     ) -> Object:
-        if method != "GET" and not self._may_write():
+        if method != "GET" and not is_dry_run and not self._may_write():
             raise NotLeading(status=NO_ANSWER, reason="NotLeading", message="this process no longer leads: not written")
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -31,7 +31,7 @@ SIDECAR = replace(ASLEEP, pid=12, transaction="4/1", application="nch/0a1b2c3d/p
 def test_every_check_is_listed_is_judged_once_and_stands_on_the_page():
     ids = [it.id for it in checks.EVERY]
     assert len(ids) == len(set(ids))
-    assert set(examination.OF_DATABASE) == set(checks.EVERY)
+    assert {*examination.OF_CLUSTER, *examination.OF_DATABASE} == set(checks.EVERY)
     assert re.findall(r"^\| `(\w+/[\w-]+)`", PAGE, re.MULTILINE) == ids
     lines = CliRunner().invoke(cli, ["doctor", "--list"]).output.splitlines()[1:]
     assert [line.split()[0] for line in lines] == ids
@@ -40,10 +40,14 @@ def test_every_check_is_listed_is_judged_once_and_stands_on_the_page():
     assert all(it["sentence"] for it in listed)
 
 
-def test_without_a_place_to_look_it_is_wrong_usage():
-    result = CliRunner().invoke(cli, ["doctor"], env={"NOTIFYCHANNEL_DSN": None, "KUBECONFIG": None})
-    assert result.exit_code == Exit.USAGE
-    assert "--dsn" in result.output
+def test_without_a_kubeconfig_it_says_so_and_calls_nothing_well():
+    arguments = ["doctor", "--json", "--kubeconfig", "/nowhere/config"]
+    result = CliRunner().invoke(cli, arguments, env={"NOTIFYCHANNEL_DSN": None})
+    assert result.exit_code == Exit.UNREACHABLE
+    found = {it["check"]: it for it in json.loads(result.output)["findings"]}
+    assert found["cluster/reachable"]["verdict"] == "failed"
+    assert "--kubeconfig" in found["cluster/reachable"]["why"]
+    assert {it["verdict"] for check, it in found.items() if check != "cluster/reachable"} == {"not checked"}
 
 
 def test_what_was_not_seen_is_never_well():

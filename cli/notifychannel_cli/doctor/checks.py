@@ -4,6 +4,26 @@ from __future__ import annotations
 
 from notifychannel_cli.doctor.check import Check, Section
 
+API = Check(section=Section.CLUSTER, name="reachable", sentence="the cluster answers and lets the kubeconfig's user in")
+CRD = Check(section=Section.CLUSTER, name="crd", sentence="the CRD is there, and of this program's version")
+LEADER = Check(section=Section.CLUSTER, name="leader", sentence="a replica of the operator leads")
+RIGHTS = Check(section=Section.CLUSTER, name="rbac", sentence="the operator's account may do what it has to")
+INJECTOR = Check(section=Section.CLUSTER, name="injector", sentence="a pod with the label comes back with the sidecar")
+CERTIFICATE = Check(
+    section=Section.CLUSTER, name="certificate", sentence="the injector's certificate is good for weeks"
+)
+CA_BUNDLE = Check(
+    section=Section.CLUSTER, name="ca-bundle", sentence="the API server believes the injector's certificate (caBundle)"
+)
+CONDITIONS = Check(section=Section.CHANNEL, name="conditions", sentence="no channel says that something is wrong")
+SECRET = Check(
+    section=Section.CHANNEL, name="secret", sentence="each channel's Secret is there, with its label and its keys"
+)
+INJECTED = Check(section=Section.PODS, name="injected", sentence="every pod with the label carries the sidecar")
+OUTDATED = Check(section=Section.PODS, name="outdated", sentence="every sidecar is as pods are given it now")
+GROUP = Check(section=Section.PODS, name="group", sentence="every label names a group that a channel has")
+LISTENING = Check(section=Section.PODS, name="listening", sentence="every sidecar listens")
+PROBE = Check(section=Section.PODS, name="probe", sentence="every sidecar has proved lately that it hears")
 TABLES = Check(
     section=Section.CHANNEL, name="tables",
     sentence="the tables, columns and values that the channel names are there, and of a kind that triggers can hear",
@@ -51,7 +71,9 @@ DEAD_LETTERS = Check(section=Section.DATABASE, name="dead-letters", sentence="th
 BLOAT = Check(section=Section.DATABASE, name="bloat", sentence="vacuum keeps up with outbox and queue")
 
 EVERY: tuple[Check, ...] = (
-    TABLES, PRIVILEGES, PARTITIONS, ROW_SECURITY, TRIGGERS, ENABLED, REPLICATION_ROLE,
+    API, CRD, LEADER, RIGHTS, INJECTOR, CERTIFICATE, CA_BUNDLE,
+    CONDITIONS, SECRET, TABLES, PRIVILEGES, PARTITIONS, ROW_SECURITY, TRIGGERS, ENABLED, REPLICATION_ROLE,
+    INJECTED, OUTDATED, GROUP, LISTENING, PROBE,
     REACHABLE, VERSION, ENCODING, PRIMARY, POOLER, NOTIFY_QUEUE, COMMIT_LOCK, CONNECTIONS, LISTENERS, OUTBOX, QUEUE,
     DEAD_LETTERS, BLOAT,
 )  # fmt: skip

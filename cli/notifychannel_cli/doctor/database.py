@@ -25,6 +25,7 @@ from notifychannel_cli.doctor.triggers import Installed
 from notifychannel_operator import database, inventory, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import Owner
+from notifychannel_operator.passes.whereabouts import Identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -67,6 +68,8 @@ class Wanted:
     channel: Channel
     installation: str | None = None
     """None: what the objects there say, where they all say the same."""
+    identity: Identity | None = None
+    """The database that it is in, as the cluster says; None: this one."""
 
 
 async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Sequence[Wanted] | Unseen) -> Seen:
@@ -185,8 +188,9 @@ async def _replication(connection: Connection) -> Replication:
 async def _channels(connection: Connection, server: Server, wanted: Sequence[Wanted]) -> tuple[Installed, ...] | Unseen:
     if not server.is_installer:
         return NO_RIGHT
+    here = Identity(server.system_identifier, server.dbname)
     try:
-        return tuple([await _installed(connection, server, it) for it in wanted])
+        return tuple([await _installed(connection, server, it) for it in wanted if it.identity in (None, here)])
     except (PlanError, ValueError) as error:
         return Unseen(why=str(error), remedy=("notifychannel doctor --installation ID …",))
 

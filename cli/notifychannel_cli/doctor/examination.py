@@ -7,25 +7,46 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_cli.doctor import (
     backlog,
     bloat,
+    certificate,
+    channels,
     checks,
     commit_lock,
     connections,
+    dry_run,
     notify_queue,
+    pods,
+    release,
     replication,
     server,
     triggers,
-)  # fmt: skip
+)
 from notifychannel_cli.doctor.finding import Finding, Unseen, Verdict, judged, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from notifychannel_cli.doctor import cluster, database
     from notifychannel_cli.doctor.check import Check
-    from notifychannel_cli.doctor.database import Seen
     from notifychannel_cli.doctor.finding import Trouble
 
-    Judge = Callable[[Any], Iterable[Trouble]]
+    Judge = Callable[[Any], Iterable[Trouble | Unseen]]
 
+OF_CLUSTER: dict[Check, tuple[str, Judge]] = {
+    checks.API: ("", lambda _: ()),
+    checks.CRD: ("definition", release.definition),
+    checks.LEADER: ("leader", release.leader),
+    checks.RIGHTS: ("rights", release.rights),
+    checks.INJECTOR: ("dry_run", dry_run.injector),
+    checks.CERTIFICATE: ("certificate", certificate.days),
+    checks.CA_BUNDLE: ("certificate", certificate.ca_bundle),
+    checks.CONDITIONS: ("channels", channels.conditions),
+    checks.SECRET: ("secrets", channels.secrets),
+    checks.INJECTED: ("pods", pods.injected),
+    checks.OUTDATED: ("pods", pods.outdated),
+    checks.GROUP: ("pods", pods.named),
+    checks.LISTENING: ("pods", pods.listening),
+    checks.PROBE: ("pods", pods.probe),
+}
 OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.TABLES: ("channels", triggers.tables),
     checks.PRIVILEGES: ("channels", triggers.privileges),
@@ -34,7 +55,7 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.TRIGGERS: ("channels", triggers.triggers),
     checks.ENABLED: ("channels", triggers.enabled),
     checks.REPLICATION_ROLE: ("replication", replication.replication_role),
-    checks.REACHABLE: ("server", lambda _: ()),
+    checks.REACHABLE: ("", lambda _: ()),
     checks.VERSION: ("server", server.version),
     checks.ENCODING: ("server", server.encoding),
     checks.PRIMARY: ("server", server.primary),
@@ -48,15 +69,21 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.DEAD_LETTERS: ("queue", backlog.dead_letters),
     checks.BLOAT: ("bloat", bloat.bloat),
 }
-"""Check → which part of what was seen, and who judges it."""
+"""Check → which part of what was seen, empty for the whole, and who judges it."""
 
 
-def of_database(seen: Seen | Unseen) -> Iterator[Finding]:
-    """A line or more for each check that a database answers."""
-    for check, (part, judge) in OF_DATABASE.items():
+def findings(cluster: cluster.Seen | Unseen, database: database.Seen | Unseen) -> tuple[Finding, ...]:
+    """A line or more for each check, in the order of the registry."""
+    order = {check: number for number, check in enumerate(checks.EVERY)}
+    found = (*_of(OF_CLUSTER, cluster), *_of(OF_DATABASE, database))
+    return tuple(sorted(found, key=lambda it: order[it.check]))
+
+
+def _of(table: dict[Check, tuple[str, Judge]], seen: object) -> Iterator[Finding]:
+    for check, (part, judge) in table.items():
         if not isinstance(seen, Unseen):
-            yield from judged(check, getattr(seen, part), judge)
-        elif check is checks.REACHABLE and seen.is_unreachable:
+            yield from judged(check, getattr(seen, part) if part else seen, judge)
+        elif check in (checks.API, checks.REACHABLE) and seen.is_unreachable:
             yield Finding(check=check, verdict=Verdict.FAILED, why=seen.why, remedy=seen.remedy, is_unreachable=True)
         else:
             yield unseen(check, seen)

@@ -45,6 +45,8 @@ class Unseen:
 
     why: str
     remedy: tuple[str, ...] = ()
+    about: str = ""
+    """One of several, where the others were seen."""
     is_unreachable: bool = False
     """Cluster or database does not answer, or does not let us in."""
 
@@ -61,7 +63,7 @@ class Finding:
     is_unreachable: bool = False
 
 
-def judged(check: Check, seen: T | Unseen, judge: Callable[[T], Iterable[Trouble]]) -> Iterator[Finding]:
+def judged(check: Check, seen: T | Unseen, judge: Callable[[T], Iterable[Trouble | Unseen]]) -> Iterator[Finding]:
     """The findings of one check: not checked, well, or a line for each trouble."""
     if isinstance(seen, Unseen):
         yield unseen(check, seen)
@@ -70,6 +72,9 @@ def judged(check: Check, seen: T | Unseen, judge: Callable[[T], Iterable[Trouble
     if not troubles:
         yield Finding(check=check, verdict=Verdict.OK)
     for it in troubles:
+        if isinstance(it, Unseen):
+            yield unseen(check, it)
+            continue
         verdict = Verdict.WARNING if it.is_warning else Verdict.FAILED
         yield Finding(check=check, verdict=verdict, about=it.about, why=it.why, remedy=it.remedy)
 
@@ -77,5 +82,6 @@ def judged(check: Check, seen: T | Unseen, judge: Callable[[T], Iterable[Trouble
 def unseen(check: Check, why: Unseen) -> Finding:
     """That this check was not made."""
     return Finding(
-        check=check, verdict=Verdict.NOT_CHECKED, why=why.why, remedy=why.remedy, is_unreachable=why.is_unreachable
-    )
+        check=check, verdict=Verdict.NOT_CHECKED, about=why.about, why=why.why, remedy=why.remedy,
+        is_unreachable=why.is_unreachable,
+    )  # fmt: skip
