@@ -15,6 +15,7 @@ COMMANDS = {
     "sql": "Print the triggers of a channel for a database, or the GRANTs.",
     "config": "Print the sidecar's JSON, to run it without Kubernetes.",
     "dev": "A channel on your own database and machine, until Ctrl-C.",
+    "doctor": "What is wrong, why, and the command that mends it.",
     "queue": "What waits in the durable queue, by channel and group.",
     "redrive": "Deliver dead letters again.",
     "replay": "Hint the keys of a table once more.",

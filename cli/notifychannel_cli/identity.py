@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -49,15 +49,17 @@ async def identity(dsn: str) -> Identity:
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection; raises UnreachableError with a sentence for the person, without host, user and password."""
+async def connected(dsn: str, *, keeps_statements: bool = True) -> AsyncIterator[asyncpg.Connection]:
+    """A connection; raises UnreachableError with a sentence for the person, without host, user and password.
+
+    Who may meet a pooler in transaction mode keeps no prepared statements, and asks in transactions only.
+    """
+    given = arguments(dsn)
+    kept = {} if keeps_statements else {"statement_cache_size": 0}
     try:
-        arguments = credentials.from_dsn(dsn).connect_arguments()
-        connection = await asyncpg.connect(**{**arguments, "timeout": CONNECT_TIMEOUT_S})
-    except CredentialsError as error:
-        raise UnreachableError(f"the DSN can't be used: {error}") from None
+        connection = await asyncpg.connect(**{**given, **kept, "timeout": CONNECT_TIMEOUT_S})
     except asyncpg.InsufficientPrivilegeError:
-        grant = grants.connect(arguments["database"], arguments["user"])
+        grant = grants.connect(given["database"], given["user"])
         raise UnreachableError(f"the role may not connect to the database; run: {grant}") from None
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise UnreachableError(reason(error)) from None
@@ -65,6 +67,14 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+def arguments(dsn: str) -> dict[str, Any]:
+    """What asyncpg.connect needs; raises UnreachableError where the DSN is none."""
+    try:
+        return credentials.from_dsn(dsn).connect_arguments()
+    except CredentialsError as error:
+        raise UnreachableError(f"the DSN can't be used: {error}") from None
 
 
 def reason(error: Exception) -> str:

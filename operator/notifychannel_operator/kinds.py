@@ -43,6 +43,14 @@ DEPLOYMENTS = Kind(group="apps", version="v1", plural="deployments", kind="Deplo
 REPLICASETS = Kind(group="apps", version="v1", plural="replicasets", kind="ReplicaSet")
 LEASES = Kind(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 EVENTS = Kind(group="events.k8s.io", version="v1", plural="events", kind="Event")
+CRDS = Kind(
+    group="apiextensions.k8s.io", version="v1", plural="customresourcedefinitions", kind="CustomResourceDefinition",
+    namespaced=False,
+)  # fmt: skip
+ACCESS_REVIEWS = Kind(
+    group="authorization.k8s.io", version="v1", plural="subjectaccessreviews", kind="SubjectAccessReview",
+    namespaced=False,
+)  # fmt: skip
 WEBHOOKS = Kind(
     group="admissionregistration.k8s.io", version="v1", plural="mutatingwebhookconfigurations",
     kind="MutatingWebhookConfiguration", namespaced=False,

@@ -99,6 +99,23 @@ class Kube:
         path = kind.path(namespace=body["metadata"].get("namespace"))
         return await self._call("POST", path, body=_named(kind, body), query={"fieldManager": FIELD_MANAGER})
 
+    async def rehearse(self, kind: Kind, body: Object) -> Object:
+        """What `create` would answer, admission included: a dry run, which is no write and so needs no leave."""
+        path = kind.path(namespace=body["metadata"].get("namespace"))
+        query = {"fieldManager": FIELD_MANAGER, "dryRun": "All"}
+        return await self._call("POST", path, body=_named(kind, body), query=query, is_dry_run=True)
+
+    async def proxied(self, pod: str, port: int, path: str, *, namespace: str) -> Object:
+        """The JSON that a pod answers over HTTP, by the API server's proxy; `path` begins with a slash."""
+        return await self._call("GET", _proxy(pod, port, path, namespace))
+
+    async def proxied_text(self, pod: str, port: int, path: str, *, namespace: str) -> str:
+        """What a pod answers over HTTP, by the API server's proxy; `path` begins with a slash."""
+        status, text = await self._sent("GET", _proxy(pod, port, path, namespace), accept="*/*")
+        if not 200 <= status < 300:  # noqa: PLR2004 HTTP's own numbers
+            _answer(status, text)
+        return text.decode(errors="replace")
+
     async def replace(self, kind: Kind, body: Object) -> Object:
         """With the resourceVersion that was read: raises Conflict when somebody else was faster."""
         metadata = body["metadata"]
@@ -125,14 +142,6 @@ class Kube:
             await self._call("DELETE", kind.path(namespace=namespace, name=name))
         except NotFound:
             return
-
-    async def proxied_text(self, pod: str, port: int, path: str, *, namespace: str) -> str:
-        """What a pod answers over HTTP, by the API server's proxy; `path` begins with a slash."""
-        proxy = PODS.path(namespace=namespace, name=f"{pod}:{port}", subresource="proxy")
-        status, text = await self._sent("GET", f"{proxy}{path}", accept="*/*")
-        if not 200 <= status < 300:  # noqa: PLR2004 HTTP's own numbers
-            _answer(status, text)
-        return text.decode(errors="replace")
 
     async def event(self, *, regarding: Object, type: str, reason: str, note: str) -> None:  # noqa: A002 the API's word
         """An Event on that object; `type` is Normal or Warning. Events are for people: they are not read back."""
@@ -165,8 +174,10 @@ class Kube:
         query: Mapping[str, str] | None = None,
         content: str = JSON,
         accept: str = JSON,
+        is_dry_run: bool = False,
     ) -> Object:
-        return _answer(*await self._sent(method, path, body=body, query=query, content=content, accept=accept))
+        sent = self._sent(method, path, body=body, query=query, content=content, accept=accept, is_dry_run=is_dry_run)
+        return _answer(*await sent)
 
     async def _sent(
         self,
@@ -177,9 +188,10 @@ class Kube:
         query: Mapping[str, str] | None = None,
         content: str = JSON,
         accept: str = JSON,
+        is_dry_run: bool = False,
     ) -> tuple[int, bytes]:
         """Status and text."""
-        if method != "GET" and not self._may_write():
+        if method != "GET" and not is_dry_run and not self._may_write():
             raise NotLeading(status=NO_ANSWER, reason="NotLeading", message="this process no longer leads: not written")
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -199,6 +211,10 @@ class Kube:
         )  # fmt: skip
         response = await self._client.call_api(*request)
         return response.status, await response.read()
+
+
+def _proxy(pod: str, port: int, path: str, namespace: str) -> str:
+    return PODS.path(namespace=namespace, name=f"{pod}:{port}", subresource="proxy") + path
 
 
 def _named(kind: Kind, body: Object) -> Object:

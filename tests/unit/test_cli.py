@@ -44,7 +44,7 @@ def test_an_unknown_command_is_answered_with_the_one_that_may_be_meant():
     result = run("lnt")
     assert result.exit_code == 2
     assert "no such command 'lnt'; did you mean 'lint'?" in result.output
-    known = "lint, sql, config, dev, queue, redrive, replay, audit, tail, status, check-inject, demo, bench"
+    known = "lint, sql, config, dev, doctor, queue, redrive, replay, audit, tail, status, check-inject, demo, bench"
     assert f"choose one of {known}" in run("frobnicate").output
 
 

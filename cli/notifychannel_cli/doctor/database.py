@@ -1,0 +1,238 @@
+"""The edge to a database: asks everything that its checks want to know, in short read-only transactions that wait for
+nobody. Refuses to judge, and to show a text of the server's, which may hold a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+
+from notifychannel_cli import registry
+from notifychannel_cli.doctor import proof
+from notifychannel_cli.doctor.backlog import Outbox, Waiting
+from notifychannel_cli.doctor.bloat import Bloat, Table
+from notifychannel_cli.doctor.commit_lock import LONG_S, CommitLook
+from notifychannel_cli.doctor.connections import Connections
+from notifychannel_cli.doctor.finding import Unseen
+from notifychannel_cli.doctor.notify_queue import FULL, Held, Look, NotifyQueue
+from notifychannel_cli.doctor.replication import Replication
+from notifychannel_cli.doctor.server import Proof, Server
+from notifychannel_cli.doctor.triggers import Installed
+from notifychannel_operator import database, inventory, sqlfile
+from notifychannel_operator.catalog import PlanError
+from notifychannel_operator.names import Owner
+from notifychannel_operator.passes.whereabouts import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from typing import Any
+
+    from notifychannel_operator.spec import Channel
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+T = TypeVar("T")
+
+LOOKS, APART_S = 5, LONG_S / 4
+"""At the commit lock; between the first and the last who waits all along has waited for LONG_S."""
+WARNS = 0.5
+"""From here on the server names who holds the queue."""
+NO_RIGHT = Unseen(why=registry.NO_RIGHT, remedy=('notifychannel doctor --dsn "$DSN_OF_THE_INSTALLER"',))
+ON_A_STANDBY = Unseen(why="the server is a standby: mend database/primary first")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A database as it was seen."""
+
+    server: Server
+    proof: Proof | Unseen
+    notify_queue: NotifyQueue | Unseen
+    commit_lock: tuple[CommitLook, ...] | Unseen
+    connections: Connections | Unseen
+    outbox: Outbox | Unseen | None
+    queue: tuple[Waiting, ...] | Unseen
+    bloat: Bloat | Unseen
+    replication: Replication | Unseen
+    channels: tuple[Installed, ...] | Unseen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A channel that should be in this database."""
+
+    channel: Channel
+    installation: str | None = None
+    """None: what the objects there say, where they all say the same."""
+    identity: Identity | None = None
+    """The database that it is in, as the cluster says; None: this one."""
+
+
+async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Sequence[Wanted] | Unseen) -> Seen:
+    """Everything; takes a second or two. Raises asyncpg.PostgresError, InterfaceError and OSError when it is lost."""
+    async with _asking(connection):
+        server = Server(**_one(await connection.fetchrow(sqlfile.read("doctor/server.sql"))))
+    if server.is_standby:
+        return Seen(
+            server=server, proof=ON_A_STANDBY, notify_queue=ON_A_STANDBY, commit_lock=ON_A_STANDBY,
+            connections=ON_A_STANDBY, outbox=ON_A_STANDBY, queue=ON_A_STANDBY, bloat=ON_A_STANDBY,
+            replication=ON_A_STANDBY, channels=ON_A_STANDBY,
+        )  # fmt: skip
+    outbox_before = await _seen(_outbox(connection))
+    before = await _queue_look(connection)
+    commits = await _commit_looks(connection)
+    after = await _queue_look(connection)
+    named = await proof.queue_holder(arguments) if after.usage > WARNS else None
+    queue = NotifyQueue(before=before, after=after, named=named)
+    return Seen(
+        server=server,
+        proof=await _proof(arguments, queue, commits),
+        notify_queue=queue,
+        commit_lock=commits,
+        connections=await _seen(_connections(connection)),
+        outbox=_still(outbox_before, await _seen(_outbox(connection))),
+        queue=await _seen(_queue(connection)),
+        bloat=await _seen(_bloat(connection)),
+        replication=await _seen(_replication(connection)),
+        channels=wanted if isinstance(wanted, Unseen) else await _channels(connection, server, wanted),
+    )
+
+
+async def _proof(arguments: Mapping[str, Any], queue: NotifyQueue, commits: tuple[CommitLook, ...]) -> Proof | Unseen:
+    """Not where it would wait for what is in the way already."""
+    if queue.after.usage >= FULL:
+        return Unseen(
+            why="who begins to listen has to read what is in the NOTIFY queue: mend database/notify-queue first"
+        )
+    if any(it.longest_s >= LONG_S for it in commits):
+        return Unseen(why="a NOTIFY would wait for the commits that wait: mend database/commit-lock first")
+    return await proof.prove(arguments)
+
+
+async def _queue_look(connection: Connection) -> Look:
+    async with _asking(connection):
+        held = [Held(**row) for row in await connection.fetch(sqlfile.read("doctor/notify_held.sql"))]
+        usage = _one(await connection.fetchrow(sqlfile.read("doctor/notify_usage.sql")))
+    return Look(**usage, held=tuple(held))
+
+
+async def _commit_looks(connection: Connection) -> tuple[CommitLook, ...]:
+    looks = []
+    for number in range(LOOKS):
+        if number:
+            await asyncio.sleep(APART_S)
+        async with _asking(connection):
+            looks.append(CommitLook(**_one(await connection.fetchrow(sqlfile.read("doctor/commit_lock.sql")))))
+    return tuple(looks)
+
+
+async def _connections(connection: Connection) -> Connections:
+    async with _asking(connection):
+        return Connections(**_one(await connection.fetchrow(sqlfile.read("doctor/connections.sql"))))
+
+
+async def _outbox(connection: Connection) -> Outbox | None:
+    async with _asking(connection):
+        there = _one(await connection.fetchrow(sqlfile.read("queue/there.sql")))
+        if not there["has_outbox"]:
+            return None
+        return Outbox(**_one(await connection.fetchrow(sqlfile.read("doctor/outbox.sql"))))
+
+
+def _still(before: Outbox | Unseen | None, after: Outbox | Unseen | None) -> Outbox | Unseen | None:
+    """What was left at both looks: at one, the relay may just have been changing."""
+    if isinstance(before, Outbox) and isinstance(after, Outbox):
+        return Outbox(rows=after.rows, size_bytes=after.size_bytes, is_left=before.is_left and after.is_left)
+    return after
+
+
+async def _queue(connection: Connection) -> tuple[Waiting, ...]:
+    async with _asking(connection):
+        there = _one(await connection.fetchrow(sqlfile.read("queue/there.sql")))
+        if not there["has_queue"]:
+            return ()
+        rows = await connection.fetch(sqlfile.read("queue/consumers.sql"), None, None, None, None)
+    return tuple(
+        Waiting(
+            channel=registry.channel_name(row), group=row["group"], is_suspended=row["suspended"],
+            waiting=row["pending"] + row["claimed"] + row["retrying"], dead=row["dead"], claimers=row["active"],
+            oldest_s=row["oldest_s"],
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+async def _bloat(connection: Connection) -> Bloat:
+    async with _asking(connection):
+        tables = tuple(Table(**row) for row in await connection.fetch(sqlfile.read("doctor/bloat.sql")))
+        oldest = await connection.fetchrow(sqlfile.read("doctor/oldest_snapshot.sql"))
+    return Bloat(tables=tables, **(oldest or {"holder": None, "holder_age": None}))
+
+
+async def _replication(connection: Connection) -> Replication:
+    async with _asking(connection):
+        settings = await connection.fetch(sqlfile.read("doctor/replica_settings.sql"))
+        everywhere = await connection.fetchval(sqlfile.read("doctor/replica_everywhere.sql"))
+        subscriptions = await connection.fetch(sqlfile.read("doctor/replica_subscriptions.sql"))
+    return Replication(
+        settings=tuple((row["role"], row["database"]) for row in settings),
+        is_everywhere=bool(everywhere),
+        subscriptions=tuple((row["subscription"], row["table"]) for row in subscriptions),
+    )
+
+
+async def _channels(connection: Connection, server: Server, wanted: Sequence[Wanted]) -> tuple[Installed, ...] | Unseen:
+    if not server.is_installer:
+        return NO_RIGHT
+    here = Identity(server.system_identifier, server.dbname)
+    try:
+        return tuple([await _installed(connection, server, it) for it in wanted if it.identity in (None, here)])
+    except (PlanError, ValueError) as error:
+        return Unseen(why=str(error), remedy=("notifychannel doctor --installation ID …",))
+
+
+async def _installed(connection: Connection, server: Server, it: Wanted) -> Installed:
+    namespace, name = it.channel.namespace, it.channel.name
+    installation = it.installation or await _installation(connection, namespace, name)
+    owner = Owner(installation=installation, namespace=namespace, name=name)
+    facts = await database.observe(connection, it.channel, owner, role=server.schema_owner)
+    return Installed(channel=it.channel, facts=facts)
+
+
+async def _installation(connection: Connection, namespace: str, name: str) -> str:
+    """Of the objects that are there for this channel; raises ValueError where it could be several."""
+    anybody = Owner(installation="", namespace=namespace, name=name)
+    async with _asking(connection):
+        functions = await inventory.functions(connection, named=(), owner=anybody)
+    found = {it.marker.owner.installation for it in functions.values() if it.marker is not None}
+    if len(found) > 1:
+        raise ValueError(f"several installations have objects for {namespace}/{name}: {', '.join(sorted(found))}")
+    return found.pop() if found else "dev"
+
+
+async def _seen(question: Awaitable[T]) -> T | Unseen:
+    try:
+        return await question
+    except asyncpg.InsufficientPrivilegeError:
+        return NO_RIGHT
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError) as error:
+        return Unseen(why=registry.LACKING.format(error.sqlstate))
+    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError):
+        return Unseen(why="the server took too long for this question, or somebody has locked our tables")
+
+
+@asynccontextmanager
+async def _asking(connection: Connection) -> AsyncIterator[None]:
+    """Read-only, on one server connection whatever stands between, and soon over."""
+    async with connection.transaction(readonly=True):
+        await connection.execute(sqlfile.read("doctor/begin.sql"))
+        yield
+
+
+def _one(row: asyncpg.Record | None) -> asyncpg.Record:
+    assert row is not None  # noqa: S101 - an aggregate, or a row of constants
+    return row

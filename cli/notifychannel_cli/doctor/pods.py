@@ -1,0 +1,135 @@
+"""Pods with our label: injected or why not, of which settings, and what their sidecars answer. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from notifychannel_cli import shown
+from notifychannel_cli.check_inject import verdict
+from notifychannel_cli.doctor.finding import Trouble, Unseen
+from notifychannel_operator import inject
+from notifychannel_operator.passes import restart, sidecar
+from notifychannel_operator.passes.conditions import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+PROBE_S = 30.0
+"""A sidecar proves that it hears every ten seconds, and gives it five."""
+GONE = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One that is neither finished nor ending."""
+
+    body: Mapping[str, Any]
+    settings: inject.Settings
+    status: Mapping[str, Any] | Unseen
+    """The document of its sidecar's /status."""
+    webhook: Mapping[str, Any] | None
+    """The injector's; None: there is none, or it can't be read."""
+    is_known: bool | None
+    """A channel of its namespace names its group; None: the channels can't be read."""
+
+    @property
+    def name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.body['metadata']['namespace']}/{self.body['metadata']['name']}"
+
+    @property
+    def restart(self) -> str:
+        """The command that makes it anew."""
+        return restart.command(dict(self.body), namespace=self.body["metadata"]["namespace"])
+
+
+def counts(body: Mapping[str, Any]) -> bool:
+    """Whether it is one of those."""
+    return (body.get("status") or {}).get("phase") not in GONE and not body["metadata"].get("deletionTimestamp")
+
+
+def is_running(body: Mapping[str, Any]) -> bool:
+    """With a sidecar that may be asked."""
+    return inject.is_injected(body) and (body.get("status") or {}).get("phase") == "Running"
+
+
+def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
+    """Labelled and without the sidecar: the injector's own reason, or what kept it from being asked."""
+    for it in seen:
+        if inject.is_injected(it.body):
+            continue
+        namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
+        webhooks = (it.webhook,) if it.webhook else ()
+        labels = {"kubernetes.io/metadata.name": namespace}
+        said = verdict.of_pod(name, namespace, it.body, settings=it.settings, webhooks=webhooks, labels=labels)
+        could = bool(inject.decide(it.body, namespace=namespace, settings=it.settings).patch)
+        remedy = it.restart if could else f"{_edit(it)}  # the pod template"
+        yield Trouble(about=it.name, why=f"{said.reason}: {said.detail}", remedy=(remedy,))
+
+
+def outdated(seen: Sequence[Pod]) -> Iterator[Trouble]:
+    """Injected by other settings, or another version: it goes on working."""
+    for it in seen:
+        if inject.is_outdated(it.body, it.settings):
+            why = "its sidecar is of other settings or another version than pods are given now; it goes on working"
+            yield Trouble(about=it.name, why=why, remedy=(it.restart,), is_warning=True)
+
+
+def named(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
+    """Its group is none that a channel of the namespace names."""
+    for it in seen:
+        if it.is_known is None:
+            yield Unseen(about=it.name, why="your account may not read the channels of its namespace")
+        elif not it.is_known:
+            group = it.body["metadata"]["labels"][inject.GROUP_LABEL]
+            namespace = it.body["metadata"]["namespace"]
+            why = f"no NotifyChannel of {namespace} has a consumer with the group {group}: it is told nothing"
+            look = (
+                f"kubectl -n {namespace} get nch -o custom-columns=NAME:.metadata.name,GROUPS:.spec.consumers[*].group"
+            )
+            yield Trouble(about=it.name, why=why, remedy=(look,))
+
+
+def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
+    """Its sidecar waits: for what, in its own word."""
+    for it in seen:
+        if isinstance(it.status, Unseen):
+            yield from _unseen(it, it.status)
+            continue
+        found = sidecar.parse(dict(it.status))
+        if found is not None and not found.is_listening and it.is_known is not False:
+            why = (found.why or Reason.PENDING).value
+            namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
+            logs = f"kubectl -n {namespace} logs {name} -c notifychannel --tail=20"
+            yield Trouble(about=it.name, why=f"its sidecar does not listen: {why}", remedy=(logs,))
+
+
+def probe(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
+    """It listens, and its last round trip was long ago; or what answers is no sidecar."""
+    for it in seen:
+        if isinstance(it.status, Unseen):
+            yield from _unseen(it, it.status)
+            continue
+        found = sidecar.parse(dict(it.status))
+        if found is None:
+            yield Trouble(about=it.name, why="what answers on its status port is no sidecar", remedy=(it.restart,))
+            continue
+        age_s = (it.status.get("last_round_trip") or {}).get("age_s")
+        if found.is_listening and isinstance(age_s, int | float) and age_s > PROBE_S:
+            why = f"the last proof that its sidecar hears is {shown.span(age_s)} old"
+            yield Trouble(about=it.name, why=why, remedy=(it.restart,))
+
+
+def _unseen(it: Pod, why: Unseen) -> Iterator[Unseen]:
+    """Only of who should answer."""
+    if is_running(it.body):
+        yield replace(why, about=it.name)
+
+
+def _edit(it: Pod) -> str:
+    """Where the pod template is; the pod itself where nobody owns it."""
+    namespace = it.body["metadata"]["namespace"]
+    return it.restart.replace("rollout restart", "edit", 1) if "rollout restart" in it.restart else (
+        f"kubectl -n {namespace} edit pod {it.body['metadata']['name']}"
+    )  # fmt: skip

@@ -1,0 +1,133 @@
+"""A channel's tables, rights, functions and triggers in its database, judged by what a pass would do. Pure.
+
+Each sentence of a plan belongs to one check; what is wrong with the server itself is told by `server.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_operator import plan, refusals
+from notifychannel_operator.passes.installed import GRANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from notifychannel_operator.objects import Facts
+    from notifychannel_operator.spec import Channel
+
+COMMANDS = ("enable it with: ", "first run: ")
+"""What stands before the command in a note of a plan."""
+ROW_SECURITY = " has row level security"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A channel, and what stands in its database of it."""
+
+    channel: Channel
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.channel.namespace}/{self.channel.name}"
+
+    def of_partitions(self) -> set[str]:
+        """What is said of partitions."""
+        return {said for it in self.channel.sources for said in refusals.of_partitions(it, self.facts)}
+
+    def of_server(self) -> set[str]:
+        """What is said of the server, by whatever role: `server.py` says it."""
+        said = refusals.of_database(self.facts, has_sources=False, allow_superuser=True)
+        return set(said)
+
+    def of_superuser(self) -> set[str]:
+        """What is said of a superuser as installer."""
+        has_sources = bool(self.channel.sources)
+        said, without = (
+            set(refusals.of_database(self.facts, has_sources=has_sources, allow_superuser=allowed))
+            for allowed in (False, True)
+        )
+        return said - without
+
+
+def tables(seen: Sequence[Installed]) -> Iterator[Trouble]:
+    """All that a plan refuses and that is not another check's."""
+    for it in seen:
+        others = it.of_partitions() | it.of_server() | it.of_superuser()
+        for said in _problems(it):
+            if said not in others and not _is_right(said) and ROW_SECURITY not in said:
+                yield Trouble(
+                    about=it.name, why=said, remedy=(f"kubectl -n {it.channel.namespace} edit nch {it.channel.name}",)
+                )
+
+
+def privileges(seen: Sequence[Installed]) -> Iterator[Trouble]:
+    """Rights that the installer lacks, and a superuser as installer."""
+    for it in seen:
+        partitions = it.of_partitions()
+        for said in _problems(it):
+            if said in it.of_superuser():
+                remedy = 'notifychannel sql -f CHANNEL.yaml --dsn "$NOTIFYCHANNEL_DSN" --grants'
+                yield Trouble(about=it.name, why=said, remedy=(remedy,))
+            elif _is_right(said) and said not in partitions:
+                yield _granted(it, said)
+
+
+def partitions(seen: Sequence[Installed]) -> Iterator[Trouble]:
+    """Rights that the installer lacks on single partitions."""
+    for it in seen:
+        for said in sorted(it.of_partitions()):
+            yield _granted(it, said)
+
+
+def row_security(seen: Sequence[Installed]) -> Iterator[Trouble]:
+    """Policies that would run with the installer's rights."""
+    for it in seen:
+        for said in _problems(it):
+            if ROW_SECURITY in said:
+                yield _granted(it, said)
+
+
+def triggers(seen: Sequence[Installed]) -> Iterator[Trouble]:
+    """What a pass would do: somebody changed our objects, or no pass has been there since the channel changed."""
+    for it in seen:
+        for step in plan.of(it.channel, it.facts, allow_superuser=True).steps:
+            yield Trouble(
+                about=it.name,
+                why=f"the database is not as the channel says; the next pass would {step.sentence}",
+                remedy=(
+                    f"kubectl -n {it.channel.namespace} describe nch {it.channel.name}  # why has no pass done it?",
+                    'notifychannel sql -f CHANNEL.yaml | psql "$NOTIFYCHANNEL_DSN"  # without a cluster',
+                ),
+            )
+
+
+def enabled(seen: Sequence[Installed]) -> Iterator[Trouble]:
+    """Triggers that a person has disabled: they are left alone."""
+    for it in seen:
+        for note in plan.of(it.channel, it.facts, allow_superuser=True).notes:
+            why, _, command = next((note.partition(mark) for mark in COMMANDS if mark in note), (note, "", ""))
+            yield Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(f"psql -c {_shell(command)}",))
+
+
+def _problems(it: Installed) -> tuple[str, ...]:
+    return plan.of(it.channel, it.facts).problems
+
+
+def _is_right(said: str) -> bool:
+    return any(mark in said for mark in GRANTS)
+
+
+def _granted(it: Installed, said: str) -> Trouble:
+    """The sentence, and the statement at its end as a command."""
+    why, _, statement = said.rpartition("run: ")
+    return Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(f"psql -c {_shell(statement)}",))
+
+
+def _shell(statement: str) -> str:
+    """In single quotes, as POSIX shells read them."""
+    return "'" + statement.replace("'", "'\\''") + "'"
