@@ -16,7 +16,7 @@ BEGIN, END = "<!-- what make faults found -->", "<!-- until here -->"
 
 
 def heading() -> str:
-    """Date, machine and versions."""
+    """Date, machine, versions, and how many programs wanted its cores in the last quarter of an hour."""
     postgres = subprocess.run(
         [Server(version=VERSION).binary("postgres"), "--version"], capture_output=True, text=True, check=True, cwd="/"
     ).stdout.split()[-1]
@@ -24,7 +24,7 @@ def heading() -> str:
     return (
         f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, "
         f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}, "
-        f"PostgreSQL {postgres}, Python {platform.python_version()}"
+        f"PostgreSQL {postgres}, Python {platform.python_version()}, load {os.getloadavg()[2]:.0f}"
     )
 
 

@@ -33,8 +33,8 @@ class Size:
     """What nobody has acknowledged then is lost."""
 
 
-SMALL = Size(pace=Pace(users=2, controls=1, pause_s=0.05), well_s=0.5, broken_s=2.0)
-FULL = Size(pace=Pace(users=8, controls=4, pause_s=0.005), well_s=5.0, broken_s=20.0)
+SMALL = Size(pace=Pace(users=2, controls=1, pause_s=0.1), well_s=0.5, broken_s=2.0)
+FULL = Size(pace=Pace(users=8, controls=4, pause_s=0.005), well_s=2.0, broken_s=18.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,11 @@ NEVER = "never"
 
 def as_table(cells: Iterable[Cell]) -> Table:
     """Green is as promised."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, name in enumerate(HEAD):
-        table.add_column(name, justify="right" if number in NUMBERS else "left", no_wrap=True)
+        is_number = number in NUMBERS
+        heading = name.replace(" ", "\n") if is_number else name
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=name != HEAD[-1])
     for cell in cells:
         style = {True: "green", False: "bold red", None: "yellow"}[None if cell.obstacle else cell.is_clean]
         fault, delivery, keys, *judged, how = _texts(cell)
