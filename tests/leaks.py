@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARKS = ("secret-of-", "token-of-", "hunter2")
+OURS = ("notifychannel_sidecar", "notifychannel_operator")
+"""Loggers, which say as much as in the programs."""
 known: set[str] = set(MARKS)
 found: list[str] = []
 looked = 0
@@ -40,6 +42,8 @@ class _Handler(logging.Handler):
 def watching() -> Iterator[list[str]]:
     """The lines in which a password stood."""
     handler, create = _Handler(), Server.create
+    for ours in OURS:
+        logging.getLogger(ours).setLevel(logging.INFO)
 
     def learn(server: Server) -> None:
         known.add(server.password)
