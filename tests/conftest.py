@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from notifychannel_cli.embedded_binaries import FOLDERS
+from tests import leaks
 from tests.servers import quick
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SLOW = {
     "test_bench", "test_checker", "test_consumers_switch", "test_demo", "test_durable", "test_durable_wire",
-    "test_outbox", "test_queue_machine", "test_sidecar",
+    "test_faults", "test_outbox", "test_queue_machine", "test_sidecar",
 }  # fmt: skip
 """Files whose tests take ten seconds and more each, for most of which they wait."""
 _numbers = itertools.count(1)
@@ -66,6 +67,14 @@ def pytest_sessionfinish(session):
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         reporter.write_line("A test was skipped, which CI does not accept.", red=True)
         session.exitstatus = 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_password_in_a_log():
+    """In no line of all that the tests of this worker have made our programs say."""
+    with leaks.watching() as found:
+        yield
+    assert not found, f"a password stands in {len(found)} lines of logs, the first of them: {found[0]}"
 
 
 @pytest.fixture(scope="session")

@@ -43,13 +43,15 @@ class PgBouncer:
     server: Server
     pool_mode: str
     pool_size: int = 5
+    users: tuple[str, ...] = ("postgres",)
+    """Who may come, all with the superuser's password."""
     port: int = field(default_factory=free_port)
     directory: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="notifychannel-pgbouncer-"))
-        self._write("users", f'"postgres" "{self.server.password}"\n')
+        self._write("users", "".join(f'"{user}" "{self.server.password}"\n' for user in self.users))
         self._write(
             "ini",
             f"""[databases]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import leaks
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -34,7 +36,7 @@ class Program:
         async with asyncio.timeout(timeout_s):
             while raw := await self.process.stdout.readline():
                 text = raw.decode(errors="replace").rstrip("\n")
-                self.printed.append(text)
+                self._note(text)
                 if all(word in text for word in words):
                     return text
         raise AssertionError(f"no line with {words} in:\n" + "\n".join(self.printed))
@@ -42,8 +44,13 @@ class Program:
     async def ends(self, timeout_s: float = PATIENCE_S) -> int:
         """Its exit code."""
         async with asyncio.timeout(timeout_s):
-            self.printed += (await self.process.stdout.read()).decode(errors="replace").splitlines()
+            for text in (await self.process.stdout.read()).decode(errors="replace").splitlines():
+                self._note(text)
             return await self.process.wait()
+
+    def _note(self, text: str) -> None:
+        leaks.look(text)
+        self.printed.append(text)
 
     def interrupt(self) -> None:
         """Ctrl-C."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from notifychannel_sidecar import config as configs
+from tests import leaks
 from tests.process import WITHOUT_AUTHORITIES
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class SidecarProcess:
         assert self.process.stderr is not None
         while line := await self.process.stderr.readline():
             text = line.decode().rstrip()
+            leaks.look(text)
             try:
                 self.logged.append(json.loads(text)["message"])
             except ValueError:

@@ -64,6 +64,11 @@ class Wire:
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
+    def lead_to(self, target: int) -> None:
+        """Another port, for those who connect from now on; who is connected is cut off."""
+        self.target = target
+        self.cut()
+
     def freeze(self) -> None:
         """Forward nothing more, keep every connection, accept new ones."""
         self._open.clear()

@@ -20,6 +20,7 @@ from notifychannel_operator import inject, release_cleanup
 from notifychannel_operator import log as logs
 from notifychannel_operator.app import Operator, installed_version
 from notifychannel_operator.environment import SettingsError
+from notifychannel_operator.events import Event
 from notifychannel_operator.kube_login import LoginError
 from notifychannel_operator.leadership.deadline import EXIT_CODE, Deadline
 from notifychannel_operator.leadership.lease import LeaseLostError
@@ -87,7 +88,7 @@ async def _run(settings: Settings, injection: inject.Settings, deadline: Deadlin
 
     def end(received: signal.Signals) -> None:
         loop.add_signal_handler(received, os._exit, 128 + received)
-        log.info("%s: ending; a second one ends at once", received.name)
+        log.info("%s: ending; a second one ends at once", received.name, extra=Event.ENDING.tag)
         operator.stop()
 
     def take_signals() -> None:
@@ -104,7 +105,7 @@ async def _run(settings: Settings, injection: inject.Settings, deadline: Deadlin
 def _on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log without the arguments that asyncio's own handler prints of a callback."""
     error = context.get("exception")
-    log.error("unexpected in the loop: %s", _named(error) if error else "an unknown error")
+    log.error("unexpected in the loop: %s", _named(error) if error else "an unknown error", extra=Event.UNEXPECTED.tag)
 
 
 def _named(error: BaseException) -> str:

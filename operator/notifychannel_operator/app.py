@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from notifychannel_operator import health, installation
 from notifychannel_operator.certificate_keeper import CertificateKeeper
+from notifychannel_operator.events import Event
 from notifychannel_operator.kube import Kube
 from notifychannel_operator.kube_error import NO_ANSWER, KubeError, NotFound, NotLeading
 from notifychannel_operator.kube_login import login
@@ -149,7 +150,7 @@ class Operator:
         known = await _persistent("the list of NotifyChannels", lambda: recall(edges))
         for ref in known:  # the watch tells of each at once; this is for one that is deaf from the start
             self._queue.add(ref, in_s=settings.pass_interval_s)
-        log.info("installation %s: %d channels to look after", identity, len(known))
+        log.info("installation %s: %d channels to look after", identity, len(known), extra=Event.LOOKING_AFTER.tag)
         return edges
 
     async def _keep_id(self, kube: Kube, identity: str) -> None:
@@ -227,9 +228,10 @@ async def _persistent(what: str, ask: Callable[[], Awaitable[T]]) -> T:
                 "%s: not there: is the CRD notifychannels.notifychannel.io installed? Looking again in %.0f s",
                 what,
                 RETRY_S,
+                extra=Event.CRD_MISSING.tag,
             )
         except KubeError as error:
-            log.warning("%s: %s; trying again in %.0f s", what, error, RETRY_S)
+            log.warning("%s: %s; trying again in %.0f s", what, error, RETRY_S, extra=Event.CLUSTER_UNREACHABLE.tag)
         except installation.InstallationError as error:
-            log.error("%s; looking again in %.0f s", error, RETRY_S)  # noqa: TRY400 the sentence is all there is
+            log.error("%s; looking again in %.0f s", error, RETRY_S, extra=Event.INSTALLATION_UNUSABLE.tag)  # noqa: TRY400 the sentence is all there is
         await asyncio.sleep(RETRY_S)

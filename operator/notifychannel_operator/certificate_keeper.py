@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import certificates, own_secret
 from notifychannel_operator.certificates import CertificateError
+from notifychannel_operator.events import Event
 from notifychannel_operator.kinds import WEBHOOKS
 from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.own_secret import ForeignSecretError, OwnSecret
@@ -84,7 +85,7 @@ class CertificateKeeper:
             now=datetime.now(UTC),
         )  # fmt: skip
         for reason in wanted.reasons:
-            log.info("the injector's certificate: %s", reason)
+            log.info("the injector's certificate: %s", reason, extra=Event.CERTIFICATE_MADE.tag)
         await self._write(wanted, ca=ca, tls=tls, webhook=webhook)
         self.expires_at = wanted.expires_at
 
@@ -100,13 +101,13 @@ class CertificateKeeper:
             await self._ca.write(wanted.ca_secret, is_there=ca is not None)
         if webhook is not None and not _has(webhook, wanted.bundle):
             await self._kube.patch(WEBHOOKS, self._webhook, _with(webhook, wanted.bundle))
-            log.info("the webhook %s: a new caBundle", self._webhook)
+            log.info("the webhook %s: a new caBundle", self._webhook, extra=Event.CA_BUNDLE_WRITTEN.tag)
         if wanted.tls_secret != tls:
             await self._tls.write(wanted.tls_secret, is_there=tls is not None)
 
     def _say(self, sentence: str) -> None:
         if sentence and sentence != self._said:
-            log.warning("%s; trying again every %.0f s", sentence, RETRY_S)
+            log.warning("%s; trying again every %.0f s", sentence, RETRY_S, extra=Event.CERTIFICATE_NOT_KEPT.tag)
         self._said = sentence
 
 

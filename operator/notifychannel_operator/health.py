@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from notifychannel_operator import port as ports
+from notifychannel_operator.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -55,7 +56,7 @@ async def serve(
     try:
         await ports.site(runner, host=host, port=port).start()
         taken: int = runner.addresses[0][1]
-        log.info("serving /livez, /readyz and /metrics on port %d", taken)
+        log.info("serving /livez, /readyz and /metrics on port %d", taken, extra=Event.SERVING.tag)
         yield taken
     finally:
         await runner.cleanup()

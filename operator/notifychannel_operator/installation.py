@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from notifychannel_operator import managed_by
+from notifychannel_operator.events import Event
 from notifychannel_operator.kinds import CONFIGMAPS
 from notifychannel_operator.kube_error import Conflict, KubeError, NotFound
 from notifychannel_operator.passes.finalizer import held
@@ -88,10 +89,23 @@ async def keep(kube: Kube, *, namespace: str, fullname: str, identity: str) -> N
         try:
             await _look(kube, namespace=namespace, fullname=fullname, identity=identity)
         except InstallationError as error:
-            log.error("%s; the operator goes on with %s, and looks again in %.0f s", error, identity, LOOK_S)  # noqa: TRY400 the sentence is all there is
+            log.error(  # noqa: TRY400 the sentence is all there is
+                "%s; the operator goes on with %s, and looks again in %.0f s",
+                error,
+                identity,
+                LOOK_S,
+                extra=Event.INSTALLATION_UNUSABLE.tag,
+            )
         except KubeError as error:
             name = configmap_name(fullname)
-            log.warning("the ConfigMap %s/%s: %s; looking again in %.0f s", namespace, name, error, LOOK_S)
+            log.warning(
+                "the ConfigMap %s/%s: %s; looking again in %.0f s",
+                namespace,
+                name,
+                error,
+                LOOK_S,
+                extra=Event.INSTALLATION_UNREADABLE.tag,
+            )
 
 
 async def _look(kube: Kube, *, namespace: str, fullname: str, identity: str) -> None:
@@ -100,7 +114,13 @@ async def _look(kube: Kube, *, namespace: str, fullname: str, identity: str) -> 
         found = await read(kube, namespace=namespace, fullname=fullname)
     except NotFound:
         await kube.create(CONFIGMAPS, _body(namespace, name, identity))
-        log.warning("the ConfigMap %s/%s was gone: put back with the id %s", namespace, name, identity)
+        log.warning(
+            "the ConfigMap %s/%s was gone: put back with the id %s",
+            namespace,
+            name,
+            identity,
+            extra=Event.INSTALLATION_PUT_BACK.tag,
+        )
         return
     if found != identity:
         raise InstallationError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import managed_by
+from notifychannel_operator.events import Event
 from notifychannel_operator.kinds import SECRETS
 from notifychannel_operator.kube_error import NotFound
 
@@ -75,7 +76,12 @@ class OwnSecret:
         if managed_by.is_ours(found):
             await self.kube.delete(SECRETS, self.name, namespace=self.namespace)
         else:
-            log.warning("the Secret %s/%s is not the operator's: it stays", self.namespace, self.name)
+            log.warning(
+                "the Secret %s/%s is not the operator's: it stays",
+                self.namespace,
+                self.name,
+                extra=Event.SECRET_NOT_OURS.tag,
+            )
 
 
 def values(secret: Mapping[str, Any]) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from notifychannel_operator import installation
 from notifychannel_operator.certificate_keeper import own_secrets
+from notifychannel_operator.events import Event
 from notifychannel_operator.installation import InstallationError
 from notifychannel_operator.kinds import CONFIGMAPS, DEPLOYMENTS, LEASES
 from notifychannel_operator.kube import Kube
@@ -89,9 +90,9 @@ async def clean(settings: Settings, injection: inject.Settings, deadline: Deadli
             async with _within(GIVE_BACK_S, "the lease can't be deleted in time"):
                 await free.delete(LEASES, settings.fullname, namespace=settings.namespace)
         except (KubeError, InstallationError, TimeoutError) as error:
-            log.error("not everything is cleaned up: %s", error)  # noqa: TRY400 the sentence is all there is
+            log.error("not everything is cleaned up: %s", error, extra=Event.CLEANUP_INCOMPLETE.tag)  # noqa: TRY400 the sentence is all there is
             return SOMETHING_LEFT
-    log.info("cleaned up")
+    log.info("cleaned up", extra=Event.CLEANED_UP.tag)
     return 0
 
 
@@ -102,7 +103,7 @@ async def _stop_operator(kube: Kube, settings: Settings) -> None:
     try:
         await kube.patch(DEPLOYMENTS, name, patch, namespace=settings.namespace, subresource="scale")
     except NotFound:
-        log.info("there is no Deployment %s to stop", name)
+        log.info("there is no Deployment %s to stop", name, extra=Event.DEPLOYMENT_MISSING.tag)
 
 
 @asynccontextmanager
@@ -156,7 +157,7 @@ async def nothing_is_installed(kube: Kube, settings: Settings) -> bool:
     await installation.refuse_lost(
         kube, namespace=settings.namespace, fullname=settings.fullname, watched=settings.watch_namespaces
     )
-    log.info("no installation id: nothing was ever installed")
+    log.info("no installation id: nothing was ever installed", extra=Event.NOTHING_INSTALLED.tag)
     return True
 
 
@@ -180,12 +181,12 @@ async def _let_go(edges: Edges, away: Away, ref: Ref, at_once: asyncio.Semaphore
                 last_tries += 1
             cleaned = await _tried(edges, away, ref, since=since, left_s=left_s)
         if cleaned.problem is None:
-            log.info("%s: let go", ref)
+            log.info("%s: let go", ref, extra=Event.CHANNEL_LET_GO.tag)
             return True
         if last_tries == LAST_TRIES:
-            log.error("%s: %s; given up", ref, cleaned.problem)
+            log.error("%s: %s; given up", ref, cleaned.problem, extra=Event.CHANNEL_GIVEN_UP.tag)
             return False
-        log.warning("%s: %s; trying again", ref, cleaned.problem)
+        log.warning("%s: %s; trying again", ref, cleaned.problem, extra=Event.CHANNEL_NOT_LET_GO.tag)
         left_s = PATIENCE_S - (edges.now() - since).total_seconds()
         await asyncio.sleep(min(cleaned.next_in_s or RETRY_S, PATIENCE_S / 5, max(left_s, RETRY_S)))
 

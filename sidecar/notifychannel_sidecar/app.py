@@ -24,6 +24,7 @@ from notifychannel_sidecar.durable.claimer import Claimer
 from notifychannel_sidecar.durable.durable import Durable
 from notifychannel_sidecar.durable.escalation import Escalation
 from notifychannel_sidecar.durable_metrics import DurableMetrics
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.inbox.inbox import Inbox
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.listener.backoff import Backoff
@@ -152,7 +153,11 @@ class Sidecar:
     async def _finishing(
         self, hearing: list[asyncio.Task[Any]], deliverer: Deliverer, claiming: asyncio.Task[None]
     ) -> None:
-        log.info("finishing: no more listening; delivering what is pending, for up to %.0f s", FINISH_TIMEOUT_S)
+        log.info(
+            "finishing: no more listening; delivering what is pending, for up to %.0f s",
+            FINISH_TIMEOUT_S,
+            extra=Event.FINISHING.tag,
+        )
         for task in hearing:
             task.cancel()
         await asyncio.wait(hearing)
@@ -162,7 +167,11 @@ class Sidecar:
         await asyncio.wait([claiming], timeout=LEAVE_TIMEOUT_S)
         claiming.cancel()
         left = sum(self._sorting.counts(name).pending_keys for name in self._names())
-        log.info("finished; %d keys are left to the application's next start; waiting for the end", left)
+        log.info(
+            "finished; %d keys are left to the application's next start; waiting for the end",
+            left,
+            extra=Event.FINISHED.tag,
+        )
 
     def _channels(self) -> tuple[ChannelConfig, ...]:
         return self._files.config.channels if self._files.config else ()

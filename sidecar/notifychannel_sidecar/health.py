@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from notifychannel_sidecar.events import Event
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -49,7 +51,7 @@ async def serve(
         site = web.SockSite(runner, _everywhere(port)) if host is None else web.TCPSite(runner, host, port)
         await site.start()
         taken: int = runner.addresses[0][1]
-        log.info("serving /livez, /status and /metrics on port %d", taken)
+        log.info("serving /livez, /status and /metrics on port %d", taken, extra=Event.SERVING.tag)
         yield taken
     finally:
         await runner.cleanup()

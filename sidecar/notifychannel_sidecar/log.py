@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: at, level, logger, message, and the traceback of what was not expected."""
+    """One object a line: at, level, event (of ours), logger, message, and the traceback of what was not expected."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
+            **({"event": event} if (event := getattr(record, "event", None)) else {}),
             "logger": record.name,
             "message": record.getMessage(),
         }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from notifychannel_sidecar import log as logs
 from notifychannel_sidecar import usage
 from notifychannel_sidecar.app import Sidecar, installed_version
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ async def _run(settings: Settings, early: EarlySignals) -> None:
 
     def end(received: signal.Signals) -> None:
         loop.add_signal_handler(received, running.cancel)
-        log.info("%s: ending; a second one ends at once", received.name)
+        log.info("%s: ending; a second one ends at once", received.name, extra=Event.ENDING.tag)
         sidecar.stop()
 
     handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGUSR1: sidecar.finish}
@@ -75,7 +76,8 @@ def _on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
     error = context.get("exception")
     place = traceback.extract_tb(error.__traceback__)[-1:] if error else []
     log.error("unexpected in the loop: %s at %s", type(error).__name__,
-              ", ".join(f"{frame.name}:{frame.lineno}" for frame in place) or "an unknown place")  # fmt: skip
+              ", ".join(f"{frame.name}:{frame.lineno}" for frame in place) or "an unknown place",
+              extra=Event.UNEXPECTED.tag)  # fmt: skip
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from notifychannel_sidecar import config as configs
 from notifychannel_sidecar import credentials as secrets
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener.target import Target
 from notifychannel_sidecar.state import Why
 
@@ -104,7 +105,12 @@ class Files:
         self.config, self.config_hash = config, found
         self.config_error = self._refused_hash = None
         self.on_reload(True)
-        log.info("configuration %s with %d channels is in force", found, len(config.channels))
+        log.info(
+            "configuration %s with %d channels is in force",
+            found,
+            len(config.channels),
+            extra=Event.CONFIGURATION_IN_FORCE.tag,
+        )
         return True
 
     def _refuse_config(self, found: str | None, error: str) -> None:
@@ -114,7 +120,7 @@ class Files:
         if found is not None:
             self.on_reload(False)
         waiting = "waiting for another" if self.config is None else "the last good one stays in force"
-        log.warning("the configuration can't be used: %s; %s", error, waiting)
+        log.warning("the configuration can't be used: %s; %s", error, waiting, extra=Event.CONFIGURATION_UNUSABLE.tag)
 
     def _look_at_secret(self) -> bool:
         content = _digest(self.secret_path)
@@ -133,13 +139,17 @@ class Files:
         self.secret_error = None
         changed = self.credentials is None or credentials.fingerprint() != self.credentials.fingerprint()
         self.credentials = credentials
-        log.info("the Secret is read; %s", "connecting with it" if changed else "the way to the database is the same")
+        log.info(
+            "the Secret is read; %s",
+            "connecting with it" if changed else "the way to the database is the same",
+            extra=Event.SECRET_READ.tag,
+        )
         return changed
 
     def _refuse_secret(self, error: str) -> None:
         self.secret_error = error
         waiting = "waiting for another" if self.credentials is None else "the last good one stays in force"
-        log.warning("the Secret can't be used: %s; %s", error, waiting)
+        log.warning("the Secret can't be used: %s; %s", error, waiting, extra=Event.SECRET_UNUSABLE.tag)
 
 
 def _digest(folder: Path) -> bytes:

@@ -73,7 +73,7 @@ class Killer:
         finally:
             await connection.close(timeout=5)
         if what == "relay":
-            pod = victim["name"].removeprefix(RELAYS_AS)
+            pod = victim["name"].rpartition("/")[2]
             await next((it for it in self.pods if it.name == pod), self.pods[0]).kill(what)
 
     def _victim(self, what: str, sessions: Sequence[Any]) -> Any:

@@ -46,12 +46,16 @@ class Pod:
     pods: list[Pod]
     """All of them."""
     is_down: bool = False
-    """It answers 503 to hints."""
+    """It answers 503 to hints, or what `down_status` says."""
+    down_status: int = 503
+    hangs: asyncio.Event | None = None
+    """It answers no hint before that is set, and then only that it could not."""
     refuses: set[int] = field(default_factory=set)
     """Keys to which it answers 500, alone or among others."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     sidecar: SidecarProcess = field(init=False)
     _port: int = 0
+    _runner: web.ServerRunner | None = None
     _killed: int = 0
     """How often."""
     _lines_read: int = 0
@@ -59,12 +63,8 @@ class Pod:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Self:
-        runner = web.ServerRunner(web.Server(self._handle, keepalive_timeout=3600), shutdown_timeout=0)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self._port = runner.addresses[0][1]
+        self._stack.push_async_callback(self.refuse)
+        await self.listen()
         try:
             await self._start()
         except BaseException:
@@ -77,6 +77,19 @@ class Pod:
         await self._stack.aclose()
         for connection in self._pool:
             connection.terminate()
+
+    async def listen(self) -> None:
+        """The application is there; after a `refuse`, on the same port again."""
+        self._runner = web.ServerRunner(web.Server(self._handle, keepalive_timeout=3600), shutdown_timeout=0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+
+    async def refuse(self) -> None:
+        """It has ended: its port is closed, and so are its connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
     async def kill(self, what: str) -> None:
         """The sidecar, by SIGKILL; a new one comes, as the kubelet sees to it."""
@@ -116,8 +129,11 @@ class Pod:
         if request.path == ESCALATIONS:
             self.reader.escalated.update(hints.keys())
             return web.Response()
-        if self.is_down:
+        if self.hangs is not None:
+            await self.hangs.wait()
             return web.Response(status=503)
+        if self.is_down:
+            return web.Response(status=self.down_status)
         if not self.refuses.isdisjoint(hints):
             return web.Response(status=500)
         self.ledger.hinted(hints)
@@ -164,7 +180,9 @@ class Pod:
         try:
             rows = await connection.fetch(query, *arguments)
         except BaseException:
-            connection.terminate()
+            for each in (connection, *self._pool):
+                each.terminate()
+            self._pool.clear()
             raise
         self._pool.append(connection)
         return list(rows)

@@ -67,6 +67,14 @@ class Site:
         """Of our database, whose roles all have the superuser's password."""
         return self.server.dsn(shop.DBNAME, user)
 
+    def dsn_of_application(self) -> str:
+        """Its way to the database."""
+        return self.dsn(shop.APPLICATION)
+
+    def dsn_of_sidecars(self) -> str:
+        """Theirs."""
+        return self.dsn(shop.LISTENER)
+
     def config(self, port: int) -> Config:
         """What a sidecar is told."""
         made = configmap.config_for(
@@ -104,42 +112,43 @@ class Site:
 
     async def told(self) -> Versions:
         """Wait until all is told that waits anywhere, and nothing more is to come; what the table holds."""
-        async with self._asking() as connection:
+        async with self.asking() as connection:
             await self._settle(connection)
             return dict(await connection.fetch(ROWS))
 
     async def rows(self) -> Versions:
         """What the table holds."""
-        async with self._asking() as connection:
+        async with self.asking() as connection:
             return dict(await connection.fetch(ROWS))
 
     async def keys(self, query: str) -> set[int]:
         """What it answers."""
-        async with self._asking() as connection:
+        async with self.asking() as connection:
             return {row[0] for row in await connection.fetch(query)}
 
     async def change(self, key: int) -> None:
         """One row, once."""
         sent_s = asyncio.get_running_loop().time()
-        async with self._asking() as connection:
+        async with self.asking() as connection:
             await connection.execute(UPDATE, key)
         self.ledger.changed([key], sent_s=sent_s, now_s=asyncio.get_running_loop().time())
 
     async def until_not(self, question: str) -> None:
         """Ask until the answer is no."""
-        async with self._asking() as connection:
+        async with self.asking() as connection:
             await self._until_not(connection, question)
 
     async def clear(self) -> None:
         """Take the rows away of which all has been judged, unheard: what follows needs no room and time for them."""
-        async with self._asking() as connection:
+        async with self.asking() as connection:
             await connection.execute(CLEAR)
             self.ledger.begin_stretch(dict(await connection.fetch(ROWS)))
         for writer in self.writers:
             writer.forget()
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[asyncpg.Connection]:
+    async def asking(self) -> AsyncIterator[asyncpg.Connection]:
+        """The superuser's connection."""
         connection = await asyncpg.connect(self.dsn())
         try:
             yield connection
@@ -194,10 +203,10 @@ async def site(
         channel = shop.channel(combination, max_attempts=max_attempts, escalated_after_s=escalated_after_s)
         made = Site(server=server, combination=combination, channel=channel, ledger=Ledger(), random=Random(SEED))  # noqa: S311
         await shop.open_shop(server, channel)
-        await _add_pods(made, stack)
+        await add_pods(made, stack)
         ids = itertools.count(HOT)
         made.writers = [
-            Writer(dsn=made.dsn(shop.APPLICATION), ledger=made.ledger, random=made.random, ids=ids)
+            Writer(dsn=made.dsn_of_application(), ledger=made.ledger, random=made.random, ids=ids)
             for _ in range(WRITERS)
         ]
         for writer in made.writers:
@@ -208,7 +217,8 @@ async def site(
         yield made
 
 
-async def _add_pods(made: Site, stack: AsyncExitStack) -> None:
+async def add_pods(made: Site, stack: AsyncExitStack) -> None:
+    """PODS of them, and each has heard of the start."""
     is_shared = made.combination is Combination.DURABLE
     shared, condition = made.ledger.reader() if is_shared else None, asyncio.Condition()
     for number in range(PODS):
@@ -221,7 +231,7 @@ async def _add_pods(made: Site, stack: AsyncExitStack) -> None:
 
 def _pod(made: Site, number: int, reader: Reader, changed: asyncio.Condition) -> Pod:
     return Pod(
-        name=f"pod-{number}", dsn=made.dsn(shop.APPLICATION), uri=made.dsn(shop.LISTENER), configured=made.config,
+        name=f"pod-{number}", dsn=made.dsn_of_application(), uri=made.dsn_of_sidecars(), configured=made.config,
         ledger=made.ledger, reader=reader, pods=made.pods, changed=changed,
     )  # fmt: skip
 

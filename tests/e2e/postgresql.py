@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from tests import leaks
 from tests.e2e.cluster import SCRIPTS
 from tests.e2e.kubectl import CommandError
 from tests.e2e.ports import reached
@@ -98,6 +99,7 @@ class PostgreSQL:
 def begun(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
     """A server that starts in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES."""
     passwords = {role: secrets.token_hex(16) for role in ("postgres", *ROLES)}
+    leaks.known.update(passwords.values())
     metadata = {"name": "postgres-superuser"}
     superuser = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
     kubectl.apply(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import log as logs
 from notifychannel_operator.environment import SettingsError
+from notifychannel_operator.events import Event
 from notifychannel_operator.injector.app import Injector, installed_version
 from notifychannel_operator.injector.settings import Settings
 
@@ -69,7 +70,7 @@ async def _run(settings: Settings) -> None:
 
     def end(received: signal.Signals) -> None:
         loop.add_signal_handler(received, running.cancel)
-        log.info("%s: ending; a second one ends at once", received.name)
+        log.info("%s: ending; a second one ends at once", received.name, extra=Event.ENDING.tag)
         injector.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,7 +84,8 @@ def _on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
     error = context.get("exception")
     place = traceback.extract_tb(error.__traceback__)[-1:] if error else []
     log.error("unexpected in the loop: %s at %s", type(error).__name__,
-              ", ".join(f"{frame.name}:{frame.lineno}" for frame in place) or "an unknown place")  # fmt: skip
+              ", ".join(f"{frame.name}:{frame.lineno}" for frame in place) or "an unknown place",
+              extra=Event.UNEXPECTED.tag)  # fmt: skip
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import health
+from notifychannel_operator.events import Event
 from notifychannel_operator.injector import server
 from notifychannel_operator.injector.certificate import ServedCertificate
 from notifychannel_operator.injector.metrics import Metrics
@@ -62,7 +63,7 @@ class Injector:
         reviews = server.serve(admit, host=host, port=self._settings.port, context=self._certificate.context)
         try:
             async with reviews as port, probes:  # in this order: nobody is told "ready" before it answers
-                log.info("serving /inject on port %d", port)
+                log.info("serving /inject on port %d", port, extra=Event.SERVING.tag)
                 await self._until_stopped(watching)
         finally:
             watching.cancel()
@@ -78,7 +79,7 @@ class Injector:
         if watching.done():
             stopped.cancel()
             await watching
-        log.info("not ready any more; answering for another %.0f s", DRAIN_S)
+        log.info("not ready any more; answering for another %.0f s", DRAIN_S, extra=Event.NOT_READY.tag)
         await asyncio.sleep(DRAIN_S)
 
     def _unready(self) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from notifychannel_operator import certificates
 from notifychannel_operator.certificates import CertificateError
+from notifychannel_operator.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,11 @@ class ServedCertificate:
             self._due_at = starts_at
             raise CertificateError(_early(starts_at))
         self._in_force, self._starts_at, self.expires_at = fresh, starts_at, expires_at
-        log.info("serving a certificate that is good until %s", expires_at.isoformat(timespec="seconds"))
+        log.info(
+            "serving a certificate that is good until %s",
+            expires_at.isoformat(timespec="seconds"),
+            extra=Event.CERTIFICATE_SERVED.tag,
+        )
 
     def _refuse(self, found: str, sentence: str) -> None:
         if found == self._seen:
@@ -122,7 +127,9 @@ class ServedCertificate:
         self._seen = found
         self.on_reload(False)
         next_ = "not ready" if self.expires_at is None else "the last one stays in force"
-        log.warning("%s; %s, looking again every %.0f s", sentence, next_, LOOK_EVERY_S)
+        log.warning(
+            "%s; %s, looking again every %.0f s", sentence, next_, LOOK_EVERY_S, extra=Event.CERTIFICATE_UNUSABLE.tag
+        )
 
 
 def _early(starts_at: datetime) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import inject
+from notifychannel_operator.events import Event
 from notifychannel_operator.inject import Injection, Reason
 from notifychannel_operator.inject.reason import sentence
 from notifychannel_operator.resource import grammar
@@ -69,7 +70,7 @@ def answer(review: Review, *, settings: inject.Settings) -> Answer:
         injection = _decide(review.request, settings)
     except Exception as error:  # noqa: BLE001  nothing of ours may keep a pod from starting
         place = traceback.extract_tb(error.__traceback__)[-1]
-        log.error("a bug: %s in %s:%d; the pod starts without the sidecar", type(error).__name__, place.name, place.lineno)  # fmt: skip  # noqa: E501, TRY400  a traceback's text may hold parts of the pod
+        log.error("a bug: %s in %s:%d; the pod starts without the sidecar", type(error).__name__, place.name, place.lineno, extra=Event.REVIEW_FAILED.tag)  # fmt: skip  # noqa: E501, TRY400  a traceback's text may hold parts of the pod
         injection = Injection(patch=[], reason=Reason.INTERNAL_ERROR, warning=sentence(Reason.INTERNAL_ERROR))
     _tell(injection, review.request)
     return Answer(body=_document(review, injection), reason=injection.reason)
@@ -111,4 +112,6 @@ def _tell(injection: Injection, request: Mapping[str, Any]) -> None:
         return
     namespace = request.get("namespace")
     named = isinstance(namespace, str) and grammar.label(namespace) is None
-    log.info("a pod in the namespace %s: %s", namespace if named else "?", injection.warning)
+    log.info(
+        "a pod in the namespace %s: %s", namespace if named else "?", injection.warning, extra=Event.POD_WARNED.tag
+    )

@@ -20,6 +20,7 @@ from kubernetes.aio.client import ApiClient
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 
+from notifychannel_operator.events import Event
 from notifychannel_operator.leadership.lock import Lock
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ class Lease:
 
     async def acquire(self) -> None:
         """Wait until this process leads."""
-        log.info("waiting for the lease as %s", self.identity)
+        log.info("waiting for the lease as %s", self.identity, extra=Event.WAITING_FOR_LEASE.tag)
         await self._election.acquire()
         self._is_leading = True
-        log.info("leading as %s", self.identity)
+        log.info("leading as %s", self.identity, extra=Event.LEADING.tag)
 
     async def keep(self) -> NoReturn:
         """Renew until that fails; raises LeaseLostError, and from then on nothing may be written."""

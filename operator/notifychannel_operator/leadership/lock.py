@@ -17,6 +17,8 @@ import aiohttp
 from kubernetes.aio.client import ApiException, V1Lease, V1LeaseSpec, V1ObjectMeta
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
+from notifychannel_operator.events import Event
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -85,7 +87,12 @@ class Lock(LeaseLock):
         self.lease_reference.spec = V1LeaseSpec(holder_identity="", lease_duration_seconds=RELEASED_S)
         replace = self.api_instance.replace_namespaced_lease(self.name, self.namespace, self.lease_reference)
         (given_back, _), _ = await self._limited(self._ask(replace), "given back")
-        log.info("the lease %s %s", self.name, "was given back" if given_back else "could not be given back")
+        log.info(
+            "the lease %s %s",
+            self.name,
+            "was given back" if given_back else "could not be given back",
+            extra=Event.LEASE_ENDED.tag,
+        )
 
     async def _written(self, call: Awaitable[Any]) -> bool:
         (written, _), sent_s = await self._limited(call, "written")
@@ -115,5 +122,12 @@ class Lock(LeaseLock):
     def _say(self, reason: str, what: str) -> None:
         """Once for each change, not every two seconds; that there is no lease yet is no news."""
         if reason and reason != self._said.get(what) and (what, reason) != ("read", "Not Found"):
-            log.warning("the lease %s/%s can't be %s: %s; trying again", self.namespace, self.name, what, reason)
+            log.warning(
+                "the lease %s/%s can't be %s: %s; trying again",
+                self.namespace,
+                self.name,
+                what,
+                reason,
+                extra=Event.LEASE_FAILED.tag,
+            )
         self._said[what] = reason

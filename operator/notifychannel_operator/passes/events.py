@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_operator.events import Event
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.passes.conditions import Status
@@ -31,12 +32,15 @@ async def announce(kube: Kube, body: dict[str, Any], type_: str, reason: str, no
         where,
         reason,
         " ".join(note.split()),
+        extra=Event.CHANNEL_SAID.tag,
     )
     regarding = {"apiVersion": CHANNELS.api_version, "kind": CHANNELS.kind, "metadata": metadata}
     try:
         await kube.event(regarding=regarding, type=type_, reason=reason, note=note[:MAX_NOTE])
     except KubeError as error:  # a namespace that is going takes none
-        log.info("channel %s: the Event %s could not be written: %s", where, reason, error)
+        log.info(
+            "channel %s: the Event %s could not be written: %s", where, reason, error, extra=Event.EVENT_UNWRITTEN.tag
+        )
 
 
 async def announce_changes(kube: Kube, body: dict[str, Any], changed: Iterable[Condition]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from notifychannel_operator.events import Event
 from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.passes import groups
 
@@ -47,9 +48,13 @@ async def _take_out(edges: Edges, ref: Ref, group: str) -> KubeError | None:
     try:
         sentence = await groups.write(edges, ref.namespace, group)
     except KubeError as error:
-        log.warning("%s: the ConfigMap of the group %s: %s; trying again", ref, group, error)
+        log.warning(
+            "%s: the ConfigMap of the group %s: %s; trying again", ref, group, error, extra=Event.GROUP_NOT_LEFT.tag
+        )
         return error
     edges.memory.strays[ref].discard(group)
     if sentence is not None:
-        log.warning("%s: it may stay in the ConfigMap of the group %s: %s", ref, group, sentence)
+        log.warning(
+            "%s: it may stay in the ConfigMap of the group %s: %s", ref, group, sentence, extra=Event.GROUP_MAY_STAY.tag
+        )
     return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from notifychannel_operator.events import Event
 from notifychannel_operator.kinds import CHANNELS
 from notifychannel_operator.passes import cleanup, conditions, outbox, status, waiting
 from notifychannel_operator.passes.conditions import Reason, Type
@@ -145,7 +146,10 @@ class Visit:
                 if connection.is_closed():
                     raise
                 log.warning(
-                    "%s: the outbox can't be looked after (SQLSTATE %s); next pass again", self.ref, error.sqlstate
+                    "%s: the outbox can't be looked after (SQLSTATE %s); next pass again",
+                    self.ref,
+                    error.sqlstate,
+                    extra=Event.OUTBOX_UNATTENDED.tag,
                 )
                 found = None
         if found is None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import managed_by
+from notifychannel_operator.events import Event
 from notifychannel_operator.kinds import CONFIGMAPS
 from notifychannel_operator.kube_error import KubeError
 
@@ -68,7 +69,13 @@ class Canary:
             await self._kube.apply(CONFIGMAPS, self._body(value))
         except KubeError as error:
             self._owed.pop(value, None)
-            log.warning("the canary %s can't be touched: %s; trying again in %.0f s", self._name, error, TOUCH_S)
+            log.warning(
+                "the canary %s can't be touched: %s; trying again in %.0f s",
+                self._name,
+                error,
+                TOUCH_S,
+                extra=Event.CANARY_FAILED.tag,
+            )
 
     def _body(self, value: str) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from notifychannel_operator.events import Event
 from notifychannel_operator.kube_error import KubeError
 from notifychannel_operator.work.schedule import Key, Lane, Schedule
 
@@ -154,18 +155,29 @@ class WorkQueue:
             async with limit:
                 verdict = await work(key)
         except KubeError as error:
-            log.warning("pass %s/%s: %s; trying again soon", *key, error)
+            log.warning("pass %s/%s: %s; trying again soon", *key, error, extra=Event.PASS_FAILED.tag)
             return Ending.KUBE_ERROR, Verdict()
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
-            log.error("pass %s/%s: cancelled from inside; trying again soon", *key)  # noqa: TRY400
+            log.error("pass %s/%s: cancelled from inside; trying again soon", *key, extra=Event.PASS_CANCELLED.tag)  # noqa: TRY400
             return Ending.BUG, Verdict()
         except Exception as error:  # noqa: BLE001 one broken pass never stops the others
             if limit.expired():
-                log.warning("pass %s/%s: given up after %.0f s; trying again soon", *key, self._limit_s)
+                log.warning(
+                    "pass %s/%s: given up after %.0f s; trying again soon",
+                    *key,
+                    self._limit_s,
+                    extra=Event.PASS_GIVEN_UP.tag,
+                )
                 return Ending.TIMEOUT, Verdict()
-            log.error("pass %s/%s: unexpected %s at %s; trying again soon", *key, type(error).__name__, _place(error))  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "pass %s/%s: unexpected %s at %s; trying again soon",
+                *key,
+                type(error).__name__,
+                _place(error),
+                extra=Event.PASS_UNEXPECTED.tag,
+            )
             return Ending.BUG, Verdict()
         return (Ending.GONE if verdict.is_gone else Ending.DONE), verdict
 

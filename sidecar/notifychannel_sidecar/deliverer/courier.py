@@ -26,6 +26,7 @@ from notifychannel_sidecar.deliverer.answer import (
 )
 from notifychannel_sidecar.deliverer.endpoint import Endpoint
 from notifychannel_sidecar.deliverer.message import body, next_within
+from notifychannel_sidecar.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +210,13 @@ class Courier:
         said = sentence(reply, address=endpoint.address, timeout_s=endpoint.timeout_s)
         if (good, said) != self.delivering and not (good and self.delivering[0]):
             level = logging.INFO if good else logging.WARNING
-            log.log(level, "channel %s: %s", self._config.name, said)
+            log.log(
+                level,
+                "channel %s: %s",
+                self._config.name,
+                said,
+                extra=(Event.DELIVERING if good else Event.NOT_DELIVERING).tag,
+            )
         self.delivering = (good, said)
 
 

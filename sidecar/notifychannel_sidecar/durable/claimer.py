@@ -17,6 +17,7 @@ import asyncpg
 
 from notifychannel_sidecar.durable.agenda import BEAT_S, ESCALATE_S
 from notifychannel_sidecar.durable.session import GIVEN_UP, NOT_NOW, Session
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.failures import Refused
@@ -71,7 +72,7 @@ class Claimer:
                 await self._serve(target)
                 self._say(Phase.FINISHED)
             except _Moved:
-                log.info("claiming anew: the configuration has changed")
+                log.info("claiming anew: the configuration has changed", extra=Event.CLAIMING_ANEW.tag)
             except Exception as error:
                 why = failures.why(error)
                 if why is None:
@@ -91,7 +92,7 @@ class Claimer:
             session = Session(opened)
             await session.settle_in(target.claim_name, self.durable.news.set)
             self._say(Phase.LISTENING)
-            log.info("claiming for %d channels", len(self.durable.agendas))
+            log.info("claiming for %d channels", len(self.durable.agendas), extra=Event.CLAIMING.tag)
             while self.durable.agendas:
                 self.durable.news.clear()
                 if self._has_moved(target):
@@ -116,7 +117,11 @@ class Claimer:
         except asyncpg.ObjectNotInPrerequisiteStateError as error:
             if error.sqlstate != GIVEN_UP:
                 raise
-            log.warning("the queue knows us as a claimer for %s no more: entering anew", agenda.hold.config.name)
+            log.warning(
+                "the queue knows us as a claimer for %s no more: entering anew",
+                agenda.hold.config.name,
+                extra=Event.CLAIMER_FORGOTTEN.tag,
+            )
             agenda.lose()
 
     async def _turn(self, session: Session, agenda: Agenda, target: Target) -> None:
@@ -203,7 +208,13 @@ class Claimer:
         for each in self.durable.agendas:
             each.spare(time.monotonic() + BEAT_S)
         name = agenda.hold.config.name
-        log.warning("the queue would not %s for %s (%s): later", what, name, failures.label(error))
+        log.warning(
+            "the queue would not %s for %s (%s): later",
+            what,
+            name,
+            failures.label(error),
+            extra=Event.QUEUE_REFUSED.tag,
+        )
 
     async def _pause(self) -> None:
         """Wait once: until an agenda wants something, or there is news."""
@@ -238,7 +249,13 @@ class Claimer:
         self.backoff.lived(lived_s)
         delay_s = self.backoff.next_s()
         self._say(Phase.WAITING, why=why, retry_in_s=delay_s)
-        log.warning("not claiming, %s (%s); trying again in %.1f s", why.value, failures.label(error), delay_s)
+        log.warning(
+            "not claiming, %s (%s); trying again in %.1f s",
+            why.value,
+            failures.label(error),
+            delay_s,
+            extra=Event.NOT_CLAIMING.tag,
+        )
         ends = time.monotonic() + delay_s
         aimed = self._target
         while self._target is aimed and not self.durable.is_closed and (left_s := ends - time.monotonic()) > 0:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener.failures import label
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def connection(arguments: Mapping[str, Any], timings: Timings) -> AsyncIte
     try:
         await opened.close(timeout=timings.close_timeout_s)
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        log.debug("the connection did not close (%s); it was cut", label(error))
+        log.debug("the connection did not close (%s); it was cut", label(error), extra=Event.CONNECTION_CUT.tag)
 
 
 async def _first(hosts: Sequence[Mapping[str, Any]], timings: Timings) -> asyncpg.Connection:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.hints import Reason, earlier, timestamp
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.connection import Timings, connection
@@ -88,7 +89,7 @@ class Listener:
             try:
                 await self._listen(target)
             except _Moved:
-                log.info("the connection's settings changed; connecting anew")
+                log.info("the connection's settings changed; connecting anew", extra=Event.CONNECTING_ANEW.tag)
             except Exception as error:
                 why = failures.why(error)
                 if why is None:
@@ -99,7 +100,7 @@ class Listener:
         while isinstance(self._target, Why):
             self._news.clear()
             self._say(Phase.WAITING, why=self._target)
-            log.warning("%s: waiting until the file changes", self._target.value)
+            log.warning("%s: waiting until the file changes", self._target.value, extra=Event.WAITING_FOR_FILE.tag)
             await self._news.wait()
         self._followed = self._aimed
         return self._target
@@ -110,7 +111,9 @@ class Listener:
         delay_s = self.backoff.next_s()
         self._say(Phase.WAITING, why=why, retry_in_s=delay_s)
         detail = "" if isinstance(error, Refused) else f" ({failures.label(error)})"
-        log.warning("not listening, %s%s; trying again in %.1f s", why.value, detail, delay_s)
+        log.warning(
+            "not listening, %s%s; trying again in %.1f s", why.value, detail, delay_s, extra=Event.NOT_LISTENING.tag
+        )
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 while self._followed == self._aimed:
@@ -153,7 +156,7 @@ class Listener:
             self._resync(due)
         self._say(Phase.LISTENING)
         log.info("listening to %d channels; the next round trip is in %.0f s", len(target.config.channels),
-                 self.timings.round_trip_interval_s)  # fmt: skip
+                 self.timings.round_trip_interval_s, extra=Event.LISTENING.tag)  # fmt: skip
 
     async def _pause(self, timeout_s: float) -> None:
         """Wait once: until it is time, the target changed or the connection is gone."""
@@ -210,7 +213,12 @@ class Listener:
                 self.sink.put(name, payload, now)  # type: ignore[arg-type]
             except Exception as error:  # noqa: BLE001 - anyone may NOTIFY anything: it must not end or deafen us
                 kind = type(error).__name__  # and no traceback, which could quote the payload
-                log.warning("channel %s: a notification could not be taken (%s); asking for a resync", name, kind)
+                log.warning(
+                    "channel %s: a notification could not be taken (%s); asking for a resync",
+                    name,
+                    kind,
+                    extra=Event.NOTIFICATION_UNREADABLE.tag,
+                )
                 self._resync(Due(name=name, reason=Reason.BULK, since_us=self._whole_us))
 
     @property

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.backoff import Backoff
 
@@ -115,4 +116,10 @@ class Attempts:
             tries.within_s = WITHIN_S if task is Task.SWEEP else WITHIN_AT_MOST_S
         if label not in tries.said:
             tries.said.add(label)
-            log.warning("the relay failed %s (%s); trying again in %.1f s", task.value, label, wait_s)
+            log.warning(
+                "the relay failed %s (%s); trying again in %.1f s",
+                task.value,
+                label,
+                wait_s,
+                extra=Event.RELAY_FAILED.tag,
+            )

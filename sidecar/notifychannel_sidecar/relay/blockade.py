@@ -9,6 +9,7 @@ import logging
 import math
 import time
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,13 @@ class Blockade:
             self._said = True
             log.warning(
                 "rows wait in the outbox, for the queue does not take them: somebody has locked rows of"
-                " notifychannel.queue or notifychannel.consumer, or their functions are being replaced"
+                " notifychannel.queue or notifychannel.consumer, or their functions are being replaced",
+                extra=Event.QUEUE_BLOCKED.tag,
             )
 
     def _end(self) -> None:
         if self._said and self._since_s is not None:
-            log.warning("no rows wait for the queue any more, after %.1f s", time.monotonic() - self._since_s)
+            waited_s = time.monotonic() - self._since_s
+            log.warning("no rows wait for the queue any more, after %.1f s", waited_s, extra=Event.QUEUE_OPEN.tag)
         self._since_s, self._said, self._again_s = None, False, -math.inf
         self._backoff.lived(math.inf)

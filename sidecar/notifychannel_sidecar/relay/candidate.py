@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.connection import Timings, connection
 from notifychannel_sidecar.listener.session import Session as ListenerSession
@@ -92,14 +93,20 @@ class Candidate:
             try:
                 await self._try(target, *wanted)
             except _Moved:
-                log.info("the relay's role is given up: the configuration has changed")
+                log.info("the relay's role is given up: the configuration has changed", extra=Event.RELAY_GIVEN_UP.tag)
             except Exception as error:
                 why = failures.why(error)
                 if why is None:
                     raise
                 self.backoff.lived(time.monotonic() - started_s)
                 delay_s = self.backoff.next_s()
-                log.warning("not the relay, %s (%s); standing by for %.1f s", why.value, failures.label(error), delay_s)
+                log.warning(
+                    "not the relay, %s (%s); standing by for %.1f s",
+                    why.value,
+                    failures.label(error),
+                    delay_s,
+                    extra=Event.NOT_THE_RELAY.tag,
+                )
                 await asyncio.sleep(delay_s)
 
     async def _try(self, target: Target, verdict: Verdict, seen: Look) -> None:
@@ -112,7 +119,11 @@ class Candidate:
             if verdict is Verdict.REPLACE:
                 if not await session.replace(seen):
                     return
-                log.warning("the relay (process %d) stood still with rows waiting: its session was ended", seen.holder)
+                log.warning(
+                    "the relay (process %d) stood still with rows waiting: its session was ended",
+                    seen.holder,
+                    extra=Event.RELAY_REPLACED.tag,
+                )
             if await self._take_role(session, patiently=verdict is Verdict.REPLACE):
                 await self._work(session, target)
 
@@ -126,7 +137,7 @@ class Candidate:
     async def _work(self, session: Session, target: Target) -> None:
         self._relay = relay = Relay(session, on_drain=self.on_drain, pace=self.pace)
         self.on_role(True)
-        log.info("this sidecar is the relay of the database")
+        log.info("this sidecar is the relay of the database", extra=Event.RELAY.tag)
         work = asyncio.create_task(relay.run())
         moved = asyncio.create_task(self._moves(target))
         try:

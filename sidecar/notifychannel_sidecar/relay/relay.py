@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.relay.blockade import Blockade
 from notifychannel_sidecar.relay.milestone import Milestone
 from notifychannel_sidecar.relay.position import Position
@@ -114,7 +115,12 @@ class Relay:
         """Writers are faster than we, or a queue takes nothing: what waits must not fill the disk."""
         shed = await self._session.shed(self._pace.cap_bytes, self._position.proven)
         if shed:
-            log.warning("more than %d bytes waited in the outbox: %d rows became resyncs", self._pace.cap_bytes, shed)
+            log.warning(
+                "more than %d bytes waited in the outbox: %d rows became resyncs",
+                self._pace.cap_bytes,
+                shed,
+                extra=Event.OUTBOX_OVERFLOWED.tag,
+            )
 
     async def _doze(self) -> bool:
         """Until all have ended who may not have rung; True when there is reason to be awake again."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.relay.attempts import Attempts, Task
 from notifychannel_sidecar.relay.claimers import Claimers, Verdict
 from notifychannel_sidecar.relay.server_clock import ServerClock
@@ -96,7 +97,11 @@ class Upkeep:
         server_s, found = await self._session.look_at_claimers()
         ended_s = time.monotonic()
         if jumped_s := self._clock.jumped_s(server_s, began_s=began_s, ended_s=ended_s):
-            log.warning("the server's clock was set by %+.1f s: the queue goes on by the old one", jumped_s)
+            log.warning(
+                "the server's clock was set by %+.1f s: the queue goes on by the old one",
+                jumped_s,
+                extra=Event.CLOCK_SET.tag,
+            )
             self._jumped_s += jumped_s
         self._attempts.forget_all_but({it.id for it in found})
         return self._claimers.look(found, began_s=began_s, ended_s=ended_s)
@@ -122,9 +127,17 @@ class Upkeep:
         except asyncpg.InsufficientPrivilegeError:  # of a role that is not ours: it is given up a little later
             return
         if ended:
-            log.warning("a sidecar (process %d) stood still with the queue's rows: its session was ended", claimer.pid)
+            log.warning(
+                "a sidecar (process %d) stood still with the queue's rows: its session was ended",
+                claimer.pid,
+                extra=Event.CLAIMER_ENDED.tag,
+            )
 
     async def _reclaim(self, claimer: Claimer) -> None:
         given = await self._session.reclaim(claimer)
         if given:
-            log.warning("%d of the queue's rows were with a sidecar that is gone: others get them", given)
+            log.warning(
+                "%d of the queue's rows were with a sidecar that is gone: others get them",
+                given,
+                extra=Event.CLAIMS_GIVEN_BACK.tag,
+            )
