@@ -1,4 +1,4 @@
-"""A resource with a hostile text in any one of its strings; the strings are those of the CRD, so a new one is tried too."""
+"""A resource with a hostile text in any one of its strings; these are those of the CRD, so a new one is tried too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = {
     "templates": "%s%I%L{}{0}${x}$1:x\\gexec\\1;",
     "63 bytes and a quote at the end": "é" * 31 + '"',
     "63 bytes and a backslash at the end": "a" * 62 + "\\",
-    "unicode": "‘＇ʼ\u202e\u2028\x85\x9b\ufeff\x01",
+    "unicode": "\u2018\uff07\u02bc\u202e\u2028\x85\x9b\ufeff\x01",
 }
 TOO_MUCH = {
     "64 bytes": "é" * 32,

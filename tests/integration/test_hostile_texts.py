@@ -43,7 +43,7 @@ async def site(database):
 @pytest.mark.parametrize("capture", Capture)
 @pytest.mark.parametrize("field", sorted(IN_SQL))
 async def test_a_hostile_text_in_any_string_is_a_name_or_a_value_and_nothing_else(site, field, capture):
-    """Mutants: `ident` or `literal` without doubling; `dollar` with a fixed tag; a channel's name pasted into a body."""
+    """Mutants: `ident` or `literal` without doubling; `dollar` with a fixed tag; a name pasted into a body."""
     for name, text in TEXTS.items():
         wanted = from_object(resource(field, text, capture=capture.value))
         (source,) = wanted.sources
