@@ -64,7 +64,12 @@ def events(letters: str | None) -> str | None:
 
 def key(text: str, names: Sequence[str] | None) -> str:
     """On one line, as a POST has it: the values by name; as it is where the names are other ones."""
-    return json.dumps(key_value(text, names), ensure_ascii=False, separators=(",", ":")) if text else RESYNC
+    return inert(json.dumps(key_value(text, names), ensure_ascii=False, separators=(",", ":"))) if text else RESYNC
+
+
+def inert(text: str) -> str:
+    """JSON text that no terminal obeys: anyone may NOTIFY, and a control character within quotes moves the cursor."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def key_value(text: str, names: Sequence[str] | None) -> object:

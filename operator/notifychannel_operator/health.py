@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+KEEP_ALIVE_S = 75.0
+"""Longer than the minute between two scrapes. Who connects and asks nothing, or never ends asking, is sent away."""
 
 
 @asynccontextmanager
@@ -51,7 +53,7 @@ async def serve(
 
     application = web.Application()
     application.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", measure)])
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await ports.site(runner, host=host, port=port).start()

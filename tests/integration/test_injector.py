@@ -14,6 +14,7 @@ import jsonpatch
 import pytest
 
 from notifychannel_operator import certificates, inject
+from notifychannel_operator.injector.server import MAX_BODY_BYTES
 from tests.injector import HOST, IMAGE, NAME, POD, Injector, injector, issue, patch_of, put, review, trusting
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ NO_REVIEWS = [
     (b'{"kind": "AdmissionReview"}', "application/json", 400),
     (b'{"kind": "AdmissionReview", "request": {"uid": 7}}', "application/json", 400),
     (b'{"kind": "AdmissionReview", "request": {"uid": ""}}', "application/json", 400),
-    (b" " * (8 * 1024 * 1024 + 1), "application/json", 413),
+    (b" " * (MAX_BODY_BYTES + 1), "application/json", 413),
 ]
 
 

@@ -105,7 +105,9 @@ async def test_an_unusable_secret_is_named_and_none_of_its_values(operator, uri)
     assert "hunter2" not in repr(operator.status()) + repr(operator.kube.events)
 
 
-@pytest.mark.parametrize("query", ["sslrootcert={file}", "ssl%63ert={file}&sslkey={file}", "sslkey={file}"])
+@pytest.mark.parametrize(
+    "query", ["sslrootcert={file}", "ssl%63ert={file}&sslkey={file}", "sslkey={file}", "sslrootcert=system/../{file}"]
+)
 async def test_a_secret_can_not_name_the_operators_own_files(operator, tmp_path, query):
     """They are none of a namespace's business, good as they may be. Mutant: `_credentials` without `_refuse_files`."""
     authority(tmp_path)

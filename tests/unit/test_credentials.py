@@ -225,6 +225,14 @@ def test_whatever_a_secret_holds_it_makes_credentials_or_says_what_is_wrong(secr
         assert not any("\0" in text for text in (*made.hosts, made.user, made.password, made.dbname))
 
 
+@UNHURRIED
+@given(URIS | ODD)
+def test_whatever_a_dsn_is_it_makes_credentials_or_says_what_is_wrong(dsn):
+    """Mutant: `take_apart` without its question for the scheme."""
+    with suppress(CredentialsError):
+        assert all(made := from_dsn(dsn).hosts), made
+
+
 def test_who_runs_this_is_asked_only_where_the_dsn_names_no_user(monkeypatch):
     """A pod's user id often has no name. Mutant: getpass.getuser() before the DSN is read."""
 

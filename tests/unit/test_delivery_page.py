@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.named_tests import ROOT, all_tests, lines, named, untested
+
 PAGE = (ROOT / "docs" / "delivery.md").read_text()
-NAMED = sorted(set(re.findall(r"`(test_\w+)`", PAGE)))
-TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", named(PAGE))
 def test_a_test_that_the_page_names_is_there(name):
-    assert re.search(rf"^(?:async )?def {name}\(", TESTS, re.MULTILINE)
+    assert name in all_tests()
 
 
 def test_every_line_of_a_gap_names_its_test():
-    tables = PAGE.split("| gap |")[1:]
-    assert len(tables) == 4
-    lines = [line for table in tables for line in table.split("\n\n")[0].splitlines()[2:]]
-    assert len(lines) > 40
-    assert [line for line in lines if "`test_" not in line.rsplit("|", 2)[1]] == []
+    assert PAGE.count("| gap |") == 4
+    assert len(lines(PAGE, "gap")) > 40
+    assert untested(PAGE, "gap") == []
 
 
 def test_the_three_combinations_are_all_there_are():

@@ -48,3 +48,33 @@ async def test_the_same_content_in_two_namespaces_is_two_databases():
     ]
     assert prints[0] != prints[1] == prints[2]
     assert "staging" not in prints[0]
+
+
+async def test_nothing_of_the_operators_own_completes_a_secret_that_leads_elsewhere(monkeypatch, tmp_path):
+    """A host swap: who names another host has to name the password too. Mutant: `connect_arguments` without `password`.
+
+    The operator's environment and home hold what libpq and asyncpg would look for.
+    """
+    (tmp_path / ".pgpass").write_text("*:*:*:*:of-the-operator")
+    (tmp_path / ".pgpass").chmod(0o600)
+    (tmp_path / "services").write_text("[s]\npassword=of-the-operator\n")
+    settings = {"PASSWORD": "of-the-operator", "USER": "o", "SERVICEFILE": str(tmp_path / "services"), "SERVICE": "s"}
+    for name, value in {**settings, "PASSFILE": str(tmp_path / ".pgpass"), "SSLKEY": str(tmp_path / "key")}.items():
+        monkeypatch.setenv(f"PG{name}", value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    uri = "postgresql://u@evil.example/app?service=s&passfile=/x&sslmode=disable"
+    found = await secret.read(OneSecret(uri=uri), namespace="shop", name="db")
+    asked = found.connect_arguments()
+    assert (asked["host"], asked["user"], asked["password"], asked["ssl"]) == (["evil.example"], "u", "", False)
+    assert "of-the-operator" not in repr(asked)
+
+
+@pytest.mark.parametrize("leave_out", ["host", "user"])
+async def test_a_secret_that_names_no_host_or_user_gets_none_of_the_operators(monkeypatch, leave_out):
+    """Mutant: `_credentials` with a default for the host."""
+    monkeypatch.setenv("PGHOST", "of-the-operator")
+    monkeypatch.setenv("PGUSER", "of-the-operator")
+    content = {"host": "db", "user": "u", "password": "p", "dbname": "app"}
+    del content[leave_out]
+    with pytest.raises(secret.Unresolved, match=f"{leave_out} is missing"):
+        await secret.read(OneSecret(**content), namespace="shop", name="db")

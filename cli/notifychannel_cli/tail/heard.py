@@ -42,7 +42,7 @@ class Heard:
     def __str__(self) -> str:
         """A line; what the database does not tell of the time is a dash."""
         times = f"  x{self.count}" if self.count > 1 else ""
-        return f"{self._at or '-':27}  {self.why:8}  {self.key or shown.RESYNC}{times}"
+        return f"{self._at or '-':27}  {self.why:8}  {shown.inert(self.key or shown.RESYNC)}{times}"
 
     @property
     def _at(self) -> str | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ALLOW = "notifychannel.io/allow"
 _SERVICE = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?", re.ASCII)
 """What a Service may be called (RFC 1035 label): the short name that pods of its own namespace use."""
-_FILES = re.compile(r"ssl(?:rootcert|cert|key)\s*=\s*(?!system\b)", re.ASCII)
+_FILES = ("sslrootcert", "sslcert", "sslkey")
 
 
 class Unresolved(Exception):  # noqa: N818 - it is a verdict
@@ -102,8 +102,10 @@ def _credentials(secret: dict[str, Any], name: str) -> Credentials:
 
 
 def _refuse_files(data: dict[str, bytes]) -> None:
-    """The operator's own files are none of a namespace's business."""
-    if _FILES.search(unquote(data.get("uri", b"").decode(errors="replace"))):
+    """The operator's own files are none of a namespace's business; `sslrootcert=system` is the one that is no file."""
+    query = data.get("uri", b"").decode(errors="replace").removesuffix("\n").removesuffix("\r").partition("?")[2]
+    named = {tuple(map(unquote, each.partition("=")[::2])) for each in query.split("&")}
+    if any(name in _FILES and (name, value) != ("sslrootcert", "system") for name, value in named):
         raise CredentialsError("uri names certificates as files; put them into the keys ca.crt, tls.crt, tls.key")
 
 

@@ -79,11 +79,11 @@ def database(status: Mapping[str, Any]) -> Identity | None:
 
 
 def ending(before: Mapping[str, Any], said: Condition, *, generation: int, now: datetime) -> dict[str, Any]:
-    """The status of a channel that is being deleted: as it was, but for this condition and Ready."""
+    """The status of a channel that is being deleted: as it was, but for this one, Ready and what is none of ours."""
     ready = conditions.ready([said], is_suspended=False)
     at = now.strftime(TIME)
     old = before.get("conditions") or []
     made = conditions.merged(old, [said, ready], generation=generation, at=at)
-    kept = [it for it in old if it.get("type") not in {said.type.value, ready.type.value}]
     order = [each.value for each in conditions.Type]
+    kept = [it for it in old if it.get("type") in order and it["type"] not in {said.type.value, ready.type.value}]
     return {**before, "conditions": sorted([*kept, *made], key=lambda it: order.index(it["type"]))}
