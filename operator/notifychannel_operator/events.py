@@ -31,6 +31,7 @@ class Event(StrEnum):
     PASS_UNEXPECTED = "pass-unexpected"  # noqa: S105 a name
     PASS_CANCELLED = "pass-cancelled"  # noqa: S105 a name
     PASS_GIVEN_UP = "pass-given-up"  # noqa: S105 a name
+    DRIFT_REPAIRED = "drift-repaired"
     CHANNEL_SAID = "channel-said"
     EVENT_UNWRITTEN = "event-unwritten"
     OUTBOX_UNATTENDED = "outbox-unattended"

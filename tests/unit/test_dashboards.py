@@ -83,7 +83,7 @@ def test_everything_that_was_asked_for_is_on_the_fleets_dashboard():
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_panels_lie_beside_each_other_and_have_numbers_of_their_own(name):
-    """Grafana moves what overlaps. Mutant: `tallest` not reset in charts/dashboards.py."""
+    """Grafana moves what overlaps. Mutant: `y + 1` for `y + tallest` in charts/dashboards.py."""
     panels = DASHBOARDS[name]["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken = set()

@@ -179,7 +179,7 @@ class Visit:
         was_there = self._memory.in_force.get(self.ref) == self.channel
         if step.kind is Kind.REPAIR or (step.kind is Kind.INSTALL and was_there):
             self._memory.repairs[self.ref] += 1
-            log.warning("%s: drift was repaired: %s", self.ref, step.sentence)
+            log.warning("%s: drift was repaired: %s", self.ref, step.sentence, extra=Event.DRIFT_REPAIRED.tag)
 
     def _with_the_old(self, found: Condition) -> Condition:
         before = self._memory.moved.get(self.ref)
