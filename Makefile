@@ -61,6 +61,10 @@ faults: $(VENV)/ready ## Twelve faults with both deliveries, one table: lost, re
 model: ## spin looks at every state of the doorbell's model (under a minute)
 	@docs/model/check
 
+.PHONY: reference
+reference: $(VENV)/ready ## docs/reference/ anew, of the CRD and of the commands' own --help
+	@$(BIN)/python docs/generate.py
+
 .PHONY: format
 format: $(VENV)/ready ## Let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
