@@ -96,6 +96,20 @@ def test_a_report_has_sections_signs_why_and_remedy():
     ]
 
 
+def test_a_section_of_which_nothing_was_asked_is_one_line():
+    nowhere = Unseen(why="no cluster was named", remedy=("name one",))
+    found = [*judged(checks.CRD, nowhere, lambda _: ()), *judged(checks.LEADER, nowhere, lambda _: ())]
+    assert [line for line, _ in report.lines(found)] == [
+        "cluster",
+        "-------",
+        "\N{EN DASH} none of these 2 checks was made",
+        "    not checked: no cluster was named",
+        "      name one",
+        "",
+        "2 not checked",
+    ]
+
+
 def held(*sessions, usage=1e-4, before=None, named=None):
     look = Look(usage=usage, pages=1_048_576, held=sessions)
     return NotifyQueue(before=look if before is None else replace(look, held=before), after=look, named=named)

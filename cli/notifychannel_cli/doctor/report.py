@@ -28,11 +28,19 @@ WORDS = {Verdict.FAILED: "failed", Verdict.WARNING: "to be looked at", Verdict.N
 
 def lines(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     """Each line with its colour."""
-    for section, found in groupby(findings, key=lambda it: it.check.section):
+    for section, group in groupby(findings, key=lambda it: it.check.section):
+        found = tuple(group)
         yield section.value, "bold"
         yield "-" * len(section.value), ""
-        for it in found:
-            yield from _lines(it)
+        if len(found) > 1 and {(it.verdict, it.why) for it in found} == {(Verdict.NOT_CHECKED, found[0].why)}:
+            yield (
+                f"{SIGNS[Verdict.NOT_CHECKED]} none of these {len(found)} checks was made",
+                COLOURS[Verdict.NOT_CHECKED],
+            )
+            yield from _below(found[0])
+        else:
+            for it in found:
+                yield from _lines(it)
         yield "", ""
     counts = Counter(it.verdict for it in findings)
     yield ", ".join(f"{counts[it]} {word}" for it, word in WORDS.items() if counts[it]), ""
@@ -79,6 +87,10 @@ def _lines(it: Finding) -> Iterator[tuple[str, str]]:
     about = f"{it.about}: " if it.about else ""
     behind = "" if it.verdict is Verdict.OK else f" ({it.check.id})"
     yield f"{SIGNS[it.verdict]} {about}{it.check.sentence}{behind}", colour
+    yield from _below(it)
+
+
+def _below(it: Finding) -> Iterator[tuple[str, str]]:
     said = "not checked: " if it.verdict is Verdict.NOT_CHECKED else ""
     yield from ((f"    {line}", "") for line in f"{said}{it.why}".splitlines() if it.why)
     yield from ((f"      {line}", "bold") for remedy in it.remedy for line in remedy.splitlines())
