@@ -96,13 +96,14 @@ def test_a_report_has_sections_signs_why_and_remedy():
     ]
 
 
-def test_a_section_of_which_nothing_was_asked_is_one_line():
+def test_why_several_checks_in_a_row_were_not_made_is_said_once():
     nowhere = Unseen(why="no cluster was named", remedy=("name one",))
     found = [*judged(checks.CRD, nowhere, lambda _: ()), *judged(checks.LEADER, nowhere, lambda _: ())]
     assert [line for line, _ in report.lines(found)] == [
         "cluster",
         "-------",
-        "\N{EN DASH} none of these 2 checks was made",
+        f"\N{EN DASH} {checks.CRD.sentence} (cluster/crd)",
+        f"\N{EN DASH} {checks.LEADER.sentence} (cluster/leader)",
         "    not checked: no cluster was named",
         "      name one",
         "",
