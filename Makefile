@@ -70,6 +70,10 @@ format: $(VENV)/ready ## Let ruff format and mend what it can
 bench: $(VENV)/ready ## The figures of the README, each beside its floor
 	$(BIN)/notifychannel bench all
 
+.PHONY: sbom
+sbom: $(VENV)/ready ## dist/sbom-*.cdx.json (CycloneDX) and dist/requirements-*.txt of what each program installs
+	@$(BIN)/python sbom.py dist
+
 .PHONY: images
 images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>
 	@for program in operator sidecar; do \
