@@ -53,7 +53,7 @@ soak: $(VENV)/ready ## The checker with CHANGES=1000000 of each kind, and DOWN=6
 	SOAK_CHANGES=$(CHANGES) SOAK_DOWN_S=$(DOWN) nice -n 19 $(BIN)/pytest tests/soak -n 0 -s -k "$(ONLY)"
 
 .PHONY: faults
-faults: $(VENV)/ready ## Twelve faults with both deliveries, one table: lost, recovery, commits failed; PAGE=1: into docs/faults.md (half an hour)
+faults: $(VENV)/ready ## Twelve faults with both deliveries, one table: lost, recovery, commits failed; PAGE=1: into docs/faults.md (a quarter of an hour)
 	@tests/install-pgbouncer >/dev/null
 	@nice -n 19 $(BIN)/python -m tests.faults $(if $(PAGE),--page) $(if $(ONLY),--only "$(ONLY)")
 
@@ -73,6 +73,10 @@ format: $(VENV)/ready ## Let ruff format and mend what it can
 .PHONY: bench
 bench: $(VENV)/ready ## The figures of the README, each beside its floor
 	$(BIN)/notifychannel bench all
+
+.PHONY: sbom
+sbom: $(VENV)/ready ## dist/sbom-*.cdx.json (CycloneDX) and dist/requirements-*.txt of what each program installs
+	@$(BIN)/python sbom.py dist
 
 .PHONY: images
 images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>

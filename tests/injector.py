@@ -174,9 +174,10 @@ async def injector(folder: Path, *, remove: Iterable[str] = (), **environment: s
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
+    program = Program(process=process)
     try:
-        yield Injector(program=Program(process=process), port=port, http_port=http_port)
+        yield Injector(program=program, port=port, http_port=http_port)
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        await program.ends()  # and all that it has said is looked at

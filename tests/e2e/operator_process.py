@@ -16,6 +16,7 @@ import yaml
 
 from notifychannel_operator.kube import Kube
 from notifychannel_operator.kube_login import Place, login
+from tests import leaks
 from tests.wire import Wire
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class OperatorProcess:
     async def read(self) -> None:
         while raw := await self.process.stdout.readline():
             self.lines.append(raw.decode(errors="replace").rstrip("\n"))
+            leaks.look(self.lines[-1])
             self._changed.set()
 
 

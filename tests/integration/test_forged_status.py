@@ -1,12 +1,13 @@
-"""What somebody else writes into a channel's status: believed in nothing that leads to a database, and put right."""
+"""What somebody else writes in the operator's place: believed in nothing that leads elsewhere, and put right."""
 
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
-from notifychannel_operator.kinds import CHANNELS, NAMESPACES, SECRETS
+from notifychannel_operator.kinds import CHANNELS, CONFIGMAPS, NAMESPACES, SECRETS
 from notifychannel_operator.passes.recall import recall
 from tests.operating import ORDERS, resource
 
@@ -85,3 +86,20 @@ async def test_a_condition_of_somebody_else_does_not_keep_a_deleted_channel_from
     assert status == "False"
     assert "being deleted, and not cleaned up yet" in message
     assert "Synced" not in [it["type"] for it in operator.status()["conditions"]]
+
+
+async def test_a_config_map_of_another_namespace_says_nothing_of_a_channel(operator):
+    """It names the channel's uid as its owner's. Mutant: `_entry` that asks for the name alone."""
+    operator.apply(resource(channel="right"))
+    await operator.run()
+    operator.apply(resource(channel="right", consumers=[]))  # can't be read: what it has in force is looked up
+    await operator.run()
+    ours = operator.kube.find(CONFIGMAPS, "notifychannel-app")
+    forged = json.loads(ours["data"]["config.json"])
+    forged["channels"][0]["pg_channel"] = "of_others"
+    metadata = {**ours["metadata"], "namespace": "aaa", "name": "notifychannel-zzz"}
+    operator.kube.put(CONFIGMAPS, {**ours, "metadata": metadata, "data": {"config.json": json.dumps(forged)}})
+    operator.restart()
+    await recall(operator.edges)
+    claim = operator.edges.memory.databases.claims[ORDERS]
+    assert (claim.pg_channel, claim.groups) == ("right", {"app"})

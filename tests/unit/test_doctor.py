@@ -96,6 +96,21 @@ def test_a_report_has_sections_signs_why_and_remedy():
     ]
 
 
+def test_why_several_checks_in_a_row_were_not_made_is_said_once():
+    nowhere = Unseen(why="no cluster was named", remedy=("name one",))
+    found = [*judged(checks.CRD, nowhere, lambda _: ()), *judged(checks.LEADER, nowhere, lambda _: ())]
+    assert [line for line, _ in report.lines(found)] == [
+        "cluster",
+        "-------",
+        f"\N{EN DASH} {checks.CRD.sentence} (cluster/crd)",
+        f"\N{EN DASH} {checks.LEADER.sentence} (cluster/leader)",
+        "    not checked: no cluster was named",
+        "      name one",
+        "",
+        "2 not checked",
+    ]
+
+
 def held(*sessions, usage=1e-4, before=None, named=None):
     look = Look(usage=usage, pages=1_048_576, held=sessions)
     return NotifyQueue(before=look if before is None else replace(look, held=before), after=look, named=named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
 from notifychannel_cli.doctor.finding import Verdict
@@ -27,15 +27,23 @@ WORDS = {Verdict.FAILED: "failed", Verdict.WARNING: "to be looked at", Verdict.N
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    """Each line with its colour."""
-    for section, found in groupby(findings, key=lambda it: it.check.section):
+    """Each line with its colour; why several checks in a row were not made is said once, below the last."""
+    for section, group in groupby(findings, key=lambda it: it.check.section):
+        found = tuple(group)
         yield section.value, "bold"
         yield "-" * len(section.value), ""
-        for it in found:
-            yield from _lines(it)
+        for it, following in zip_longest(found, found[1:]):
+            yield _head(it)
+            if following is None or not _is_same_doubt(it, following):
+                yield from _below(it)
         yield "", ""
     counts = Counter(it.verdict for it in findings)
     yield ", ".join(f"{counts[it]} {word}" for it, word in WORDS.items() if counts[it]), ""
+
+
+def _is_same_doubt(one: Finding, other: Finding) -> bool:
+    same = (one.verdict, one.about, one.why, one.remedy) == (other.verdict, other.about, other.why, other.remedy)
+    return same and one.verdict is Verdict.NOT_CHECKED
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, object]:
@@ -74,11 +82,13 @@ def _worst(findings: Sequence[Finding]) -> Verdict:
     return next((it for it in order if it in found), Verdict.NOT_CHECKED)
 
 
-def _lines(it: Finding) -> Iterator[tuple[str, str]]:
-    colour = COLOURS[it.verdict]
+def _head(it: Finding) -> tuple[str, str]:
     about = f"{it.about}: " if it.about else ""
     behind = "" if it.verdict is Verdict.OK else f" ({it.check.id})"
-    yield f"{SIGNS[it.verdict]} {about}{it.check.sentence}{behind}", colour
+    return f"{SIGNS[it.verdict]} {about}{it.check.sentence}{behind}", COLOURS[it.verdict]
+
+
+def _below(it: Finding) -> Iterator[tuple[str, str]]:
     said = "not checked: " if it.verdict is Verdict.NOT_CHECKED else ""
     yield from ((f"    {line}", "") for line in f"{said}{it.why}".splitlines() if it.why)
     yield from ((f"      {line}", "bold") for remedy in it.remedy for line in remedy.splitlines())

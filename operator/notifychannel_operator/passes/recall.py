@@ -42,7 +42,7 @@ async def recall(edges: Edges) -> tuple[Ref, ...]:
             _note_strays(edges, found)
             _note_speech(edges, found, uids)
             for uid in groups.owner_uids(found) & as_it_was.keys():
-                entries[uid] |= _entry(found, as_it_was[uid]["metadata"]["name"])
+                entries[uid] |= _entry(found, as_it_was[uid]["metadata"])
     for uid, body in as_it_was.items():
         if entries[uid]:
             edges.memory.databases.hold(_in_force(body, entries[uid]))
@@ -92,9 +92,12 @@ def _note_speech(edges: Edges, config_map: dict[str, Any], uids: Mapping[Ref, st
             memory.recalled[ref] = it
 
 
-def _entry(config_map: dict[str, Any], name: str) -> Entries:
+def _entry(config_map: dict[str, Any], channel: Mapping[str, Any]) -> Entries:
+    """Nothing where somebody writes of the channel of another namespace: an owner's uid is no secret."""
+    if config_map["metadata"]["namespace"] != channel["namespace"]:
+        return {}
     config = groups.read(config_map)
-    return {_group(config_map): it for it in (config.channels if config else ()) if it.name == name}
+    return {_group(config_map): it for it in (config.channels if config else ()) if it.name == channel["name"]}
 
 
 def _in_force(body: dict[str, Any], entries: Entries) -> Claim:

@@ -1,0 +1,81 @@
+"""docs/dependencies.md and `make sbom`: what is installed, pinned, and under which licence."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import sbom
+from packaging.utils import canonicalize_name
+
+PAGE = (sbom.ROOT / "docs" / "dependencies.md").read_text()
+PINNED = {
+    canonicalize_name(name): version
+    for name, _, version in (line.partition("==") for line in (sbom.ROOT / "constraints.txt").read_text().splitlines())
+}
+FREE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
+"""What may be used; no GPL, LGPL or AGPL is among them."""
+
+
+def table(heading: str) -> dict[str, list[str]]:
+    """The first cell of each line → the others."""
+    lines = PAGE.partition(f"## {heading}\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: rest for name, *rest in cells}
+
+
+def asked(*extras: str) -> set[str]:
+    return {name for extra in extras for name in sbom.direct(extra)}
+
+
+@pytest.mark.parametrize("program", [*sbom.PROGRAMS, "dev"])
+def test_nothing_that_is_installed_is_under_a_licence_that_can_not_be_used(program):
+    """Mutant: `licence` that takes any word it finds; GPL in FREE."""
+    for package in sbom.installed(program):
+        assert set(re.split(r" (?:AND|OR) ", package.licence)) <= FREE, package
+
+
+@pytest.mark.parametrize("program", sbom.PROGRAMS)
+def test_what_a_program_installs_is_pinned_to_what_was_tested(program):
+    assert {it.name: it.version for it in sbom.installed(program)}.items() <= PINNED.items()
+
+
+def test_the_page_names_what_the_programs_ask_for_with_licence_and_reason():
+    found = table("What the programs ask for")
+    assert found.keys() == asked(*sbom.PROGRAMS)
+    for name, (programs, licence, why) in found.items():
+        assert programs.split(", ") == [each for each in sbom.PROGRAMS if name in sbom.direct(each)]
+        assert (licence, bool(why)) == (sbom.licence(name), True)
+
+
+def test_the_page_names_what_these_bring_along():
+    """It may name more: another Python needs another package or two."""
+    found = table("What these bring along")
+    assert found.keys() <= PINNED.keys()
+    for program in sbom.PROGRAMS:
+        for package in sbom.installed(program):
+            if package.name not in asked(*sbom.PROGRAMS):
+                programs, licence = found[package.name]
+                assert program in programs.split(", ")
+                assert licence == package.licence
+
+
+def test_the_page_names_what_development_needs():
+    found = table("For development only")
+    assert found.keys() == asked("dev") - asked(*sbom.PROGRAMS)
+    for name, (licence, why) in found.items():
+        assert (licence, bool(why)) == (sbom.licence(name), True)
+
+
+@pytest.mark.parametrize("program", sbom.PROGRAMS)
+def test_the_sbom_names_every_package_once_and_who_needs_it(program, tmp_path):
+    written = {path.name: path.read_text() for path in sbom.write(tmp_path)}
+    document = json.loads(written[f"sbom-{program}.cdx.json"])
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
+    refs = [it["bom-ref"] for it in document["components"]]
+    assert len(set(refs)) == len(refs)
+    assert {ref for it in document["dependencies"] for ref in it["dependsOn"]} == set(refs)
+    pins = [f"{it['name']}=={it['version']}" for it in document["components"]]
+    assert written[f"requirements-{program}.txt"].split() == pins
+    assert refs == [f"pkg:pypi/{pin.replace('==', '@')}" for pin in pins]
