@@ -24,6 +24,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(VENV)/docs: $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
 .PHONY: install
 install: $(VENV)/ready ## Make .venv with everything for development
 
@@ -32,7 +36,7 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 	@$(BIN)/notifychannel demo
 
 .PHONY: test
-test: $(VENV)/ready ## All tests, on PostgreSQL 16 and 18 (nine to twelve minutes on two cores)
+test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (nine to twelve minutes on two cores)
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
@@ -60,6 +64,12 @@ faults: $(VENV)/ready ## Twelve faults with both deliveries, one table: lost, re
 .PHONY: model
 model: ## spin looks at every state of the doorbell's model (under a minute)
 	@docs/model/check
+
+.PHONY: docs
+docs: $(VENV)/docs ## The pages as a static site with search, in .cache/site/html (seconds)
+	@mkdir -p .cache/site/pages
+	@$(BIN)/mkdocs build  # not --quiet: then mkdocs would not hear its own warnings
+	@echo "Look at .cache/site/html/index.html"
 
 .PHONY: reference
 reference: $(VENV)/ready ## docs/reference/ anew, of the CRD and of the commands' own --help
