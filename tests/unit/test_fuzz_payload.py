@@ -73,7 +73,7 @@ PAYLOADS = st.one_of(st.text(), OURS, NEARLY_OURS, DOCUMENTS, st.lists(JSON_WORD
 @FUZZ
 @given(payloads=st.lists(PAYLOADS, max_size=4))
 def test_any_payload_is_a_hint_a_resync_or_nothing_and_never_an_error(kind, payloads):
-    """Mutants: `relayed.read` without its question for digits; `_decimal` by float alone."""
+    """Mutant: `relayed.read` without its question for digits."""
     inbox = inbox_with(KINDS[kind])
     inbox.set_clock(0.0, MIDNIGHT_US)
     for payload in payloads:
