@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    import asyncpg
+
     from tests.e2e.shop import Shop
 
 SOON_S = 120.0
@@ -200,15 +202,30 @@ def _(ward):
 
 async def test_each_thing_that_is_broken_is_named_and_nothing_else_and_all_is_well_when_it_is_mended(shop, images):
     assert BREAKS.keys() | ELSEWHERE.keys() == {it.id for it in examination.OF_CLUSTER}
-    await shop.open(channel())
+    owner = await shop.open(channel())
     ward = Ward(shop=shop, images=images)
     await asyncio.to_thread(shop.run, images)
     await asyncio.to_thread(until_condition, shop.kubectl, "orders", "Ready", "True")
+    await asyncio.to_thread(ward.until, set())
+    await _with_its_database(ward, owner)
     await asyncio.to_thread(_walk, ward)
 
 
+async def _with_its_database(ward: Ward, owner: asyncpg.Connection) -> None:
+    """The cluster says which channels should be in it; a trigger that a person disabled stays so."""
+    dsn = ("--dsn", ward.shop.postgres.local_uri("installer"))
+    found = await asyncio.to_thread(ward.examined, *dsn)
+    assert [it for it in found if it["verdict"] != "ok"] == []
+    named = "SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = 'orders'::regclass AND NOT tgisinternal LIMIT 1"
+    trigger = await owner.fetchval(named)
+    await owner.execute(f"ALTER TABLE orders DISABLE TRIGGER {trigger}")
+    found = await asyncio.to_thread(ward.examined, *dsn)
+    assert {it["check"] for it in found if it["verdict"] != "ok"} - {"channel/conditions"} == {"channel/enabled"}
+    await owner.execute(f"ALTER TABLE orders ENABLE TRIGGER {trigger}")
+    await asyncio.to_thread(ward.until, set())
+
+
 def _walk(ward: Ward) -> None:
-    ward.until(set())
     unmade = {it["check"] for it in ward.examined() if it["verdict"] == "not checked"}
     assert unmade == {it.id for it in examination.OF_DATABASE}  # no DSN was given
     for check, broken in BREAKS.items():

@@ -357,7 +357,7 @@ async def test_a_standby_is_named_and_nothing_else_is_judged_by_it(shop):
 
 
 async def test_a_pooler_in_transaction_mode_is_named(shop):
-    """Mutant: `_asking` without its transaction, which a pooler hands to several servers."""
+    """And through it everything else can be asked."""
     with PgBouncer(server=shop.site.database.server, pool_mode="transaction") as bouncer:
         found = await shop.examined("-f", str(shop.file), dsn=bouncer.dsn(shop.site.database.name))
     assert found.wrong() == {"database/pooler"}

@@ -227,8 +227,9 @@ def test_whatever_a_secret_holds_it_makes_credentials_or_says_what_is_wrong(secr
 
 @UNHURRIED
 @given(URIS | ODD)
+@example("postgresql://u@" + "a" * 70 + "/d")
 def test_whatever_a_dsn_is_it_makes_credentials_or_says_what_is_wrong(dsn):
-    """Mutant: `take_apart` without its question for the scheme."""
+    """Mutant: `_may_be_host` that catches no UnicodeError."""
     with suppress(CredentialsError):
         assert all(made := from_dsn(dsn).hosts), made
 

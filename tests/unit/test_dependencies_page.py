@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import sbom
@@ -16,6 +17,13 @@ PINNED = {
 }
 FREE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 """What may be used; no GPL, LGPL or AGPL is among them."""
+
+
+class Told(dict):
+    """Stands in for a package's metadata, which can hold a name several times."""
+
+    def get_all(self, _name):
+        return None
 
 
 def table(heading: str) -> dict[str, list[str]]:
@@ -31,9 +39,16 @@ def asked(*extras: str) -> set[str]:
 
 @pytest.mark.parametrize("program", [*sbom.PROGRAMS, "dev"])
 def test_nothing_that_is_installed_is_under_a_licence_that_can_not_be_used(program):
-    """Mutant: `licence` that takes any word it finds; GPL in FREE."""
     for package in sbom.installed(program):
         assert set(re.split(r" (?:AND|OR) ", package.licence)) <= FREE, package
+
+
+@pytest.mark.parametrize("said", ["GPL-3.0", "", "UNKNOWN"])
+def test_a_licence_that_is_not_known_is_asked_for_and_not_guessed(monkeypatch, said):
+    """Mutant: `licence` that gives back whatever is written."""
+    monkeypatch.setattr(sbom, "distribution", lambda _: SimpleNamespace(metadata=Told({"License": said})))
+    with pytest.raises(LookupError, match="look it up"):
+        sbom.licence("some")
 
 
 @pytest.mark.parametrize("program", sbom.PROGRAMS)
