@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 @pytest.mark.parametrize("rival", [*OURS, POLL], ids=lambda it: it.name)
 async def test_whoever_was_killed_tells_of_what_was_written_while_it_was_away(rival):
-    """Mutants: the poll keeps no `last` and begins at now(); the sidecar delivers no resync at its start."""
+    """By a resync, by the queue, or by a `last` that was kept."""
     found = await measured(rival, QUICK)
     assert found.lost == 0, found
     assert found.written >= QUICK.per_second * QUICK.away_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def everybody() -> tuple[Rival, ...]:
     """Ours first."""
     pgqueuer, graphile = installed.rivals()
-    return (*OURS, POLL, _pgqueuer(pgqueuer), _graphile(graphile), PG_EVENTSERV, DEBEZIUM)
+    return (*OURS, POLL, _pgqueuer(pgqueuer), _graphile(graphile), PG_EVENTSERV, _debezium())
 
 
 def _pgqueuer(found: installed.Rival) -> Program:
@@ -41,13 +42,24 @@ def _graphile(found: installed.Rival) -> Program:
     return Program(name=found.name, version=about["version"], command=command)
 
 
+def _debezium() -> Program:
+    name, folder = "Debezium Server", installed.FOLDER.resolve() / "debezium-server"
+    runner = next(folder.glob("debezium-server-dist-*-runner.jar"), None)
+    if runner is None or shutil.which("java") is None:
+        return Program(name=name, version="", command=(), obstacle=f"not installed: {DEBEZIUM_REMEDY}")
+    return Program(
+        name=name,
+        version=runner.name.removeprefix("debezium-server-dist-").removesuffix("-runner.jar"),
+        command=(sys.executable, str(PROGRAMS / "debezium_server.py"), str(folder)),
+    )
+
+
+DEBEZIUM_REMEDY = (
+    f"unpack the Maven artifact io.debezium:debezium-server-dist:2.7.3.Final:tar.gz in {installed.FOLDER}"
+    " (needs Java 17; 3.0 and later want 21)"
+)
 PG_EVENTSERV = Program(
     name="pg_eventserv", version="", command=(),
     obstacle="not to be had: `go install github.com/CrunchyData/pg_eventserv@latest` (and @v1.2.0) was answered by"
     " the module proxy with 403, this module version is not available",
-)  # fmt: skip
-DEBEZIUM = Program(
-    name="Debezium Server", version="", command=(),
-    obstacle="not to be had: `mvn dependency:get -Dartifact=io.debezium:debezium-server-dist:2.7.4.Final:tar.gz` could"
-    " not find the artifact in central",
 )  # fmt: skip

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.rivals.rival import Rival
 
 VERSION = 18
+SETTINGS = {"wal_level": "logical"}
+"""For who wants logical replication; the same for all."""
 START_S = 60.0
 """How long a rival may take to tell of its first change."""
 ASK_AGAIN_S = 0.05
@@ -73,14 +75,14 @@ class Found:
 
 async def measured(rival: Rival, size: Size) -> Found:
     """Raises TimeoutError where it tells of nothing."""
-    async with rig(VERSION) as on:
+    async with rig(VERSION, settings=SETTINGS) as on:
         await rival.prepare(on)
         looker = await on.connect()
 
         async def look() -> Iterable[int]:
             return [row["id"] for row in await looker.fetch("SELECT id FROM orders")]
 
-        async with receiving(look) as application:
+        async with receiving(look, foreign=lambda body: int(body["id"])) as application:
             return await _measured(rival, on, application, size)
 
 

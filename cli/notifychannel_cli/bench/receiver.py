@@ -7,7 +7,7 @@ import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -24,6 +24,8 @@ class Receiver:
     port: int = 0
     look: Callable[[], Awaitable[Iterable[int]]] | None = None
     """What it does when it is told to look at every key: the keys that it finds have come, too."""
+    foreign: Callable[[Any], int] | None = None
+    """The key in a body that is not ours: rivals that can't be told what to post."""
     arrived: dict[int, float] = field(default_factory=dict)
     resyncs: int = 0
     _came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,8 +47,12 @@ class Receiver:
 
     async def hints(self, request: web.Request) -> web.Response:
         """The endpoint."""
-        hints = json.loads(await request.read())["hints"]
+        body = json.loads(await request.read())
         now = time.monotonic()
+        if self.foreign is not None and "hints" not in body:
+            self.arrived.setdefault(self.foreign(body), now)
+            return web.Response(status=204)
+        hints = body["hints"]
         for hint in hints:
             self.arrived.setdefault(hint["key"]["id"], now)
         if not hints and self.look is not None:
@@ -58,9 +64,11 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(look: Callable[[], Awaitable[Iterable[int]]] | None = None) -> AsyncIterator[Receiver]:
+async def receiving(
+    look: Callable[[], Awaitable[Iterable[int]]] | None = None, foreign: Callable[[Any], int] | None = None
+) -> AsyncIterator[Receiver]:
     """One that answers on a port of its own until the end of the block."""
-    receiver = Receiver(look=look)
+    receiver = Receiver(look=look, foreign=foreign)
     application = web.Application(client_max_size=64 * 1024 * 1024)
     application.router.add_post(PATH, receiver.hints)
     runner = web.AppRunner(application, access_log=None)
