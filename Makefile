@@ -61,6 +61,10 @@ faults: $(VENV)/ready ## Twelve faults with both deliveries, one table: lost, re
 	@tests/install-pgbouncer >/dev/null
 	@nice -n 19 $(BIN)/python -m tests.faults $(if $(PAGE),--page) $(if $(ONLY),--only "$(ONLY)")
 
+.PHONY: rivals
+rivals: $(VENV)/ready ## Ours, a poll and the rivals that are installed in one run, one table; PAGE=1: into docs/rivals.md (ten minutes)
+	@$(BIN)/python -m tests.rivals $(if $(PAGE),--page) $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: model
 model: ## spin looks at every state of the doorbell's model (under a minute)
 	@docs/model/check

@@ -28,8 +28,8 @@ def heading() -> str:
     )
 
 
-def put(text: str) -> None:
+def put(text: str, *, page: Path = PAGE, begin: str = BEGIN) -> None:
     """In the place of what stands there."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    before, _, rest = page.read_text().partition(begin)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    page.write_text(f"{before}{begin}\n{text}\n{END}{after}")

@@ -15,8 +15,6 @@ from tests.pages import PAGES, blocks
 TO_RUN = {"sh", "bash", "console", "shell", "sql", "python"}
 TO_READ = {"text", "json", "yaml", "http", "ini"}
 """YAML and JSON are examples of files; other tests ask the parser what it thinks of them."""
-UNMARKED = {"docs/doctor.md", "docs/dependencies.md"}
-"""Written elsewhere at the moment: each has one block, an excerpt. Empty this when the pages are marked."""
 FOUND = [(page, block) for page in PAGES for block in blocks(page.read_text())]
 OURS = re.compile(r"(?m)(?:^ *|\| |\$\()notifychannel ([a-z-]+)((?: (?!#)[^\s|>]+)*)")
 
@@ -36,8 +34,7 @@ def test_every_block_is_to_be_run_or_to_be_read():
 
 def test_every_command_block_names_the_test_that_runs_it_or_is_marked_as_an_excerpt():
     """Mutant: a new block without `<!-- run by test_… -->` or `<!-- excerpt -->` above it."""
-    unmarked = [where(it) for it in FOUND if it[1].language in TO_RUN and not is_marked(it[1])]
-    assert [it for it in unmarked if it.partition(":")[0] not in UNMARKED] == []
+    assert [where(it) for it in FOUND if it[1].language in TO_RUN and not is_marked(it[1])] == []
 
 
 @pytest.mark.parametrize("found", [it for it in FOUND if it[1].marker.startswith("run by ")], ids=where)

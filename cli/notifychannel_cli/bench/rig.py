@@ -113,11 +113,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(version: int, *, quick: bool = False, changes: int | None = None) -> AsyncIterator[Rig]:
+async def rig(
+    version: int, *, quick: bool = False, changes: int | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Rig]:
     """Start server, database and roles; remove them at the end."""
     async with AsyncExitStack() as stack:
-        settings = {"shared_buffers": "128MB", "max_connections": str(MAX_CONNECTIONS)}
-        server = stack.enter_context(Server(version=version, settings=settings))
+        own = {"shared_buffers": "128MB", "max_connections": str(MAX_CONNECTIONS), **(settings or {})}
+        server = stack.enter_context(Server(version=version, settings=own))
         admin = await asyncpg.connect(server.dsn())
         await admin.execute("CREATE DATABASE bench")
         for role in (INSTALLER, LISTENER):
