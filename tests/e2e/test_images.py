@@ -70,6 +70,10 @@ def test_the_operator_s_image_holds_no_tool_and_knows_its_version(images):
     assert "notifychannel_cli" not in found["importable"]
     assert {"notifychannel_operator", "notifychannel_sidecar", "kopf"} <= set(found["importable"])
     assert not {"pip", "hatchling", "setuptools"} & set(found["distributions"])
+    programs = docker("run", "--rm", "--entrypoint", "ls", images["operator"], "/opt/notifychannel/bin").split()
+    assert [name for name in programs if name.startswith(("notify", "kubectl", "pip"))] == [
+        "notifychannel-injector", "notifychannel-operator",
+    ]  # fmt: skip
     said = docker("run", "--rm", "--read-only", "--user", "12345", images["operator"], "--version")
     assert said == f"notifychannel-operator {found['version']}"
 
