@@ -83,7 +83,7 @@ async def lines(tail, number):
 
 
 async def test_each_hint_is_a_line_with_its_key_by_name_and_nobody_counts_the_one_who_looks(shop):
-    """Mutants: the session's name as a sidecar's; the keys in order, without names; `at_us` of now."""
+    """Mutants: the session's name as a sidecar's; the keys in order, without names."""
     async with notifychannel(*shop.arguments) as tail:
         await tail.line("Listening")
         await shop.admin.execute("INSERT INTO orders VALUES (1, 7, 'new'), (2, 7, 'new')")
