@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 4
+WORKERS ?= 6
 CHANGES ?= 1000000
 DOWN ?= 600
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
@@ -36,7 +36,7 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 	@$(BIN)/notifychannel demo
 
 .PHONY: test
-test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (nine to twelve minutes on two cores)
+test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about nine minutes on two cores)
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
