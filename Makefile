@@ -93,11 +93,11 @@ sbom: $(VENV)/ready ## dist/sbom-*.cdx.json (CycloneDX) and dist/requirements-*.
 	@$(BIN)/python sbom.py dist
 
 .PHONY: images
-images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>
+images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>; OTEL=1: the sidecar's can export spans
 	@for program in operator sidecar; do \
 	  echo "Building notifychannel/$$program:$(TAG) on $(or $(BASE),the default base) ..."; \
 	  docker build --quiet --file Dockerfile.$$program --tag notifychannel/$$program:$(TAG) \
-	    $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(LABEL),--label $(LABEL)) --build-arg VERSION=$(VERSION) \
+	    $(if $(BASE),--build-arg BASE=$(BASE)) $$([ $$program = operator ] || echo '$(if $(OTEL),--build-arg OTEL=1)') $(if $(LABEL),--label $(LABEL)) --build-arg VERSION=$(VERSION) \
 	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . >/dev/null \
 	    || { $(if $(BASE),,echo 'If python:3.13-slim could not be pulled, name another: make images BASE=$$(tests/cluster/base-image) makes one, of Debian packages (as root)';) exit 1; }; \
 	   docker image inspect --format "notifychannel/$$program:$(TAG) {{.Size}}" notifychannel/$$program:$(TAG) \
