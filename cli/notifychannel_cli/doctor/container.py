@@ -21,7 +21,7 @@ def why_not(pod: Mapping[str, Any]) -> str | None:
     against it.
     """
     statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
-    found = next((it for it in statuses if it.get("name") == NAME), {})
+    found: Mapping[str, Any] = next((it for it in statuses if it.get("name") == NAME), {})
     waits = (found.get("state") or {}).get("waiting") or {}
     reason = waits.get("reason")
     if not reason or reason in ON_ITS_WAY:

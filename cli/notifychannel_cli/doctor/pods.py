@@ -29,8 +29,8 @@ class Pod:
     settings: inject.Settings
     status: Mapping[str, Any] | Unseen
     """The document of its sidecar's /status."""
-    webhook: Mapping[str, Any] | None
-    """The injector's; None: there is none, or it can't be read."""
+    webhook: Mapping[str, Any] | Unseen | None
+    """The injector's; None: there is none."""
     is_known: bool | None
     """A channel of its namespace names its group; None: the channels can't be read."""
 
@@ -61,7 +61,7 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
         if inject.is_injected(it.body):
             continue
         namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
-        webhooks = (it.webhook,) if it.webhook else ()
+        webhooks = None if isinstance(it.webhook, Unseen) else (it.webhook,) if it.webhook else ()
         labels = {"kubernetes.io/metadata.name": namespace}
         said = verdict.of_pod(name, namespace, it.body, settings=it.settings, webhooks=webhooks, labels=labels)
         could = bool(inject.decide(it.body, namespace=namespace, settings=it.settings).patch)
