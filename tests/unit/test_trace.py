@@ -18,7 +18,7 @@ from notifychannel_operator.spec import Channel, Consumer, Endpoint
 from notifychannel_sidecar.deliverer.answer import Fault, Reply
 from notifychannel_sidecar.deliverer.trace import Untraced
 from notifychannel_sidecar.hints import Reason
-from notifychannel_sidecar.inbox.work import Work
+from notifychannel_sidecar.inbox.work import Hint, Work
 from notifychannel_sidecar.settings import Settings
 from notifychannel_sidecar.spans import spans
 from notifychannel_sidecar.spans.export import Export
@@ -75,6 +75,36 @@ def test_a_traceparent_changes_neither_rules_nor_triggers():
     assert names.rules(channel) == names.rules(replace(channel, consumers=traced))
 
 
+def kept() -> tuple[InMemorySpanExporter, SpanTracer]:
+    """What is exported, and a tracer whose database shows five seconds past 1970."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = SpanTracer(tracer=provider.get_tracer("t"), config=lambda: None, database_us=lambda: 5_000_000)
+    return exporter, tracer
+
+
+def hint(*, first_at_us: int, attempt: int) -> Hint:
+    return Hint(
+        id="i", key="{}", events=(), count=1, first_at_us=first_at_us, last_at_us=first_at_us, attempt=attempt,
+        waited_s=0.0, entry=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("first_at_us", "waited_s"), [((3_000_000, 1_000_000), 4.0), ((6_000_000, 7_000_000), 0.0)])
+def test_a_batch_waits_since_its_oldest_change_and_tells_its_highest_attempt(first_at_us, waited_s):
+    """By a database's clock that is behind, nobody waits less than not at all.
+
+    Mutants: `max` for `min` in `_age_us`; no `max(0, …)` there.
+    """
+    exporter, tracer = kept()
+    hints = tuple(hint(first_at_us=at_us, attempt=attempt) for attempt, at_us in enumerate(first_at_us, start=2))
+    tracer.begin(replace(WORK, hints=hints), port=80, path="/").end(Reply(status=200))
+    post, whole = exporter.get_finished_spans()
+    assert (post.start_time - whole.start_time) / 1e9 == waited_s
+    assert {span.attributes["notifychannel.attempt"] for span in (post, whole)} == {3}
+    assert {span.attributes["notifychannel.hints"] for span in (post, whole)} == {2}
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
@@ -86,13 +116,10 @@ def test_a_traceparent_changes_neither_rules_nor_triggers():
     ],
 )
 def test_anything_but_a_2xx_is_an_error(reply, error):
-    kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    tracer = SpanTracer(tracer=provider.get_tracer("t"), config=lambda: None, database_us=lambda: 0)
+    exporter, tracer = kept()
     tracer.begin(WORK, port=80, path="/hints").end(reply)
-    assert [span.attributes.get("error.type") for span in kept.get_finished_spans()] == [error, error]
-    assert [span.status.is_ok for span in kept.get_finished_spans()] == [error is None] * 2
+    assert [span.attributes.get("error.type") for span in exporter.get_finished_spans()] == [error, error]
+    assert [span.status.is_ok for span in exporter.get_finished_spans()] == [error is None] * 2
 
 
 async def test_what_the_sampler_leaves_out_is_not_sampled_in_the_header(monkeypatch):
