@@ -39,6 +39,7 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about nine minutes on two cores)
 	@tests/install-pgbouncer
 	@tests/install-prometheus
+	@tests/install-postgresql-13
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test-fast
