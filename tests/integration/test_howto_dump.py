@@ -28,6 +28,8 @@ JOBS = channel(
 )
 DRAIN = "SELECT * FROM notifychannel.drain('0', '{}', 1000)"
 QUEUE = "SELECT key FROM notifychannel.queue WHERE state = 'pending' ORDER BY key"
+OLDER = "SELECT setval('notifychannel.versions', last_value - 3000000) FROM notifychannel.versions"
+"""As three seconds ago."""
 YAML = """
 apiVersion: notifychannel.io/v1alpha1
 kind: NotifyChannel
@@ -119,6 +121,7 @@ async def test_what_waited_is_delivered_from_the_restored_queue_under_ids_that_n
     await site.admin.execute(DRAIN)
     await site.app.execute("INSERT INTO orders VALUES (2)")
     await site.admin.execute("INSERT INTO notifychannel.outbox (channel, payload) VALUES ('c', '1aaaaaaaaT1')")
+    await site.admin.execute(OLDER)
     await follow(WHOLE, site, copy, tmp_path)
     last = "SELECT last_value FROM notifychannel.versions"
     await site.app.execute("INSERT INTO orders VALUES (3)")  # what applications have heard of, and the dump has not
@@ -275,10 +278,7 @@ async def test_after_a_recovery_each_consumer_is_told_to_look_at_everything_unde
     await site.install(JOBS)
     await site.app.execute("INSERT INTO orders VALUES (1)")
     given = await site.admin.fetchval("SELECT max(version) FROM notifychannel.queue")
-    await site.admin.execute(  # as it was some time before that
-        "DELETE FROM notifychannel.queue; SELECT setval('notifychannel.versions', last_value - 3000000) "
-        "FROM notifychannel.versions"
-    )
+    await site.admin.execute(f"DELETE FROM notifychannel.queue; {OLDER}")  # as it was some time before that
     name = "test_after_a_recovery_each_consumer_is_told_to_look_at_everything_under_a_new_id"
     await follow(name, site, copy, tmp_path)
     assert await queued(site) == [""]
