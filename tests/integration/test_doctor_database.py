@@ -345,7 +345,7 @@ def test_every_check_of_a_database_has_a_test_that_breaks_it():
 
 @pytest.mark.parametrize(("check", "way"), sorted(BREAKS))
 async def test_what_is_broken_is_named_with_a_remedy_and_nothing_else_is(shop, check, way):
-    """Mutants: subenabled not looked at; `but_for_listeners` that leaves the facts as they are."""
+    """Mutants: subscriptions not asked for; `but_for_listeners` that leaves the facts as they are."""
     await BREAKS[check, way](shop)
     found = await shop.examined(code=0 if check in WARNINGS else 1) if check != "database/notify-queue" else (
         await shop.examined(code=1 if shop.site.database.server.version >= 18 else 0)
@@ -383,7 +383,7 @@ async def test_a_database_that_is_away_ends_with_3_and_nothing_is_called_well(sh
     ],
 )
 async def test_what_a_listener_may_not_call_is_mended_by_the_command_that_is_printed(shop, revoke):
-    """As the installer. Mutant: `lacking` by the names alone."""
+    """As the installer, with one GRANT for all functions."""
     await shop.site.admin.execute(f'REVOKE {revoke} FROM "{shop.site.listener}"')
     found = (await shop.examined()).of("database/listener-rights")
     assert shop.site.listener in found["why"]

@@ -74,6 +74,8 @@ HEALTHY = Seen(
 OLD = replace(CERTIFICATE, now=certificates.expires_at(LEAF.certificate_pem) - timedelta(days=3))
 WAITS = {"type": "Listening", "status": "False", "reason": "Partly", "message": "1 of 2 pods listen"}
 SAD = {**CHANNEL, "status": {**CHANNEL["status"], "conditions": [WAITS]}}
+STARTS = {"type": "Ready", "status": "False", "reason": "NoPods", "message": "Listening: none runs yet"}
+UNREADY = {**CHANNEL, "status": {**CHANNEL["status"], "conditions": [{**WAITS, "status": "Unknown"}, STARTS]}}
 DEAF = {**LISTENING, "state": "WAITING", "reason": "NoSecret"}
 NONE = replace(SECRET, shape=Shape(labels=None))
 OTHERS = pod()
@@ -95,6 +97,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("cluster/ca-bundle", {"certificate": replace(CERTIFICATE, authorities=None)}, "no MutatingWebhook"),
     ("channel/conditions", {"channels": (SAD,)}, "Listening: Partly: 1 of 2 pods listen"),
     ("channel/conditions", {"channels": ({**CHANNEL, "status": {}},)}, "no pass has looked"),
+    ("channel/conditions", {"channels": (UNREADY,)}, "Ready: NoPods"),
     ("channel/secret", {"secrets": (NONE,)}, "there is no Secret db"),
     ("channel/secret", {"secrets": (replace(SECRET, shape=replace(SECRET.shape, labels={})),)}, "the label"),
     ("channel/secret", {"secrets": (replace(SECRET, shape=replace(SECRET.shape, keys=frozenset({"host"}))),)}, "user"),

@@ -47,7 +47,8 @@ class Stated:
 
 
 def conditions(seen: Sequence[Stated]) -> Iterator[Trouble | Unseen]:
-    """Each condition that is False, with what it says; and channels that no pass has looked at. Ready repeats another.
+    """Each condition that is False, with what it says; and channels that no pass has looked at. Ready repeats
+    another, but for one that is Unknown.
     What follows from something that was found is judged where that is.
     """
     for it in seen:
@@ -55,8 +56,10 @@ def conditions(seen: Sequence[Stated]) -> Iterator[Trouble | Unseen]:
         if status.get("observedGeneration") != metadata.get("generation"):
             yield _said(it, "no pass has looked at it since it was changed", UNSEEN)
         false = [each for each in status.get("conditions") or [] if each.get("status") == "False"]
+        only_ready = [each.get("type") for each in false] == [Type.READY.value]
         for number, each in enumerate(false):
-            if each.get("type") != Type.READY.value and not (number and _waits(each)):
+            is_repetition = each.get("type") == Type.READY.value and not only_ready
+            if not is_repetition and not (number and _waits(each)):
                 type_, reason = str(each.get("type")), str(each.get("reason"))
                 yield _said(it, f"{type_}: {reason}: {each.get('message') or ''}", reason, type_)
 

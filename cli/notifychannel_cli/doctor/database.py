@@ -94,7 +94,7 @@ async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Seq
         queue=await seen(_queue(connection)),
         bloat=await seen(_bloat(connection)),
         replication=await seen(_replication(connection)),
-        channels=wanted if isinstance(wanted, Unseen) else await _channels(connection, server, wanted),
+        channels=wanted if isinstance(wanted, Unseen) else await seen(_channels(connection, server, wanted)),
     )
 
 
