@@ -94,7 +94,7 @@ async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Seq
         queue=await seen(_queue(connection)),
         bloat=await seen(_bloat(connection)),
         replication=await seen(_replication(connection)),
-        channels=wanted if isinstance(wanted, Unseen) else await _channels(connection, server, wanted),
+        channels=wanted if isinstance(wanted, Unseen) else await seen(_channels(connection, server, wanted)),
     )
 
 
@@ -210,7 +210,8 @@ async def _installed(connection: Connection, server: Server, it: Wanted) -> Inst
     namespace, name = it.channel.namespace, it.channel.name
     installation = it.installation or await _installation(connection, namespace, name)
     owner = Owner(installation=installation, namespace=namespace, name=name)
-    facts = await database.observe(connection, it.channel, owner, role=server.schema_owner)
+    async with asking(connection, isolation="repeatable_read"):
+        facts = await database.observe(connection, it.channel, owner, role=server.schema_owner)
     return Installed(channel=it.channel, facts=facts)
 
 
