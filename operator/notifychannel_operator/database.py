@@ -84,7 +84,7 @@ async def observe(
     role: str | None = None,
     listener: str | None = None,
 ) -> Facts:
-    """The database as this channel's pass sees it, in one read-only snapshot; not to be called in a transaction.
+    """The database as this channel's pass sees it, in one read-only snapshot; in no transaction but such a one.
 
     Rights are those of `role` (the connection's) and, where it is named, of the role `listener`.
     Raises PlanError when there is no such role, asyncpg.PostgresError and OSError when the database can't be asked.

@@ -100,7 +100,7 @@ async def _has_others(connection: Connection, owners: Collection[Owner]) -> bool
 
 @asynccontextmanager
 async def _acting(connection: Connection, role: str) -> AsyncIterator[bool]:
-    """As that role for the block, if the connection's may."""
+    """As that role for the block, if the connection's may; where that fails, until the transaction is rolled back."""
     may_act = True
     before = await connection.fetchval("SELECT current_user::text")
     try:
@@ -108,11 +108,9 @@ async def _acting(connection: Connection, role: str) -> AsyncIterator[bool]:
             await connection.execute(sqlfile.fill("outbox/act_as.sql", role=ident(role)))
     except asyncpg.PostgresError:
         may_act = False
-    try:
-        yield may_act
-    finally:
-        if may_act:
-            await connection.execute(sqlfile.fill("outbox/act_as.sql", role=ident(before)))
+    yield may_act
+    if may_act:
+        await connection.execute(sqlfile.fill("outbox/act_as.sql", role=ident(before)))
 
 
 def _registered(row: asyncpg.Record, owner: Owner) -> Registered:

@@ -102,7 +102,7 @@ class Shop:
         told = json.loads(result.stdout)["findings"]
         assert {it["verdict"] for it in told if it["check"] not in CHECKS} == {"not checked"}  # of a cluster
         found = Examined(it for it in told if it["check"] in CHECKS)
-        assert result.exit_code == code, [it for it in found if it["verdict"] != "ok"]
+        assert result.exit_code == code, {it["why"] for it in found}
         for password in (*database.passwords.values(), database.server.password):
             assert password not in result.output
         return found
@@ -366,6 +366,18 @@ async def test_the_process_that_holds_the_queue_is_named_and_how_sure_that_is(sh
     assert sureness in found["why"]
     assert str(innocent) not in found["why"]
     assert [it.partition("  #")[0] for it in found["remedy"]] == [f'psql -c "SELECT pg_terminate_backend({sleeper})"']
+
+
+async def test_tables_of_ours_that_somebody_has_locked_are_waited_for_by_nobody(shop):
+    """As VACUUM FULL does. Mutant: `observe` without `asking`: the doctor hangs as long as the lock is held."""
+    holder = await shop.session()
+    async with asyncio.timeout(60), holder.transaction():
+        await holder.execute("LOCK TABLE notifychannel.outbox, notifychannel.queue IN ACCESS EXCLUSIVE MODE")
+        found = await shop.examined(code=0)
+    assert found.wrong() == set()
+    assert {"channel/triggers", "database/outbox", "database/queue"} <= found.unchecked()
+    assert "locked our tables" in found.of("channel/triggers")["why"]
+    assert found.of("database/pooler")["verdict"] == "ok"
 
 
 async def test_a_database_that_is_away_ends_with_3_and_nothing_is_called_well(shop):

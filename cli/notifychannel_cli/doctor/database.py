@@ -210,7 +210,8 @@ async def _installed(connection: Connection, server: Server, it: Wanted) -> Inst
     namespace, name = it.channel.namespace, it.channel.name
     installation = it.installation or await _installation(connection, namespace, name)
     owner = Owner(installation=installation, namespace=namespace, name=name)
-    facts = await database.observe(connection, it.channel, owner, role=server.schema_owner)
+    async with asking(connection, isolation="repeatable_read"):
+        facts = await database.observe(connection, it.channel, owner, role=server.schema_owner)
     return Installed(channel=it.channel, facts=facts)
 
 

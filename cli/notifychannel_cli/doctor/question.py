@@ -13,8 +13,10 @@ from notifychannel_operator import sqlfile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from typing import Literal
 
     Connection = asyncpg.Connection[asyncpg.Record]
+    Isolation = Literal["read_committed", "repeatable_read"]
 
 T = TypeVar("T")
 
@@ -22,9 +24,9 @@ NO_RIGHT = Unseen(why=registry.NO_RIGHT, remedy=('notifychannel doctor --dsn "$D
 
 
 @asynccontextmanager
-async def asking(connection: Connection) -> AsyncIterator[None]:
-    """On one server connection, whatever stands between."""
-    async with connection.transaction(readonly=True):
+async def asking(connection: Connection, *, isolation: Isolation = "read_committed") -> AsyncIterator[None]:
+    """On one server connection, whatever stands between. What opens a transaction itself is given its own isolation."""
+    async with connection.transaction(isolation=isolation, readonly=True):
         await connection.execute(sqlfile.read("doctor/begin.sql"))
         yield
 
