@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 4
+WORKERS ?= 6
 CHANGES ?= 1000000
 DOWN ?= 600
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
@@ -21,11 +21,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	  || { echo "NotifyChannel needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Making $(VENV) and installing the packages of constraints.txt (once, a minute or more) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(VENV)/docs: $(VENV)/ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 .PHONY: install
@@ -36,9 +36,10 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 	@$(BIN)/notifychannel demo
 
 .PHONY: test
-test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (nine to twelve minutes on two cores)
+test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about nine minutes on two cores)
 	@tests/install-pgbouncer
 	@tests/install-prometheus
+	@tests/install-postgresql-13
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test-fast
@@ -93,11 +94,11 @@ sbom: $(VENV)/ready ## dist/sbom-*.cdx.json (CycloneDX) and dist/requirements-*.
 	@$(BIN)/python sbom.py dist
 
 .PHONY: images
-images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>
+images: ## Build both container images: BASE=<image with python3 and venv> TAG=<tag>; OTEL=1: the sidecar's can export spans
 	@for program in operator sidecar; do \
 	  echo "Building notifychannel/$$program:$(TAG) on $(or $(BASE),the default base) ..."; \
 	  docker build --quiet --file Dockerfile.$$program --tag notifychannel/$$program:$(TAG) \
-	    $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(LABEL),--label $(LABEL)) --build-arg VERSION=$(VERSION) \
+	    $(if $(BASE),--build-arg BASE=$(BASE)) $$([ $$program = operator ] || echo '$(if $(OTEL),--build-arg OTEL=1)') $(if $(LABEL),--label $(LABEL)) --build-arg VERSION=$(VERSION) \
 	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) . >/dev/null \
 	    || { $(if $(BASE),,echo 'If python:3.13-slim could not be pulled, name another: make images BASE=$$(tests/cluster/base-image) makes one, of Debian packages (as root)';) exit 1; }; \
 	   docker image inspect --format "notifychannel/$$program:$(TAG) {{.Size}}" notifychannel/$$program:$(TAG) \

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PROGRAMS = ("operator", "sidecar", "cli")
-"""Extras of the project; the injector is in the operator's image."""
+PROGRAMS = ("operator", "sidecar", "cli", "otel")
+"""Extras of the project; the injector is in the operator's image, `otel` in a sidecar's where that was asked for."""
 SPDX = {
     "MIT": "MIT",
     "MIT License": "MIT",
     "Apache-2.0": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
     "BSD-3-Clause": "BSD-3-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
     "BSD 2-Clause License": "BSD-2-Clause",
     "ISC": "ISC",
     "MPL-2.0": "MPL-2.0",

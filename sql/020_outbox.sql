@@ -95,6 +95,13 @@ BEGIN
             EXECUTE pg_catalog.format('ALTER TABLE notifychannel.%s ALTER COLUMN payload SET STORAGE MAIN', name);
         END IF;
     END LOOP;
+    -- without a primary key nobody may delete from it, and no drain would do, while a publication FOR ALL TABLES exists
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_class
+        WHERE oid = pg_catalog.to_regclass('notifychannel.outbox_logged') AND relreplident <> 'f'
+    ) THEN
+        ALTER TABLE notifychannel.outbox_logged REPLICA IDENTITY FULL;
+    END IF;
 END $missing$;
 
 -- Vacuumed by number of dead rows, not by share of a table that is empty most of the time; never made shorter, which

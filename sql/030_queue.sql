@@ -79,6 +79,7 @@ BEGIN
         SELECT p.oid
         FROM (VALUES
             ('queue_time', '', 'timestamp with time zone'),
+            ('renew_versions', '', 'void'),
             ('united', 'one text, other text', 'text'),
             ('stronger', 'one text, other text', 'text'),
             ('hint_id', 'whose notifychannel.consumer, key text, version bigint', 'text'),
@@ -135,6 +136,24 @@ BEGIN
             (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint);
     END IF;
 END $versions$;
+
+-- Lets the next version be one that nobody has had, also where this database is an older state of itself: restored, or a
+-- standby that had not got all. Below the clock's microseconds any may have been used, above them none.
+CREATE OR REPLACE FUNCTION notifychannel.renew_versions() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $renew$
+DECLARE
+    behind_us CONSTANT bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 1000000;
+BEGIN
+    IF (SELECT s.last_value FROM notifychannel.versions AS s) < behind_us THEN
+        PERFORM pg_advisory_lock(1852008558, 0); -- of no consumer; not to the commit, for a sequence does not wait for it
+        IF (SELECT s.last_value FROM notifychannel.versions AS s) < behind_us THEN
+            PERFORM setval('notifychannel.versions', behind_us + 1000000);
+        END IF;
+        PERFORM pg_advisory_unlock(1852008558, 0);
+    END IF;
+END
+$renew$;
 
 -- What is to be delivered. `key` is the payload's JSON array, and empty for a resync. `_us`: microseconds since 1970, as in
 -- payloads. `_at` are queue_time()s, but for died_at and escalated_at, which people read.
@@ -242,6 +261,21 @@ ALTER TABLE notifychannel.audit SET (
 CREATE INDEX IF NOT EXISTS audit_at ON notifychannel.audit (channel, at);
 CREATE INDEX IF NOT EXISTS audit_key ON notifychannel.audit (channel, key, at);
 
+-- As outbox_logged: without a primary key nobody may delete from them while a publication FOR ALL TABLES exists.
+DO $identity$
+DECLARE
+    it regclass;
+BEGIN
+    FOR it IN
+        SELECT c.oid FROM pg_catalog.pg_class AS c
+        WHERE c.relreplident <> 'f' AND c.oid IN (
+            pg_catalog.to_regclass('notifychannel.audit'), pg_catalog.to_regclass('notifychannel.passed_over')
+        )
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', it);
+    END LOOP;
+END $identity$;
+
 -- By how much queue_time() is ahead of the server's clock: the relay sees to it that the sum goes on evenly. And where the
 -- walk is that puts the times of all rows right, behind which row; NULL: at its end.
 CREATE TABLE IF NOT EXISTS notifychannel.queue_clock (
@@ -338,6 +372,7 @@ BEGIN
         RETURN 0;
     END IF;
     at := notifychannel.queue_time();
+    PERFORM notifychannel.renew_versions();
     INSERT INTO notifychannel.queue AS q (
         consumer, key, state, events, count, first_us, last_us, reason, arrived_at, since, set_at, due_at, not_before,
         escalate_at
@@ -422,6 +457,7 @@ BEGIN
     );
     PERFORM pg_advisory_xact_lock_shared(1852008558, id) FROM unnest(them) AS id;
     at := notifychannel.queue_time();
+    PERFORM notifychannel.renew_versions();
     INSERT INTO notifychannel.queue AS q (
         consumer, key, state, events, count, first_us, last_us, reason, arrived_at, since, set_at, due_at, not_before,
         escalate_at
@@ -454,6 +490,7 @@ END
 $resync$;
 
 REVOKE ALL ON FUNCTION notifychannel.queue_time() FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.renew_versions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.united(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.stronger(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.hint_id(notifychannel.consumer, text, bigint) FROM PUBLIC;

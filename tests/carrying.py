@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar.deliverer.deliverer import Deliverer
 from notifychannel_sidecar.deliverer.endpoint import open_session
+from notifychannel_sidecar.deliverer.trace import Untraced
 from notifychannel_sidecar.hints import Mode, Reason
 from notifychannel_sidecar.inbox.inbox import Inbox
 from tests.application import PATIENCE_S, Application
@@ -79,6 +80,7 @@ async def carrying(*channels: ChannelConfig, max_in_flight: int = 4, budget: int
             token=lambda: parts.token,
             mode=lambda: parts.mode,
             on_answer=lambda answer: parts.on_answer(answer),  # noqa: PLW0108 - it comes later
+            tracer=Untraced(),
             max_in_flight=max_in_flight,
             random=dice(),
         )

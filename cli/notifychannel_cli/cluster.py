@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_kube_config
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Command = Callable[..., None]
 
 USER = "notifychannel"
+NO_KUBECONFIG = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
+"""What the library raises where the file is no YAML, or YAML of something else: nothing, a list, bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ async def opened(place: Place) -> AsyncIterator[Cluster]:
         namespace = await _load(place, configuration)
     except (ConfigException, OSError) as error:
         raise UnreachableError(f"the kubeconfig can't be used: {error}; see: kubectl config get-contexts") from None
+    except NO_KUBECONFIG:
+        raise UnreachableError("the kubeconfig is none: it can't be read as one; see: kubectl config view") from None
     try:
         async with Kube(configuration, pod=USER, may_write=lambda: False) as kube:
             yield Cluster(kube=kube, namespace=place.namespace or namespace)

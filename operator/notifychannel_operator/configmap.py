@@ -62,6 +62,7 @@ def _channel(channel: Channel, consumer: Consumer, *, installation: str) -> Chan
         port=consumer.endpoint.port,
         path=consumer.endpoint.path,
         timeout=consumer.endpoint.timeout,
+        traceparent=consumer.endpoint.traceparent,
         window=consumer.debounce.window,
         max_delay=consumer.debounce.max_delay,
         min_interval=consumer.debounce.min_interval,

@@ -4,6 +4,7 @@ one for the sentence that says which is missing. Pure; run by whoever may grant 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import queue_statements, sqlfile, statements
@@ -50,23 +51,33 @@ def select(schema: str, table: str, columns: Iterable[str], role: str) -> str:
     )
 
 
+def execute(functions: Iterable[str], role: str) -> str:
+    """To call functions: `schema.name(types)`, or without the types where the name is there once."""
+    return f"GRANT EXECUTE ON FUNCTION {', '.join(functions)} TO {ident(role)};"
+
+
 def call(role: str) -> str:
     """To read how many NOTIFYs were skipped."""
-    return f"GRANT EXECUTE ON FUNCTION {SCHEMA}.skipped() TO {ident(role)};"
+    return execute((f"{SCHEMA}.skipped()",), role)
 
 
 def relay(role: str) -> str:
     """To drain the outbox, as any listener may have to."""
-    return (
-        f"GRANT EXECUTE ON FUNCTION {SCHEMA}.drain(xid8, xid8[], integer), {SCHEMA}.collapse(bigint, xid8, integer), "
-        f"{SCHEMA}.relay_look(), {SCHEMA}.relay_waiting(), {SCHEMA}.relay_drained(xid8) TO {ident(role)};"
-    )
+    functions = (
+        "drain(xid8, xid8[], integer)", "collapse(bigint, xid8, integer)", "relay_look()", "relay_waiting()",
+        "relay_drained(xid8)",
+    )  # fmt: skip
+    return execute((f"{SCHEMA}.{it}" for it in functions), role)
 
 
 def claim(role: str) -> str:
     """To deliver from the queue."""
-    functions = ", ".join(f"{SCHEMA}.{name}" for name in queue_statements.claiming())
-    return f"GRANT EXECUTE ON FUNCTION {functions} TO {ident(role)};"
+    return execute((f"{SCHEMA}.{name}" for name in queue_statements.claiming()), role)
+
+
+def called() -> tuple[str, ...]:
+    """Names of all functions that a listener calls, whatever its channels need; without schema."""
+    return tuple(re.findall(rf"\b{SCHEMA}\.(\w+)", " ".join(grant("role") for grant in (call, relay, claim))))
 
 
 def looked_up(sources: Iterable[Source]) -> dict[tuple[str, str], frozenset[str]]:

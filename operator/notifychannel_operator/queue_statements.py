@@ -46,7 +46,8 @@ class Rows(Enum):
 def make() -> tuple[str, ...]:
     """Tables, sequences, views and functions of the queue, made or put right, and the note of what made them."""
     note = tagged("plan/queue_made.sql", version=literal(_version()), state=state().rstrip("\n"))
-    return (*(sqlfile.body(name).removesuffix(";") for name in FILES), note)
+    restored = tagged("plan/queue_restored.sql", home=_home())
+    return (*(sqlfile.body(name).removesuffix(";") for name in FILES), restored, note)
 
 
 def is_made(found: Queue) -> bool:
@@ -91,8 +92,14 @@ def claiming() -> tuple[str, ...]:
 
 
 def state() -> str:
-    """The question for a hash of what there is."""
-    return sqlfile.fill("observe/queue_state.sql", relations=array(relations()), routines=array(routines()))
+    """The question for a hash of what there is, and where it is."""
+    made = {"relations": array(relations()), "routines": array(routines())}
+    return sqlfile.fill("observe/queue_state.sql", home=_home(), **made)
+
+
+def _home() -> str:
+    """The question in which database system the queue is, and as which table: another one where a dump was restored."""
+    return sqlfile.fill("observe/queue_home.sql")
 
 
 def drop() -> tuple[str, ...]:

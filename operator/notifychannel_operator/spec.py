@@ -145,6 +145,8 @@ class Endpoint:
     port: int
     path: str
     timeout: float = 2.0
+    traceparent: bool = False
+    """Each POST carries a trace of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,12 +33,14 @@ from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.sorting import Sorting
+from notifychannel_sidecar.spans import spans
 from notifychannel_sidecar.state import Phase, State
 
 if TYPE_CHECKING:
     import aiohttp
 
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.deliverer.trace import Tracer
     from notifychannel_sidecar.inbox.work import Work
     from notifychannel_sidecar.listener.look import Look
     from notifychannel_sidecar.listener.roundtrip import RoundTrip
@@ -73,7 +75,7 @@ class Sidecar:
         self._trip: RoundTrip | None = None
         self._finish = asyncio.Event()
         self._stop = asyncio.Event()
-        clock = Clock()
+        self._clock = clock = Clock()
         self._metrics = Metrics(clock=clock, version=self._version)
         self._inbox = Inbox(budget=settings.max_keys, on_due=self._on_due, clock=clock)
         self._durable = Durable(on_due=self._on_due, on_entered=self._on_entered)
@@ -107,7 +109,14 @@ class Sidecar:
         """Until `stop`; raises what is a bug, and OSError when the status port is taken."""
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(endpoint.open_session())
-            self._deliverer = deliverer = self._make_deliverer(http)
+            tracer = await stack.enter_async_context(
+                spans.opened(
+                    wanted=self._settings.spans, pod=self._settings.pod, version=self._version,
+                    config=lambda: self._files.config,
+                    database_us=lambda: self._clock.arrival_us(asyncio.get_running_loop().time()),
+                )
+            )  # fmt: skip
+            self._deliverer = deliverer = self._make_deliverer(http, tracer)
             self._metrics.add(
                 InboxMetrics(names=self._names, counts=self._sorting.counts, breaker_open=deliverer.breaker_open)
             )
@@ -144,10 +153,10 @@ class Sidecar:
             },
         )  # fmt: skip
 
-    def _make_deliverer(self, http: aiohttp.ClientSession) -> Deliverer:
+    def _make_deliverer(self, http: aiohttp.ClientSession, tracer: Tracer) -> Deliverer:
         return Deliverer(
             source=lambda config: self._sorting.of(config.name), http=http, token=lambda: self._files.token,
-            mode=lambda: self._state.mode, on_answer=self._metrics.on_answer,
+            mode=lambda: self._state.mode, on_answer=self._metrics.on_answer, tracer=tracer,
         )  # fmt: skip
 
     async def _finishing(

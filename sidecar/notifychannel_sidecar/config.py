@@ -44,6 +44,8 @@ class ChannelConfig:
     port: int
     path: str
     timeout: float = 2.0
+    traceparent: bool = False
+    """Each POST carries a trace of its own (https://www.w3.org/TR/trace-context/)."""
     window: float = 0.25
     max_delay: float = 2.0
     min_interval: float = 0.0
@@ -152,6 +154,7 @@ _CHANNEL: dict[str, expect.Check] = {
     "port": expect.whole(least=1, most=expect.MAX_PORT),
     "path": expect.url_path,
     "timeout": expect.seconds(positive=True),
+    "traceparent": expect.truth,
     "window": expect.seconds(),
     "max_delay": expect.seconds(),
     "min_interval": expect.seconds(),

@@ -39,6 +39,9 @@ class Settings:
     """NOTIFYCHANNEL_MAX_KEYS: keys held in memory, over all channels; past it the largest channel's become a resync."""
     log_format: str = LOG_FORMATS[0]
     """NOTIFYCHANNEL_LOG: json or text."""
+    spans: bool = False
+    """OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names a collector, and neither
+    OTEL_SDK_DISABLED nor OTEL_TRACES_EXPORTER says no. Where it is, OpenTelemetry reads by itself."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
@@ -51,7 +54,18 @@ class Settings:
             status_port=_number(environment, "NOTIFYCHANNEL_STATUS_PORT", STATUS_PORT, least=0, most=MAX_PORT),
             max_keys=_number(environment, "NOTIFYCHANNEL_MAX_KEYS", MAX_KEYS, least=1, most=10**9),
             log_format=_choice(environment, "NOTIFYCHANNEL_LOG", LOG_FORMATS),
+            spans=_wants_spans(environment),
         )
+
+
+def _wants_spans(environment: Mapping[str, str]) -> bool:
+    """https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/"""
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    is_off = (
+        environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+        or environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+    )
+    return not is_off and any(environment.get(name) for name in names)
 
 
 def _required(environment: Mapping[str, str], name: str, meaning: str) -> str:

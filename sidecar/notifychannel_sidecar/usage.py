@@ -20,6 +20,9 @@ the application on 127.0.0.1. It is set up by environment variables:
   NOTIFYCHANNEL_MAX_KEYS     keys held in memory over all channels
                              (default: 100000)
   NOTIFYCHANNEL_LOG          json or text, on standard error (default: json)
+  OTEL_EXPORTER_OTLP_ENDPOINT  a collector of OpenTelemetry: spans of each POST go
+                             there, where the extra `otel` is installed; so are
+                             the other OTEL_ variables read
 
 Both files may be missing at the start and are read again when they change.
 SIGUSR1 delivers what is pending and stays; SIGTERM and SIGINT do so and end; a

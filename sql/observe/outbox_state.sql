@@ -14,8 +14,9 @@ FROM (
         AND p.proname IN ('drain', 'collapse', 'relay_look', 'relay_waiting', 'relay_drained', 'outbox_size')
     UNION ALL
     SELECT pg_catalog.format(
-        'relation %s %s %s of %s: %s %s %s %s', c.relname, c.relkind, c.relpersistence, c.relowner::regrole,
-        c.reloptions, CASE c.relkind WHEN 'i' THEN pg_catalog.pg_get_indexdef(c.oid) END, s.seqincrement, s.seqcycle
+        'relation %s %s %s %s of %s: %s %s %s %s', c.relname, c.relkind, c.relpersistence, c.relreplident,
+        c.relowner::regrole, c.reloptions, CASE c.relkind WHEN 'i' THEN pg_catalog.pg_get_indexdef(c.oid) END,
+        s.seqincrement, s.seqcycle
     )
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

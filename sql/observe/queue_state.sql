@@ -1,6 +1,8 @@
 SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
     pg_catalog.string_agg(it.what, E'\n' ORDER BY it.what COLLATE "C"), 'UTF8'
-)), 'hex')
+)), 'hex') || ' in ' || (
+%{home}
+)
 FROM (
     SELECT pg_catalog.format(
         'function %%s(%%s) of %%s returns %%s: %%s %%s %%s %%s %%s %%s', p.proname, pg_catalog.pg_get_function_arguments(p.oid),
@@ -13,8 +15,9 @@ FROM (
     WHERE n.nspname = 'notifychannel' AND p.proname = ANY (%{routines})
     UNION ALL
     SELECT pg_catalog.format(
-        'relation %%s %%s %%s of %%s: %%s %%s %%s %%s', c.relname, c.relkind, c.relpersistence, c.relowner::regrole,
-        c.reloptions, CASE c.relkind WHEN 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END, s.seqincrement, s.seqcycle
+        'relation %%s %%s %%s %%s of %%s: %%s %%s %%s %%s', c.relname, c.relkind, c.relpersistence, c.relreplident,
+        c.relowner::regrole, c.reloptions, CASE c.relkind WHEN 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,
+        s.seqincrement, s.seqcycle
     )
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

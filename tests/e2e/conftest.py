@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e import pod_logs
 from tests.e2e.cluster import ROOT, Cluster, script
 from tests.e2e.kubectl import CommandError, Helm, Kubectl
 from tests.e2e.namespaces import delete
+from tests.e2e.pod_logs import NOT_OF_POSTGRES
 from tests.e2e.postgresql import PostgreSQL, begun, deployed, is_up, with_roles
 from tests.e2e.release import Release, released
 from tests.e2e.shop import Shop
@@ -37,7 +39,6 @@ LONGEST_FIRST = (
     "test_admission_stream", "test_operator_process",
 )  # fmt: skip
 """Files that take a minute and more: begun last, one of them would be waited for alone."""
-NOT_OF_POSTGRES = "app notin (postgres, postgres-standby)"
 IMAGES_ARE_LOADED = os.environ.get("NOTIFYCHANNEL_IMAGES") == "loaded"
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count(1)
@@ -165,7 +166,10 @@ async def shop(cluster, _shop_server, release, request) -> AsyncIterator[Shop]:
         yield Shop(kubectl=kubectl, postgres=postgres, release=release)
         if request.node.stash.get(_failed, False):
             _tell(kubectl)
-        kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=180s", timeout_s=190)
+        try:
+            pod_logs.search(kubectl)
+        finally:
+            kubectl.run("delete", "notifychannels,deployments,jobs", "--all", "--timeout=180s", timeout_s=190)
         # the next test would take them for its own: a Deployment is gone before its pods are told to go
         kubectl.run("wait", "pods", "-l", NOT_OF_POSTGRES, "--for=delete", "--timeout=180s", timeout_s=190)
         await postgres.emptied()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.e2e import pod_logs
 from tests.e2e.kubectl import CommandError
 
 if TYPE_CHECKING:
@@ -13,11 +14,17 @@ WITHOUT_FINALIZERS = '{"metadata":{"finalizers":null}}'
 
 
 def delete(kubectl: Kubectl, *names: str) -> None:
-    """Without waiting. Call it when nobody reconciles there any more: the channels' cleanup is not waited for."""
-    for name in names:
-        _let_go(kubectl.within(name))
-    if names:
-        kubectl.run("delete", "namespace", *names, "--wait=false", "--ignore-not-found")
+    """Without waiting, after a search of the logs. Call it when nobody reconciles there any more: the channels' cleanup
+    is not waited for.
+    """
+    try:
+        for name in names:
+            pod_logs.search(kubectl.within(name))
+    finally:
+        for name in names:
+            _let_go(kubectl.within(name))
+        if names:
+            kubectl.run("delete", "namespace", *names, "--wait=false", "--ignore-not-found")
 
 
 def _let_go(kubectl: Kubectl) -> None:

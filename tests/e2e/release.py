@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e import chart
+from tests.e2e import chart, pod_logs
 from tests.e2e.kubectl import CommandError
 
 if TYPE_CHECKING:
@@ -114,8 +114,11 @@ def released(
         made.until_injecting()
         yield made
     finally:
-        if name in cluster.helm.run("list", "--namespace", namespace, "--all", "--short").split():
-            made.uninstall("--no-hooks")
+        try:
+            pod_logs.search(made.kubectl)
+        finally:
+            if name in cluster.helm.run("list", "--namespace", namespace, "--all", "--short").split():
+                made.uninstall("--no-hooks")
 
 
 def is_injected(kubectl: Kubectl, namespace: str) -> bool:

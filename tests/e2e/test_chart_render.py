@@ -41,6 +41,7 @@ SENTENCES = {
     ("sidecar.cpuRequest=3",): "sidecar.cpuRequest is 3 and sidecar.cpuLimit 200m: the API server would refuse",
     ("sidecar.cpuLimit=0",): "at '/sidecar/cpuLimit': exclusiveMinimum: got 0, want 0",
     ("sidecar.cpuLimit=24m",): "sidecar.cpuRequest is 25m and sidecar.cpuLimit 24m",
+    ("sidecar.otlpEndpoint=collector:4317",): "at '/sidecar/otlpEndpoint': 'collector:4317' does not match",
     ("image.digest=sha256:1",): "at '/image/digest'",
 }
 
@@ -206,6 +207,7 @@ def test_the_operator_may_read_the_secret_that_the_injector_serves_by_name_only_
             {"MEMORY": "134217728", "CPU_REQUEST": "0.5", "CPU_LIMIT": "2"},
         ),
         (("--set-string", "sidecar.cpuLimit=2"), {"CPU_LIMIT": "2"}),
+        (("--set", "sidecar.otlpEndpoint=http://[::1]:4318"), {"OTLP_ENDPOINT": "http://[::1]:4318"}),
     ],
 )
 def test_a_quantity_may_be_written_as_a_number(helm, given, said):

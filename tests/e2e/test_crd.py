@@ -53,7 +53,7 @@ def test_the_crd_is_established_without_a_warning_and_applied_again_it_is_unchan
 
 def examples() -> list:
     """Every NotifyChannel that the repository shows: pages, README, examples, the demo."""
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
     fenced = [(page, text) for page in pages for text in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
     files = [path for folder in ("examples", "cli") for path in sorted((REPOSITORY / folder).rglob("*.yaml"))]
     texts = [*fenced, *((path, path.read_text()) for path in files)]

@@ -131,6 +131,16 @@ async def test_tls_without_an_authority_is_taken_by_prefer_and_require(database,
     assert len(front.peers) == 2
 
 
+async def test_a_bundle_of_several_authorities_is_taken_whichever_comes_first(
+    database, reader, front, trusted, tmp_path
+):
+    """As managed services hand out, with the next authority before it is used."""
+    bundle = [trusted.ca.read_bytes(), authority(tmp_path).ca.read_bytes()]
+    for several in (bundle, bundle[::-1]):
+        secret = through(front, database, reader, sslmode=b"verify-full", **{"ca.crt": b"".join(several)})
+        assert (await who(from_mapping(secret)))[0] == reader
+
+
 async def test_a_server_of_another_authority_is_refused(database, reader, front, tmp_path):
     """Mutant: `context.verify_mode = ssl.CERT_NONE` for every mode."""
     other = authority(tmp_path).ca.read_bytes()

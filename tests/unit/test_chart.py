@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from notifychannel_operator import release_cleanup
+from notifychannel_operator.inject.settings import ADDRESS
 from notifychannel_operator.passes.away import LAST_S
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +126,8 @@ def test_the_images_are_those_that_make_images_builds():
     assert values["image"]["repository"] == "notifychannel/operator"
     assert values["sidecar"]["image"]["repository"] == "notifychannel/sidecar"
     assert "notifychannel/$$program:$(TAG)" in (ROOT / "Makefile").read_text()
+
+
+def test_an_address_of_a_collector_is_for_the_schema_what_it_is_for_the_injector():
+    pattern = SCHEMA["properties"]["sidecar"]["properties"]["otlpEndpoint"]["pattern"]
+    assert pattern == f"^({ADDRESS.pattern})?$"

@@ -147,3 +147,10 @@ def test_a_pod_without_it_says_the_pods_own_reason_first_and_then_the_webhooks()
 )
 def test_a_selector_is_read_as_the_api_server_reads_it(selector, holds):
     assert verdict.selects(selector, {"a": "1"}) is holds
+
+
+def test_who_may_not_see_the_webhook_is_not_told_that_there_is_none():
+    """A developer with rights in the namespace alone. Mutant: `not webhooks` before `webhooks is None`."""
+    found = verdict.of_pod("one", "shop", pod(), settings=None, webhooks=None, labels={})
+    assert (found.injected, found.reason) == (False, "NotAsked")
+    assert "your account may not see" in found.detail

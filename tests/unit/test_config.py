@@ -89,6 +89,7 @@ def test_another_version_is_refused(version):
         (with_channel(port=65_536), "channels[0].port: has to be a whole number from 1 to 65535"),
         (with_channel(path="hints"), 'channels[0].path: has to be a path that starts with "/", of printable ASCII'),
         (with_channel(timeout=0), "channels[0].timeout: has to be a number of seconds above 0 and at most 31622400"),
+        (with_channel(traceparent="true"), "channels[0].traceparent: has to be true or false"),
         (with_channel(window=-1), "channels[0].window: has to be a number of seconds from 0 and at most 31622400"),
         (with_channel(window=math.nan), "channels[0].window: has to be a number of seconds from 0 and at most 31622400"),
         (with_channel(window=9), "channels[0].window: has to be at most max_delay"),

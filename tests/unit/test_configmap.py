@@ -20,7 +20,7 @@ spec:
   sources: [{schema: public, table: orders, key: [{column: id, name: order_id}], rules: [{name: a, events: [Insert]}]}]
   consumers:
     - group: api
-      endpoint: {port: 8080, path: /hints, timeout: 3s}
+      endpoint: {port: 8080, path: /hints, timeout: 3s, traceparent: true}
       debounce: {window: 1s, maxDelay: 4s, minInterval: 5s}
       batch: {maxHints: 6, maxWait: 7s}
       poll: {interval: 8s}
@@ -71,7 +71,7 @@ def test_a_channel_with_sources_arrives_whole():
     assert made.pg_channel == names.pg_channel(Owner(installation="dev", namespace="shop", name="orders"))
     assert (made.format, made.key, made.sources, made.suspend) == ("Keys", ("order_id",), True, False)
     assert made.rules == names.rules(CHANNELS[0])
-    assert (made.port, made.path, made.timeout) == (8080, "/hints", 3.0)
+    assert (made.port, made.path, made.timeout, made.traceparent) == (8080, "/hints", 3.0, True)
     assert (made.window, made.max_delay, made.min_interval) == (1.0, 4.0, 5.0)
     assert (made.max_hints, made.max_wait, made.poll_interval, made.resync_spread) == (6, 7.0, 8.0, 9.0)
     assert made.delivery == "BestEffort"

@@ -51,6 +51,7 @@ DEFAULTS = {
     "spec.audit.enabled": CHANNEL.audit.enabled,
     "spec.audit.retention": CHANNEL.audit.retention,
     "spec.consumers[].endpoint.timeout": CONSUMER.endpoint.timeout,
+    "spec.consumers[].endpoint.traceparent": CONSUMER.endpoint.traceparent,
     "spec.consumers[].debounce.window": CONSUMER.debounce.window,
     "spec.consumers[].debounce.maxDelay": CONSUMER.debounce.max_delay,
     "spec.consumers[].debounce.minInterval": CONSUMER.debounce.min_interval,

@@ -34,6 +34,7 @@ CERTIFICATE = Certificate(release=RELEASE, leaf=LEAF.certificate_pem, authoritie
 LEADER = Leader(release=RELEASE, holder="operator-1_abc", renewed_at=NOW, duration_s=15, now=NOW + timedelta(seconds=3))
 CHANNEL: dict[str, Any] = {
     "metadata": {"namespace": "shop", "name": "orders", "generation": 2},
+    "spec": {"consumers": [{"group": "orders-api"}]},
     "status": {"observedGeneration": 2, "conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted"}]},
 }
 SECRET = Secret(
@@ -74,6 +75,9 @@ OLD = replace(CERTIFICATE, now=certificates.expires_at(LEAF.certificate_pem) - t
 WAITS = {"type": "Listening", "status": "False", "reason": "Partly", "message": "1 of 2 pods listen"}
 SAD = {**CHANNEL, "status": {**CHANNEL["status"], "conditions": [WAITS]}}
 DEAF = {**LISTENING, "state": "WAITING", "reason": "NoSecret"}
+NONE = replace(SECRET, shape=Shape(labels=None))
+OTHERS = pod()
+OTHERS["metadata"]["labels"] = {inject.GROUP_LABEL: "others"}
 ODD = pod()
 ODD["metadata"]["annotations"]["notifychannel.io/sidecar"] = "00000000"
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
@@ -91,7 +95,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("cluster/ca-bundle", {"certificate": replace(CERTIFICATE, authorities=None)}, "no MutatingWebhook"),
     ("channel/conditions", {"channels": (SAD,)}, "Listening: Partly: 1 of 2 pods listen"),
     ("channel/conditions", {"channels": ({**CHANNEL, "status": {}},)}, "no pass has looked"),
-    ("channel/secret", {"secrets": (replace(SECRET, shape=Shape(labels=None)),)}, "there is no Secret db"),
+    ("channel/secret", {"secrets": (NONE,)}, "there is no Secret db"),
     ("channel/secret", {"secrets": (replace(SECRET, shape=replace(SECRET.shape, labels={})),)}, "the label"),
     ("channel/secret", {"secrets": (replace(SECRET, shape=replace(SECRET.shape, keys=frozenset({"host"}))),)}, "user"),
     ("pods/injected", {"pods": (replace(POD, body=pod(is_injected=False, hostNetwork=True)),)}, "HostNetwork"),
@@ -142,6 +146,44 @@ def test_a_pod_that_is_not_injected_for_the_certificates_sake_is_the_certificate
         HEALTHY, certificate=unbelieved, dry_run=replace(HEALTHY.dry_run, is_injected=False, certificate=unbelieved)
     )
     assert [it.check.id for it in found(seen) if it.verdict is Verdict.FAILED] == ["cluster/ca-bundle"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "broken", "cause"),
+    [
+        (("Listening", "Partly"), {"pods": (POD, replace(POD, status=DEAF))}, "pods/listening"),
+        (("WorkloadInjected", "NotInjected"), {"pods": (replace(POD, body=pod(is_injected=False)),)}, "pods/injected"),
+        (("ResolvedRefs", "SecretNotFound"), {"secrets": (NONE,)}, "channel/secret"),
+        (("ResolvedRefs", "AccessDenied"), {"rights": Rights(release=RELEASE, lacking=("get",))}, "cluster/rbac"),
+        (None, {"leader": replace(LEADER, holder=None)}, "cluster/leader"),
+    ],
+)  # fmt: skip
+def test_a_condition_that_follows_from_what_another_check_found_is_no_second_failure(condition, broken, cause):
+    """Mutants: a pod of another group explains Listening; rbac explains every ResolvedRefs."""
+    said = [{"type": condition[0], "status": "False", "reason": condition[1], "message": "so"}] if condition else []
+    body = {**CHANNEL, "status": {"observedGeneration": 2 if condition else 1, "conditions": said}}
+    there = found(replace(HEALTHY, channels=(body,), **broken))
+    assert [it.check.id for it in there if it.verdict is Verdict.FAILED] == [cause]
+    (follows,) = [it for it in there if it.check.id == "channel/conditions"]
+    assert (follows.verdict, f"mend {cause} first" in follows.why) == (Verdict.NOT_CHECKED, True)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"pods": (replace(POD, body=OTHERS, status=DEAF),)},
+        {"rights": Rights(release=RELEASE, lacking=("list pods",))},
+        {"definition": replace(HEALTHY.definition, version="2")},
+    ],
+    ids=["a deaf pod of another group", "a right that has nothing to do with it", "another version"],
+)
+def test_a_condition_that_nothing_else_explains_is_a_failure_of_its_own(broken):
+    """Mutants: the group of the pod not looked at; any failure explains any condition."""
+    secret = {"type": "ResolvedRefs", "status": "False", "reason": "SecretInvalid", "message": "so"}
+    body = {**CHANNEL, "status": {"observedGeneration": 2, "conditions": [secret, WAITS]}}
+    there = found(replace(HEALTHY, channels=(body,), **broken))
+    conditions = [it.verdict for it in there if it.check.id == "channel/conditions"]
+    assert conditions == [Verdict.FAILED] * 2
 
 
 def test_the_label_is_the_operators():

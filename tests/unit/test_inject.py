@@ -7,6 +7,7 @@ patch (RFC 7386) over its container, `group` and `secret` in its volumes. No `pa
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifychannel_operator import inject
+from notifychannel_operator.environment import SettingsError
 from notifychannel_operator.inject import Reason
 from notifychannel_operator.inject.reason import sentence
 
@@ -238,3 +240,39 @@ def test_any_json_gets_an_answer_and_its_patch_applies_and_takes_nothing_away(po
     (before["metadata"].get("annotations") or {}).pop("notifychannel.io/sidecar", None)
     assert without_additions(after, before) == before
     assert decide(after).reason is Reason.ALREADY_INJECTED
+
+
+def test_the_collector_s_address_reaches_the_sidecar_and_without_one_nothing_changes():
+    """Mutant: the variable also where it is empty: every pod that runs would count as outdated."""
+    pod, address = load("plain")["pod"], "http://collector.observability:4318"
+    plain, told = decide(pod), decide(pod, replace(SETTINGS, otlp_endpoint=address))
+    (before, *rest), (after, *others) = (answer.patch[0]["value"] for answer in (plain, told))
+    added = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": address}
+    assert (after, others) == ({**before, "env": [*before["env"], added]}, rest)
+    assert inject.fingerprint(SETTINGS) != inject.fingerprint(replace(SETTINGS, otlp_endpoint=address))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "collector:4318",
+        "grpc://c:4317",
+        "http://me:hunter2@c:4318",
+        "http://c/?token=hunter2",
+        "http://$(HOST)",
+        "http://c d",
+    ],
+)
+def test_an_address_of_a_collector_that_cannot_be_one_is_refused_without_saying_it(address):
+    environment = {"NOTIFYCHANNEL_SIDECAR_IMAGE": "x", "NOTIFYCHANNEL_SIDECAR_OTLP_ENDPOINT": address}
+    with pytest.raises(SettingsError, match=r"write an address like http://") as caught:
+        inject.Settings.from_env(environment)
+    assert address not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://c", "https://c.example:4318/otlp", "http://[fd00::1]:4318", "http://10.0.0.1:4318"]
+)
+def test_an_address_of_a_collector_is_taken(address):
+    environment = {"NOTIFYCHANNEL_SIDECAR_IMAGE": "x", "NOTIFYCHANNEL_SIDECAR_OTLP_ENDPOINT": address}
+    assert inject.Settings.from_env(environment).otlp_endpoint == address

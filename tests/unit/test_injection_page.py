@@ -58,7 +58,10 @@ def test_every_setting_has_its_row_with_its_default():
     found = {name: cells[1] for name, cells in rows("The injector").items() if name.startswith("NOTIFYCHANNEL_")}
     assert set(found) == set(asked)
     assert made.host is None
-    values = {"every address, IPv4 and IPv6"} | {f"`{it}`" for it in (made.port, made.http_port, made.log_format)}
+    assert made.sidecar.otlp_endpoint == ""
+    values = {"every address, IPv4 and IPv6", "none"} | {
+        f"`{it}`" for it in (made.port, made.http_port, made.log_format)
+    }
     sidecar = made.sidecar
     values |= {f"`{value}`" for value in (sidecar.pull_policy, sidecar.memory, sidecar.cpu_request, sidecar.cpu_limit)}
     assert {value for name, value in found.items() if name not in needed} == values

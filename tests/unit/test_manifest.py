@@ -66,7 +66,7 @@ spec:
   audit: {enabled: true, retention: 14d}
   consumers:
     - group: orders-api
-      endpoint: {port: 8080, path: /hints, timeout: 1s500ms}
+      endpoint: {port: 8080, path: /hints, timeout: 1s500ms, traceparent: true}
       debounce: {window: 0s, maxDelay: 1m, minInterval: 5s}
       batch: {maxHints: 7, maxWait: 10ms}
       poll: {interval: 0s}
@@ -127,7 +127,7 @@ def test_every_field_arrives():
             consumers=(
                 Consumer(
                     group="orders-api",
-                    endpoint=Endpoint(port=8080, path="/hints", timeout=1.5),
+                    endpoint=Endpoint(port=8080, path="/hints", timeout=1.5, traceparent=True),
                     debounce=Debounce(window=0.0, max_delay=60.0, min_interval=5.0),
                     batch=Batch(max_hints=7, max_wait=0.01),
                     poll_interval=0.0,
@@ -398,7 +398,12 @@ def _consumers(draw, group, capture):
     late = Escalation(after=draw(_seconds(1000, 2_592_000_000)), path=draw(_paths)) if draw(st.booleans()) else None
     return Consumer(
         group=group,
-        endpoint=Endpoint(port=draw(st.integers(1, 65535)), path=draw(_paths), timeout=draw(_seconds(10, 600_000))),
+        endpoint=Endpoint(
+            port=draw(st.integers(1, 65535)),
+            path=draw(_paths),
+            timeout=draw(_seconds(10, 600_000)),
+            traceparent=draw(st.booleans()),
+        ),
         debounce=Debounce(
             window=window_ms / _ms,
             max_delay=draw(_seconds(window_ms, 86_400_000)),
@@ -505,6 +510,7 @@ def _consumer_as_resource(consumer: Consumer) -> dict:
             "port": consumer.endpoint.port,
             "path": consumer.endpoint.path,
             "timeout": duration.write(consumer.endpoint.timeout),
+            "traceparent": consumer.endpoint.traceparent,
         },
         "debounce": {
             "window": duration.write(consumer.debounce.window),

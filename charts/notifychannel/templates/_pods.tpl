@@ -7,6 +7,9 @@
 - {name: NOTIFYCHANNEL_SIDECAR_CPU_REQUEST, value: {{ include "notifychannel.quantity" .cpuRequest | quote }}}
 - {name: NOTIFYCHANNEL_SIDECAR_CPU_LIMIT, value: {{ include "notifychannel.quantity" .cpuLimit | quote }}}
 - {name: NOTIFYCHANNEL_SIDECAR_LOG, value: {{ .log | quote }}}
+{{- with .otlpEndpoint }}
+- {name: NOTIFYCHANNEL_SIDECAR_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 

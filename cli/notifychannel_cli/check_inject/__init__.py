@@ -19,10 +19,11 @@ from notifychannel_cli.console import console
 from notifychannel_cli.exits import Exit, WrongError
 from notifychannel_operator import inject
 from notifychannel_operator.kinds import NAMESPACES, PODS
-from notifychannel_operator.kube import NotFound
+from notifychannel_operator.kube import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from notifychannel_cli.check_inject.verdict import Verdict
+    from notifychannel_cli.cluster import Cluster
 
 STDIN = "-"
 DEFAULTS = inject.Settings(image="the release's")
@@ -91,7 +92,15 @@ async def _of_pod(name: str, place: Place) -> Verdict:
             raise WrongError(
                 f"there is no pod {name} in the namespace {there.namespace}; see: kubectl get pods -n {there.namespace}"
             ) from None
-        namespace = await there.kube.get(NAMESPACES, there.namespace)
+        labels = await _labels(there)
         settings, webhooks = await release(there.kube)
-    labels = namespace["metadata"].get("labels") or {}
     return verdict.of_pod(name, there.namespace, pod, settings=settings, webhooks=webhooks, labels=labels)
+
+
+async def _labels(there: Cluster) -> dict[str, str]:
+    """Of the namespace; where the person may not read it the one that each has, which is what the chart selects by."""
+    try:
+        namespace = await there.kube.get(NAMESPACES, there.namespace)
+    except Forbidden:
+        return {"kubernetes.io/metadata.name": there.namespace}
+    return namespace["metadata"].get("labels") or {}

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 WEBHOOK = "inject.notifychannel.io"
 
 
-async def release(kube: Kube) -> tuple[inject.Settings | None, list[dict[str, Any]]]:
-    """Settings, where the injector's Deployment can be read, and the webhooks; raises Forbidden for those."""
-    configurations = await kube.list(WEBHOOKS)
+async def release(kube: Kube) -> tuple[inject.Settings | None, list[dict[str, Any]] | None]:
+    """Settings, where the injector's Deployment can be read, and the webhooks, where these can be."""
+    try:
+        configurations = await kube.list(WEBHOOKS)
+    except Forbidden:
+        return None, None
     webhooks = [each for it in configurations for each in it.get("webhooks") or () if each["name"] == WEBHOOK]
     for each in webhooks:
         service = each["clientConfig"].get("service") or {}

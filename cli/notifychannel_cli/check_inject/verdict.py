@@ -59,9 +59,11 @@ def of_template(what: str, namespace: str | None, pod: Mapping[str, Any], settin
 
 def of_pod(
     name: str, namespace: str, pod: Mapping[str, Any], *, settings: Settings | None,
-    webhooks: Sequence[Mapping[str, Any]], labels: Mapping[str, str],
+    webhooks: Sequence[Mapping[str, Any]] | None, labels: Mapping[str, str],
 ) -> Verdict:  # fmt: skip
-    """Of a pod that runs. `settings`: the release's, None where they can't be read; `labels`: of the namespace."""
+    """Of a pod that runs. `settings`, `webhooks`: the release's, None where they can't be read; `labels`: of the
+    namespace.
+    """
     assumed = settings or inject.Settings(image="unknown")
     what = f"Pod/{name}"
     if inject.is_injected(pod):
@@ -81,8 +83,13 @@ def of_pod(
     return Verdict(what=what, namespace=namespace, injected=False, reason=reason, detail=detail)
 
 
-def _passed_by(webhooks: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> tuple[str, str]:
+def _passed_by(webhooks: Sequence[Mapping[str, Any]] | None, labels: Mapping[str, str]) -> tuple[str, str]:
     """Why a pod that could have it has it not."""
+    if webhooks is None:
+        return "NotAsked", (
+            "nothing in the pod stands against it: no injector was there or answered when it was created, or the"
+            f" webhook leaves out this namespace, which your account may not see; {AGAIN}"
+        )
     if not webhooks:
         return (
             "NoWebhook",

@@ -25,8 +25,10 @@ class Table:
     dead: int
     size_bytes: int
     """With indexes."""
+    is_on: bool
+    """autovacuum, for the server."""
     is_vacuumed: bool
-    """autovacuum is on, for the server and for the table."""
+    """And for the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,9 @@ class Bloat:
     """In transactions."""
 
 
+ON = 'psql -c "ALTER SYSTEM SET autovacuum = on" -c "SELECT pg_reload_conf()"  # as a superuser'
+
+
 def bloat(seen: Bloat) -> Iterator[Trouble]:
     """More dead rows than vacuum would leave."""
     swollen = [it for it in seen.tables if it.dead >= DEAD and it.dead > it.live]
@@ -48,16 +53,28 @@ def bloat(seen: Bloat) -> Iterator[Trouble]:
     what = ", ".join(
         f"{it.name} ({it.dead:,} beside {it.live:,} live ones, {shown.size(it.size_bytes)})" for it in swollen
     )
-    off = [it.name for it in swollen if not it.is_vacuumed]
+    off = [it for it in swollen if not it.is_vacuumed]
+    is_on = all(it.is_on for it in swollen)
     why = f"dead rows stay in {what}"
-    why += f"\nautovacuum is switched off for {', '.join(off)}" if off else ""
+    why += "" if is_on else "\nautovacuum is switched off for the server"
+    why += f"\nautovacuum is switched off for {', '.join(it.name for it in off)}" if off else ""
     if seen.holder is not None:
         why += f"\nPID {seen.holder} has the oldest snapshot, {seen.holder_age:,} transactions old, which may keep them"
     yield Trouble(
         why=why,
         remedy=(
-            *(f"psql \"$NOTIFYCHANNEL_DSN\" -c 'VACUUM {qualified('notifychannel', it.name)}'" for it in swollen),
-            *(('psql -c "ALTER SYSTEM SET autovacuum = on" -c "SELECT pg_reload_conf()"',) if off else ()),
+            *(_ours(f"VACUUM {_table(it)}") for it in swollen),
+            *(_ours(f"ALTER TABLE {_table(it)} SET (autovacuum_enabled = true)") for it in off),
+            *(() if is_on else (ON,)),
         ),
         is_warning=True,
     )
+
+
+def _table(it: Table) -> str:
+    return qualified("notifychannel", it.name)
+
+
+def _ours(statement: str) -> str:
+    """As the installer, who owns them."""
+    return f"psql \"$NOTIFYCHANNEL_DSN\" -c '{statement}'"

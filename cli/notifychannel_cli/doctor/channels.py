@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.consequence import UNSEEN
+from notifychannel_cli.doctor.finding import Trouble, Unseen
+from notifychannel_operator.passes.conditions import Reason, Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,18 +37,43 @@ class Secret:
     shape: Shape
 
 
-def conditions(seen: Sequence[Mapping[str, Any]]) -> Iterator[Trouble]:
-    """Each condition that is False, with what it says; and channels that no pass has looked at."""
-    for body in seen:
-        metadata, status = body["metadata"], body.get("status") or {}
-        namespace, name = metadata["namespace"], metadata["name"]
-        about, remedy = f"{namespace}/{name}", (f"kubectl -n {namespace} describe nch {name}",)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """A channel, and what else was found that its conditions follow from."""
+
+    body: Mapping[str, Any]
+    causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """As `consequence.py` finds them: type or reason of a condition → ids of the checks that say why."""
+
+
+def conditions(seen: Sequence[Stated]) -> Iterator[Trouble | Unseen]:
+    """Each condition that is False, with what it says; and channels that no pass has looked at. Ready repeats another.
+    What follows from something that was found is judged where that is.
+    """
+    for it in seen:
+        metadata, status = it.body["metadata"], it.body.get("status") or {}
         if status.get("observedGeneration") != metadata.get("generation"):
-            yield Trouble(about=about, why="no pass has looked at it since it was changed", remedy=remedy)
-        for it in status.get("conditions") or []:
-            if it.get("status") == "False" and it.get("type") != "Ready":
-                said = it.get("message") or ""
-                yield Trouble(about=about, why=f"{it.get('type')}: {it.get('reason')}: {said}", remedy=remedy)
+            yield _said(it, "no pass has looked at it since it was changed", UNSEEN)
+        false = [each for each in status.get("conditions") or [] if each.get("status") == "False"]
+        for number, each in enumerate(false):
+            if each.get("type") != Type.READY.value and not (number and _waits(each)):
+                type_, reason = str(each.get("type")), str(each.get("reason"))
+                yield _said(it, f"{type_}: {reason}: {each.get('message') or ''}", reason, type_)
+
+
+def _waits(condition: Mapping[str, Any]) -> bool:
+    """Nothing was installed for the sake of a condition before this one."""
+    return (condition.get("type"), condition.get("reason")) == (Type.TRIGGERS_INSTALLED.value, Reason.PENDING.value)
+
+
+def _said(it: Stated, why: str, *names: str) -> Trouble | Unseen:
+    """`names`: under which a cause would be known."""
+    namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
+    about = f"{namespace}/{name}"
+    found = [cause for name in names for cause in it.causes.get(name, ())]
+    if found:
+        return Unseen(about=about, why=f"{why}\nIt follows: mend {', '.join(found)} first")
+    return Trouble(about=about, why=why, remedy=(f"kubectl -n {namespace} describe nch {name}",))
 
 
 def secrets(seen: Sequence[Secret]) -> Iterator[Trouble]:

@@ -65,6 +65,9 @@ LISTENERS = Check(
     section=Section.DATABASE, name="listeners",
     sentence="no more sidecars listen than `capture: Notify` is fit for, if a channel has it",
 )  # fmt: skip
+LISTENER_RIGHTS = Check(
+    section=Section.DATABASE, name="listener-rights", sentence="whoever listens may call what a listener calls"
+)
 OUTBOX = Check(section=Section.DATABASE, name="outbox", sentence="the outbox is drained, and small")
 QUEUE = Check(section=Section.DATABASE, name="queue", sentence="what waits in the durable queue is being delivered")
 DEAD_LETTERS = Check(section=Section.DATABASE, name="dead-letters", sentence="there are no dead letters")
@@ -74,6 +77,6 @@ EVERY: tuple[Check, ...] = (
     API, CRD, LEADER, RIGHTS, INJECTOR, CERTIFICATE, CA_BUNDLE,
     CONDITIONS, SECRET, TABLES, PRIVILEGES, PARTITIONS, ROW_SECURITY, TRIGGERS, ENABLED, REPLICATION_ROLE,
     INJECTED, OUTDATED, GROUP, LISTENING, PROBE,
-    REACHABLE, VERSION, ENCODING, PRIMARY, POOLER, NOTIFY_QUEUE, COMMIT_LOCK, CONNECTIONS, LISTENERS, OUTBOX, QUEUE,
-    DEAD_LETTERS, BLOAT,
+    REACHABLE, VERSION, ENCODING, PRIMARY, POOLER, NOTIFY_QUEUE, COMMIT_LOCK, CONNECTIONS, LISTENERS,
+    LISTENER_RIGHTS, OUTBOX, QUEUE, DEAD_LETTERS, BLOAT,
 )  # fmt: skip

@@ -39,6 +39,10 @@ OPERATORS = "app.kubernetes.io/part-of=notifychannel,app.kubernetes.io/component
 VERSION_LABEL = "app.kubernetes.io/version"
 NAMESPACE = "kubernetes.io/metadata.name"
 """On each, by Kubernetes itself."""
+HELM_NAME = "meta.helm.sh/release-name"
+"""An annotation on all that helm has made: https://helm.sh/docs/faq/changes_since_helm2/ (release ownership)."""
+RENEWED_AGAIN_S = 5.0
+"""The leader renews its Lease each 2 s (leadership/lease.py): so soon it is seen to move, whatever our clock says."""
 AT_ONCE = 20
 NO_RELEASE = Unseen(
     why="no operator of NotifyChannel is seen in the cluster",
@@ -140,11 +144,22 @@ def _read_release(deployment: Object) -> Release | None:
         watched=tuple(it for it in given.get("NOTIFYCHANNEL_WATCH_NAMESPACES", "").split(",") if it),
         certificate=f"{fullname}-injector-tls",
         has_own_certificate=given.get("NOTIFYCHANNEL_CERTIFICATE") == "own",
+        helm_name=(deployment["metadata"].get("annotations") or {}).get(HELM_NAME, ""),
         settings=settings,
     )
 
 
 async def _leader(kube: Kube, release: Release) -> Leader:
+    """Looks again where the Lease is late by our clock, which may be wrong."""
+    first = await _lease(kube, release)
+    if not first.holder or not first.is_late:
+        return first
+    await asyncio.sleep(RENEWED_AGAIN_S)
+    again = await _lease(kube, release)
+    return replace(again, is_renewed=again.renewed_at != first.renewed_at)
+
+
+async def _lease(kube: Kube, release: Release) -> Leader:
     spec: Object = {}
     with suppress(NotFound):
         spec = (await kube.get(LEASES, release.fullname, namespace=release.namespace)).get("spec") or {}

@@ -1,15 +1,12 @@
-"""The edge to a database: asks everything that its checks want to know, in short read-only transactions that wait for
-nobody. Refuses to judge, and to show a text of the server's, which may hold a key.
+"""The edge to a database: asks everything that its checks want to know. Refuses to judge, and to show a text of the
+server's, which may hold a key.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
-
-import asyncpg
+from typing import TYPE_CHECKING
 
 from notifychannel_cli import registry
 from notifychannel_cli.doctor import proof
@@ -18,31 +15,30 @@ from notifychannel_cli.doctor.bloat import Bloat, Table
 from notifychannel_cli.doctor.commit_lock import LONG_S, CommitLook
 from notifychannel_cli.doctor.connections import Connections
 from notifychannel_cli.doctor.finding import Unseen
+from notifychannel_cli.doctor.listeners import Listener
 from notifychannel_cli.doctor.notify_queue import FULL, Held, Look, NotifyQueue
+from notifychannel_cli.doctor.question import NO_RIGHT, asking, one, seen
 from notifychannel_cli.doctor.replication import Replication
-from notifychannel_cli.doctor.server import Proof, Server
+from notifychannel_cli.doctor.server import Proof, Server, is_too_old
 from notifychannel_cli.doctor.triggers import Installed
-from notifychannel_operator import database, inventory, sqlfile
+from notifychannel_operator import database, grants, inventory, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import Owner
 from notifychannel_operator.passes.whereabouts import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from notifychannel_cli.doctor.question import Connection
     from notifychannel_operator.spec import Channel
-
-    Connection = asyncpg.Connection[asyncpg.Record]
-
-T = TypeVar("T")
 
 LOOKS, APART_S = 5, LONG_S / 4
 """At the commit lock; between the first and the last who waits all along has waited for LONG_S."""
 WARNS = 0.5
 """From here on the server names who holds the queue."""
-NO_RIGHT = Unseen(why=registry.NO_RIGHT, remedy=('notifychannel doctor --dsn "$DSN_OF_THE_INSTALLER"',))
 ON_A_STANDBY = Unseen(why="the server is a standby: mend database/primary first")
+TOO_OLD = Unseen(why="the server is too old for these questions: mend database/version first")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +50,7 @@ class Seen:
     notify_queue: NotifyQueue | Unseen
     commit_lock: tuple[CommitLook, ...] | Unseen
     connections: Connections | Unseen
+    listeners: tuple[Listener, ...] | Unseen
     outbox: Outbox | Unseen | None
     queue: tuple[Waiting, ...] | Unseen
     bloat: Bloat | Unseen
@@ -74,15 +71,13 @@ class Wanted:
 
 async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Sequence[Wanted] | Unseen) -> Seen:
     """Everything; takes a second or two. Raises asyncpg.PostgresError, InterfaceError and OSError when it is lost."""
-    async with _asking(connection):
-        server = Server(**_one(await connection.fetchrow(sqlfile.read("doctor/server.sql"))))
+    async with asking(connection):
+        server = Server(**one(await connection.fetchrow(sqlfile.read("doctor/server.sql"))))
+    if is_too_old(server):
+        return _only(server, TOO_OLD)
     if server.is_standby:
-        return Seen(
-            server=server, proof=ON_A_STANDBY, notify_queue=ON_A_STANDBY, commit_lock=ON_A_STANDBY,
-            connections=ON_A_STANDBY, outbox=ON_A_STANDBY, queue=ON_A_STANDBY, bloat=ON_A_STANDBY,
-            replication=ON_A_STANDBY, channels=ON_A_STANDBY,
-        )  # fmt: skip
-    outbox_before = await _seen(_outbox(connection))
+        return _only(server, ON_A_STANDBY)
+    outbox_before = await seen(_outbox(connection))
     before = await _queue_look(connection)
     commits = await _commit_looks(connection)
     after = await _queue_look(connection)
@@ -93,13 +88,21 @@ async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Seq
         proof=await _proof(arguments, queue, commits),
         notify_queue=queue,
         commit_lock=commits,
-        connections=await _seen(_connections(connection)),
-        outbox=_still(outbox_before, await _seen(_outbox(connection))),
-        queue=await _seen(_queue(connection)),
-        bloat=await _seen(_bloat(connection)),
-        replication=await _seen(_replication(connection)),
+        connections=await seen(_connections(connection)),
+        listeners=await seen(_listeners(connection)),
+        outbox=_still(outbox_before, await seen(_outbox(connection))),
+        queue=await seen(_queue(connection)),
+        bloat=await seen(_bloat(connection)),
+        replication=await seen(_replication(connection)),
         channels=wanted if isinstance(wanted, Unseen) else await _channels(connection, server, wanted),
     )
+
+
+def _only(server: Server, why: Unseen) -> Seen:
+    return Seen(
+        server=server, proof=why, notify_queue=why, commit_lock=why, connections=why, listeners=why, outbox=why,
+        queue=why, bloat=why, replication=why, channels=why,
+    )  # fmt: skip
 
 
 async def _proof(arguments: Mapping[str, Any], queue: NotifyQueue, commits: tuple[CommitLook, ...]) -> Proof | Unseen:
@@ -114,9 +117,9 @@ async def _proof(arguments: Mapping[str, Any], queue: NotifyQueue, commits: tupl
 
 
 async def _queue_look(connection: Connection) -> Look:
-    async with _asking(connection):
+    async with asking(connection):
         held = [Held(**row) for row in await connection.fetch(sqlfile.read("doctor/notify_held.sql"))]
-        usage = _one(await connection.fetchrow(sqlfile.read("doctor/notify_usage.sql")))
+        usage = one(await connection.fetchrow(sqlfile.read("doctor/notify_usage.sql")))
     return Look(**usage, held=tuple(held))
 
 
@@ -125,22 +128,30 @@ async def _commit_looks(connection: Connection) -> tuple[CommitLook, ...]:
     for number in range(LOOKS):
         if number:
             await asyncio.sleep(APART_S)
-        async with _asking(connection):
-            looks.append(CommitLook(**_one(await connection.fetchrow(sqlfile.read("doctor/commit_lock.sql")))))
+        async with asking(connection):
+            looks.append(CommitLook(**one(await connection.fetchrow(sqlfile.read("doctor/commit_lock.sql")))))
     return tuple(looks)
 
 
 async def _connections(connection: Connection) -> Connections:
-    async with _asking(connection):
-        return Connections(**_one(await connection.fetchrow(sqlfile.read("doctor/connections.sql"))))
+    async with asking(connection):
+        return Connections(**one(await connection.fetchrow(sqlfile.read("doctor/connections.sql"))))
+
+
+async def _listeners(connection: Connection) -> tuple[Listener, ...]:
+    async with asking(connection):
+        rows = await connection.fetch(sqlfile.read("doctor/listener_rights.sql"), grants.called())
+    return tuple(
+        Listener(role=row["role"], may_use=row["may_use"], lacking=tuple(row["lacking"] or ())) for row in rows
+    )
 
 
 async def _outbox(connection: Connection) -> Outbox | None:
-    async with _asking(connection):
-        there = _one(await connection.fetchrow(sqlfile.read("queue/there.sql")))
+    async with asking(connection):
+        there = one(await connection.fetchrow(sqlfile.read("queue/there.sql")))
         if not there["has_outbox"]:
             return None
-        return Outbox(**_one(await connection.fetchrow(sqlfile.read("doctor/outbox.sql"))))
+        return Outbox(**one(await connection.fetchrow(sqlfile.read("doctor/outbox.sql"))))
 
 
 def _still(before: Outbox | Unseen | None, after: Outbox | Unseen | None) -> Outbox | Unseen | None:
@@ -151,8 +162,8 @@ def _still(before: Outbox | Unseen | None, after: Outbox | Unseen | None) -> Out
 
 
 async def _queue(connection: Connection) -> tuple[Waiting, ...]:
-    async with _asking(connection):
-        there = _one(await connection.fetchrow(sqlfile.read("queue/there.sql")))
+    async with asking(connection):
+        there = one(await connection.fetchrow(sqlfile.read("queue/there.sql")))
         if not there["has_queue"]:
             return ()
         rows = await connection.fetch(sqlfile.read("queue/consumers.sql"), None, None, None, None)
@@ -167,14 +178,14 @@ async def _queue(connection: Connection) -> tuple[Waiting, ...]:
 
 
 async def _bloat(connection: Connection) -> Bloat:
-    async with _asking(connection):
+    async with asking(connection):
         tables = tuple(Table(**row) for row in await connection.fetch(sqlfile.read("doctor/bloat.sql")))
         oldest = await connection.fetchrow(sqlfile.read("doctor/oldest_snapshot.sql"))
     return Bloat(tables=tables, **(oldest or {"holder": None, "holder_age": None}))
 
 
 async def _replication(connection: Connection) -> Replication:
-    async with _asking(connection):
+    async with asking(connection):
         settings = await connection.fetch(sqlfile.read("doctor/replica_settings.sql"))
         everywhere = await connection.fetchval(sqlfile.read("doctor/replica_everywhere.sql"))
         subscriptions = await connection.fetch(sqlfile.read("doctor/replica_subscriptions.sql"))
@@ -206,33 +217,9 @@ async def _installed(connection: Connection, server: Server, it: Wanted) -> Inst
 async def _installation(connection: Connection, namespace: str, name: str) -> str:
     """Of the objects that are there for this channel; raises ValueError where it could be several."""
     anybody = Owner(installation="", namespace=namespace, name=name)
-    async with _asking(connection):
+    async with asking(connection):
         functions = await inventory.functions(connection, named=(), owner=anybody)
     found = {it.marker.owner.installation for it in functions.values() if it.marker is not None}
     if len(found) > 1:
         raise ValueError(f"several installations have objects for {namespace}/{name}: {', '.join(sorted(found))}")
     return found.pop() if found else "dev"
-
-
-async def _seen(question: Awaitable[T]) -> T | Unseen:
-    try:
-        return await question
-    except asyncpg.InsufficientPrivilegeError:
-        return NO_RIGHT
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError) as error:
-        return Unseen(why=registry.LACKING.format(error.sqlstate))
-    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError):
-        return Unseen(why="the server took too long for this question, or somebody has locked our tables")
-
-
-@asynccontextmanager
-async def _asking(connection: Connection) -> AsyncIterator[None]:
-    """Read-only, on one server connection whatever stands between, and soon over."""
-    async with connection.transaction(readonly=True):
-        await connection.execute(sqlfile.read("doctor/begin.sql"))
-        yield
-
-
-def _one(row: asyncpg.Record | None) -> asyncpg.Record:
-    assert row is not None  # noqa: S101 - an aggregate, or a row of constants
-    return row

@@ -12,7 +12,9 @@ from notifychannel_cli.doctor import (
     checks,
     commit_lock,
     connections,
+    consequence,
     dry_run,
+    listeners,
     notify_queue,
     pods,
     release,
@@ -64,6 +66,7 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.COMMIT_LOCK: ("commit_lock", commit_lock.commit_lock),
     checks.CONNECTIONS: ("connections", connections.connections),
     checks.LISTENERS: ("connections", connections.listeners),
+    checks.LISTENER_RIGHTS: ("listeners", listeners.rights),
     checks.OUTBOX: ("outbox", backlog.outbox),
     checks.QUEUE: ("queue", backlog.queue),
     checks.DEAD_LETTERS: ("queue", backlog.dead_letters),
@@ -75,8 +78,19 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
 def findings(cluster: cluster.Seen | Unseen, database: database.Seen | Unseen) -> tuple[Finding, ...]:
     """A line or more for each check, in the order of the registry."""
     order = {check: number for number, check in enumerate(checks.EVERY)}
-    found = (*_of(OF_CLUSTER, cluster), *_of(OF_DATABASE, database))
-    return tuple(sorted(found, key=lambda it: order[it.check]))
+    others = {check: how for check, how in OF_CLUSTER.items() if check is not checks.CONDITIONS}
+    found = (*_of(others, cluster), *_of(OF_DATABASE, database))
+    _, judge = OF_CLUSTER[checks.CONDITIONS]
+    stated = cluster if isinstance(cluster, Unseen) else _stated(cluster, found)
+    return tuple(sorted((*found, *judged(checks.CONDITIONS, stated, judge)), key=lambda it: order[it.check]))
+
+
+def _stated(seen: cluster.Seen, found: tuple[Finding, ...]) -> tuple[channels.Stated, ...] | Unseen:
+    """Judged last: what else is wrong explains it."""
+    if isinstance(seen.channels, Unseen):
+        return seen.channels
+    pods = () if isinstance(seen.pods, Unseen) else seen.pods
+    return tuple(channels.Stated(body=it, causes=consequence.causes(it, found, pods)) for it in seen.channels)
 
 
 def _of(table: dict[Check, tuple[str, Judge]], seen: object) -> Iterator[Finding]:

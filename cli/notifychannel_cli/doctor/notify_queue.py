@@ -24,9 +24,11 @@ LAZY_PAGES = 5.0
 QUEUE_CLEANUP_DELAY)."""
 SHOWN = 5
 LOOK = (
-    'psql "$NOTIFYCHANNEL_DSN" -c "SELECT pid, usename, state, xact_start FROM pg_stat_activity '
-    'WHERE xact_start IS NOT NULL ORDER BY xact_start LIMIT 5"'
+    'psql -c "SELECT pid, usename, application_name, state, wait_event, xact_start, query FROM pg_stat_activity '
+    'WHERE xact_start IS NOT NULL ORDER BY xact_start LIMIT 5"  # as a member of pg_monitor'
 )
+BY = "as a superuser or a member of pg_signal_backend"
+"""Ours may end no session of another role: https://www.postgresql.org/docs/current/functions-admin.html"""
 
 
 class Sureness(IntEnum):
@@ -123,7 +125,7 @@ def notify_queue(queue: NotifyQueue) -> Iterator[Trouble]:
     said = [f"{it}: {SAID[sureness]}" for sureness, it in surest]
     yield Trouble(
         why="\n".join([_filled(queue.after.usage), *(said or [_nobody(queue.named)])]),
-        remedy=tuple(_end(it.pid) for _, it in surest) or (LOOK,),
+        remedy=tuple(_remedy(surest)),
         is_warning=not queue.is_full,
     )
 
@@ -138,5 +140,10 @@ def _nobody(named: int | None) -> str:
     return "no session is seen that holds it" if named is None else f"PID {named}: {SAID[Sureness.CERTAIN]}; it is gone"
 
 
-def _end(pid: int) -> str:
-    return f'psql "$NOTIFYCHANNEL_DSN" -c "SELECT pg_terminate_backend({pid})"'
+def _remedy(surest: list[tuple[Sureness, Held]]) -> Iterator[str]:
+    """To end who may be innocent is the last of the commands, and says so: it may be a dump, or a night's work."""
+    is_sure = all(sureness < Sureness.POSSIBLE for sureness, _ in surest)
+    if not surest or not is_sure:
+        yield LOOK
+    doubt = "" if is_sure else "; only if it LISTENs: what it has done since is rolled back"
+    yield from (f'psql -c "SELECT pg_terminate_backend({it.pid})"  # {BY}{doubt}' for _, it in surest)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_cli import shown
 from notifychannel_cli.check_inject import verdict
+from notifychannel_cli.doctor import container
 from notifychannel_cli.doctor.finding import Trouble, Unseen
 from notifychannel_operator import inject
 from notifychannel_operator.passes import restart, sidecar
@@ -28,8 +29,8 @@ class Pod:
     settings: inject.Settings
     status: Mapping[str, Any] | Unseen
     """The document of its sidecar's /status."""
-    webhook: Mapping[str, Any] | None
-    """The injector's; None: there is none, or it can't be read."""
+    webhook: Mapping[str, Any] | Unseen | None
+    """The injector's; None: there is none."""
     is_known: bool | None
     """A channel of its namespace names its group; None: the channels can't be read."""
 
@@ -60,7 +61,7 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
         if inject.is_injected(it.body):
             continue
         namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
-        webhooks = (it.webhook,) if it.webhook else ()
+        webhooks = None if isinstance(it.webhook, Unseen) else (it.webhook,) if it.webhook else ()
         labels = {"kubernetes.io/metadata.name": namespace}
         said = verdict.of_pod(name, namespace, it.body, settings=it.settings, webhooks=webhooks, labels=labels)
         could = bool(inject.decide(it.body, namespace=namespace, settings=it.settings).patch)
@@ -92,8 +93,11 @@ def named(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
 
 
 def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
-    """Its sidecar waits: for what, in its own word."""
+    """Its sidecar waits: for what, in its own word; or does not run, by the kubelet's."""
     for it in seen:
+        if inject.is_injected(it.body) and (stuck := container.why_not(it.body)):
+            yield Trouble(about=it.name, why=f"its sidecar does not run: {stuck}", remedy=container.remedy(it.body))
+            continue
         if isinstance(it.status, Unseen):
             yield from _unseen(it, it.status)
             continue
@@ -123,7 +127,9 @@ def probe(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
 
 def _unseen(it: Pod, why: Unseen) -> Iterator[Unseen]:
     """Only of who should answer."""
-    if is_running(it.body):
+    if is_running(it.body) and container.why_not(it.body):
+        yield Unseen(about=it.name, why="its sidecar does not run: mend pods/listening first")
+    elif is_running(it.body):
         yield replace(why, about=it.name)
 
 

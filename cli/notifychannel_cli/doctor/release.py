@@ -32,13 +32,15 @@ class Release:
     certificate: str
     """The Secret with the injector's certificate."""
     has_own_certificate: bool
+    helm_name: str = ""
+    """What `helm list` calls it, which may differ from `fullname`; empty where it was not helm that installed it."""
     settings: Settings | None = field(repr=False)
     """Of injection; None where its variables can't be read."""
 
     @property
     def upgrade(self) -> str:
         """What puts back whatever the chart has made."""
-        return f"helm -n {self.namespace} upgrade {self.fullname} {CHART} --reuse-values"
+        return f"helm -n {self.namespace} upgrade {self.helm_name or self.fullname} {CHART} --reset-then-reuse-values"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,14 @@ class Leader:
     renewed_at: datetime | None
     duration_s: float
     now: datetime
+    """By the clock of who looks."""
+    is_renewed: bool = False
+    """It was seen to be renewed, between two looks."""
+
+    @property
+    def is_late(self) -> bool:
+        """By our clock, which may be behind as well as ahead."""
+        return self.renewed_at is None or abs((self.now - self.renewed_at).total_seconds()) > self.duration_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +108,8 @@ def leader(seen: Leader) -> Iterator[Trouble]:
     if not seen.holder or seen.renewed_at is None:
         yield Trouble(why=f"nobody leads: the Lease {namespace}/{name} has no holder", remedy=remedy)
         return
-    age_s = (seen.now - seen.renewed_at).total_seconds()
-    if age_s > seen.duration_s:
+    if seen.is_late and not seen.is_renewed:
+        age_s = max((seen.now - seen.renewed_at).total_seconds(), seen.duration_s)
         said = f"nobody leads: {seen.holder} has not renewed the Lease {namespace}/{name} for {shown.span(age_s)}"
         yield Trouble(why=said, remedy=remedy)
 

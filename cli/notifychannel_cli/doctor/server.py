@@ -42,9 +42,14 @@ class Proof:
     """The process that the server itself named, in the warning of a NOTIFY into a queue that is half full."""
 
 
+def is_too_old(server: Server) -> bool:
+    """For the catalog columns that we read."""
+    return server.version < MIN_VERSION * 10000
+
+
 def version(server: Server) -> Iterator[Trouble]:
-    """Too old for the catalog columns that we read."""
-    if server.version < MIN_VERSION * 10000:
+    """Nothing else is judged by such a server."""
+    if is_too_old(server):
         yield Trouble(
             why=f"PostgreSQL {server.version // 10000} is too old: NotifyChannel needs {MIN_VERSION}",
             remedy=("upgrade the server: https://www.postgresql.org/docs/current/upgrading.html",),

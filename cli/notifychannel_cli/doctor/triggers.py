@@ -5,7 +5,7 @@ Each sentence of a plan belongs to one check; what is wrong with the server itse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from notifychannel_cli.doctor.finding import Trouble
@@ -34,6 +34,16 @@ class Installed:
     def name(self) -> str:
         """`namespace/name`."""
         return f"{self.channel.namespace}/{self.channel.name}"
+
+    @property
+    def but_for_listeners(self) -> Facts:
+        """The same, where every listener has its rights: those `listeners.py` judges."""
+        outbox, queue = self.facts.outbox, self.facts.queue
+        return replace(
+            self.facts,
+            outbox=outbox and replace(outbox, is_open_to_listeners=True),
+            queue=queue and replace(queue, is_open_to_listeners=True),
+        )
 
     def of_partitions(self) -> set[str]:
         """What is said of partitions."""
@@ -95,7 +105,7 @@ def row_security(seen: Sequence[Installed]) -> Iterator[Trouble]:
 def triggers(seen: Sequence[Installed]) -> Iterator[Trouble]:
     """What a pass would do: somebody changed our objects, or no pass has been there since the channel changed."""
     for it in seen:
-        for step in plan.of(it.channel, it.facts, allow_superuser=True).steps:
+        for step in plan.of(it.channel, it.but_for_listeners, allow_superuser=True).steps:
             yield Trouble(
                 about=it.name,
                 why=f"the database is not as the channel says; the next pass would {step.sentence}",

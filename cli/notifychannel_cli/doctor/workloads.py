@@ -78,8 +78,7 @@ async def pods(
             status = await _status(kube, body)
         whose = (body["metadata"]["namespace"], body["metadata"]["labels"][inject.GROUP_LABEL])
         is_known = None if isinstance(channels, Unseen) else whose in groups
-        asked = webhook if isinstance(webhook, dict) else None
-        return Pod(body=body, settings=settings, status=status, webhook=asked, is_known=is_known)
+        return Pod(body=body, settings=settings, status=status, webhook=webhook, is_known=is_known)
 
     bodies = await listed(kube, PODS, namespace, inject.GROUP_LABEL)
     return tuple(await asyncio.gather(*(one(it) for it in bodies if judged.counts(it))))

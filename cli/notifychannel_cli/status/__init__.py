@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
-from rich.live import Live
-from rich.text import Text
 
-from notifychannel_cli import cluster, running, shown
+from notifychannel_cli import cluster, running
 from notifychannel_cli.cluster import Place
 from notifychannel_cli.console import complaints, console
 from notifychannel_cli.exits import Exit
-from notifychannel_cli.status import line
-from notifychannel_cli.status.look import look
+from notifychannel_cli.status import screen
+from notifychannel_cli.status.looks import Looks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from notifychannel_cli.cluster import Cluster
-    from notifychannel_cli.status.line import Group
 
 EVERY_S = 2.0
 """From one look to the next, by default: rates are between two."""
@@ -65,14 +59,10 @@ async def _run(
     place: Place, names: Sequence[str], *, all_namespaces: bool, watch: bool, every_s: float, as_json: bool
 ) -> Exit:
     async with cluster.opened(place) as there:
-        seen = _Seen(there, frozenset(names), all_namespaces=all_namespaces)
+        seen = Looks(there, frozenset(names), all_namespaces=all_namespaces)
         await seen.again()
         if watch:
-            with Live(Text("looking ..."), console=console(), auto_refresh=False) as screen:
-                while True:
-                    await asyncio.sleep(every_s)
-                    await seen.again()
-                    screen.update(Text("\n".join(seen.lines())), refresh=True)
+            await screen.watch(seen, every_s=every_s)
         await asyncio.sleep(every_s)
         await seen.again()
     if as_json:
@@ -83,38 +73,3 @@ async def _run(
     if seen.refusal is not None:
         complaints().print(seen.refusal, markup=False, style="yellow")
     return Exit.OK if seen.now and all(group.is_well for group in seen.now) else Exit.WRONG
-
-
-class _Seen:
-    """The last two looks."""
-
-    def __init__(self, there: Cluster, names: frozenset[str], *, all_namespaces: bool) -> None:
-        self.now: list[Group] = []
-        self.refusal: str | None = None
-        self._there = there
-        self._names = names
-        self._namespace = None if all_namespaces else there.namespace
-        self._before: dict[tuple[str, str, str], Group] = {}
-        self._at_s = self._seconds = 0.0
-
-    async def again(self) -> None:
-        """Look. Raises KubeError."""
-        self._before = {(it.namespace, it.channel, it.group): it for it in self.now}
-        self.now, self.refusal = await look(self._there.kube, namespace=self._namespace, names=self._names)
-        at_s = time.monotonic()
-        self._seconds, self._at_s = at_s - self._at_s, at_s
-
-    def lines(self) -> list[str]:
-        """The screen."""
-        if not self.now:
-            of = f"of the names {', '.join(sorted(self._names))} " if self._names else ""
-            where = "in this cluster" if self._namespace is None else f"in the namespace {self._namespace}"
-            return [f"no NotifyChannel {of}{where}; look in all by -A"]
-        return list(shown.columns(line.HEAD, [line.cells(was, it, self._seconds) for was, it in self._pairs()]))
-
-    def as_json(self) -> list[dict[str, object]]:
-        """For programs."""
-        return [line.as_json(was, it, self._seconds) for was, it in self._pairs()]
-
-    def _pairs(self) -> list[tuple[Group | None, Group]]:
-        return [(self._before.get((it.namespace, it.channel, it.group)), it) for it in self.now]

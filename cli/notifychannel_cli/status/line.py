@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_cli import shown
 from notifychannel_cli.status import rates
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from notifychannel_cli.status.sample import Sample
 
 HEAD = ("channel", "group", "ready", "listening", "hints/s", "p50", "p99", "backlog", "dead")
+NAMES, SHORTEST = 2, 12
+"""The first columns, which may be cut to so many characters."""
 SECONDS, MILLISECONDS = 1.0, 0.001
 
 
@@ -71,6 +74,21 @@ def cells(before: Group | None, now: Group, seconds: float) -> tuple[object, ...
     found = rates.between(before.samples if before else {}, now.samples, seconds)
     times = (_time(found.p50_s), _time(found.p99_s))
     return (name, now.group, now.ready, listening, f"{found.per_s:,.1f}", *times, now.backlog, now.dead)
+
+
+def table(rows: Sequence[Sequence[object]], width: int | None) -> list[str]:
+    """Lines, not wider than that if names can be cut at their beginning: what tells them apart is at the end."""
+    made = list(shown.columns(HEAD, rows))
+    for column in range(NAMES):
+        longest = max(len(str(row[column])) for row in rows)
+        most = max(SHORTEST, longest - (max(map(len, made)) - width)) if width else longest
+        rows = [(*row[:column], _tail(str(row[column]), most), *row[column + 1 :]) for row in rows]
+        made = list(shown.columns(HEAD, rows))
+    return made
+
+
+def _tail(text: str, most: int) -> str:
+    return text if len(text) <= most else f"…{text[1 - most :]}"
 
 
 def as_json(before: Group | None, now: Group, seconds: float) -> dict[str, object]:

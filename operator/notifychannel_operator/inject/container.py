@@ -74,6 +74,8 @@ def _environment(request: Request, settings: Settings) -> list[dict[str, Any]]:
     ]
     if settings.log_format != "json":
         found.append({"name": "NOTIFYCHANNEL_LOG", "value": settings.log_format})
+    if settings.otlp_endpoint:
+        found.append({"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": settings.otlp_endpoint})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
+ADDRESS = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~%/-]*)?", re.ASCII)
+"""Without user, password, query and `$(…)`, which the kubelet would replace; values.schema.json has the same."""
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
 
@@ -32,6 +35,8 @@ class Settings:
     """NOTIFYCHANNEL_SIDECAR_CPU_LIMIT: only where every container of the pod has one."""
     log_format: str = env.LOG_FORMATS[0]
     """NOTIFYCHANNEL_SIDECAR_LOG: json or text."""
+    otlp_endpoint: str = ""
+    """NOTIFYCHANNEL_SIDECAR_OTLP_ENDPOINT: where sidecars with the extra `otel` send spans; empty: nowhere."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
@@ -43,6 +48,7 @@ class Settings:
             cpu_request=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_CPU_REQUEST", "25m", least=quantity.LEAST_CPU),
             cpu_limit=_quantity(environment, "NOTIFYCHANNEL_SIDECAR_CPU_LIMIT", "200m", least=quantity.LEAST_CPU),
             log_format=env.choice(environment, "NOTIFYCHANNEL_SIDECAR_LOG", env.LOG_FORMATS),
+            otlp_endpoint=_address(environment, "NOTIFYCHANNEL_SIDECAR_OTLP_ENDPOINT"),
         )
         _check_cpu(found)
         return found
@@ -63,4 +69,14 @@ def _quantity(environment: Mapping[str, str], name: str, default: str, *, least:
     amount = quantity.parse(text)
     if amount is None or amount < least:
         raise SettingsError(f"{name} is {text!r}: write a Kubernetes quantity like {default}, at least {least:f}")
+    return text
+
+
+def _address(environment: Mapping[str, str], name: str) -> str:
+    """The value is not said: somebody may have written a password into it."""
+    text = environment.get(name) or ""
+    if text and not ADDRESS.fullmatch(text):
+        raise SettingsError(
+            f"{name}: write an address like http://collector.observability:4318, without user and query"
+        )
     return text

@@ -63,6 +63,7 @@ def _endpoint(fields: Fields) -> Endpoint:
         port=fields.whole("port", least=1, most=MAX_PORT, remedy="write the port on which the application listens"),
         path=fields.text("path", grammar.url_path, remedy='write the path to POST to, for example "/hints"'),
         timeout=fields.seconds("timeout", least=0.01, most=10 * MINUTE_S, default=DEFAULT.endpoint.timeout),
+        traceparent=fields.truth("traceparent", default=DEFAULT.endpoint.traceparent),
     )
 
 

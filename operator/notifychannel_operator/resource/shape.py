@@ -39,7 +39,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "spec.consumers[]": (
         "group", "endpoint", "debounce", "batch", "poll", "resync", "delivery", "retry", "escalation",
     ),
-    "spec.consumers[].endpoint": ("port", "path", "timeout"),
+    "spec.consumers[].endpoint": ("port", "path", "timeout", "traceparent"),
     "spec.consumers[].debounce": ("window", "maxDelay", "minInterval"),
     "spec.consumers[].batch": ("maxHints", "maxWait"),
     "spec.consumers[].poll": ("interval",),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.deliverer.breaker import Breaker
     from notifychannel_sidecar.deliverer.source import Source
+    from notifychannel_sidecar.deliverer.trace import Tracer
     from notifychannel_sidecar.hints import Mode
     from notifychannel_sidecar.inbox.work import Work
 
@@ -54,6 +55,7 @@ class Surroundings:
     token: Callable[[], str | None]
     mode: Callable[[], Mode]
     on_answer: Callable[[Answer], None]
+    tracer: Tracer
     max_in_flight: int
 
 
@@ -185,7 +187,16 @@ class Courier:
 
     async def _post(self, work: Work[Any], endpoint: Endpoint, *, idempotency_key: str | None) -> Reply:
         message = body(work, mode=self._around.mode(), next_within=next_within(self._config))
-        return await endpoint.post(message, token=self._around.token(), idempotency_key=idempotency_key)
+        trace = self._around.tracer.begin(work, port=endpoint.port, path=endpoint.path)
+        reply = None
+        try:
+            reply = await endpoint.post(
+                message, token=self._around.token(), idempotency_key=idempotency_key,
+                traceparent=trace.traceparent() if self._config.traceparent else None,
+            )  # fmt: skip
+        finally:
+            trace.end(reply)
+        return reply
 
     def _settle(self, work: Work[Any], reply: Reply, outcome: Outcome, wanted: frozenset[str], now: float) -> None:
         match outcome:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.deliverer.answer import Answer
     from notifychannel_sidecar.deliverer.source import Source
+    from notifychannel_sidecar.deliverer.trace import Tracer
     from notifychannel_sidecar.hints import Mode
     from notifychannel_sidecar.inbox.work import Work
 
@@ -36,6 +37,7 @@ class Deliverer:
         token: Callable[[], str | None],
         mode: Callable[[], Mode],
         on_answer: Callable[[Answer], None],
+        tracer: Tracer,
         max_in_flight: int = 4,
         random: Random | None = None,
     ) -> None:
@@ -45,7 +47,7 @@ class Deliverer:
         self._source = source
         self._random = random or SystemRandom()
         self._surroundings = Surroundings(
-            http=http, token=token, mode=mode, on_answer=on_answer, max_in_flight=max_in_flight
+            http=http, token=token, mode=mode, on_answer=on_answer, tracer=tracer, max_in_flight=max_in_flight
         )
         self._couriers: dict[str, Courier] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

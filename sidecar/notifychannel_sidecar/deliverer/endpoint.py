@@ -66,13 +66,17 @@ class Endpoint:
         """For people."""
         return f"{HOST}:{self.port}"
 
-    async def post(self, body: bytes, *, token: str | None, idempotency_key: str | None = None) -> Reply:
+    async def post(
+        self, body: bytes, *, token: str | None, idempotency_key: str | None = None, traceparent: str | None = None
+    ) -> Reply:
         """POST it; a Reply in any case, within `timeout_s`."""
         headers = {"Content-Type": "application/json"}
         if token and token.isascii() and token.isprintable():  # nothing else can be a header (RFC 6750, 2.1)
             headers["Authorization"] = f"Bearer {token}"
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         try:
             async with asyncio.timeout(self.timeout_s):
                 return await self._post(body, headers)

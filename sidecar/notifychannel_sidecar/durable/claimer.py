@@ -13,10 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import asyncpg
-
-from notifychannel_sidecar.durable.agenda import BEAT_S, ESCALATE_S
-from notifychannel_sidecar.durable.session import GIVEN_UP, NOT_NOW, Session
+from notifychannel_sidecar.durable.session import Session
+from notifychannel_sidecar.durable.turns import Turns
 from notifychannel_sidecar.events import Event
 from notifychannel_sidecar.listener import failures
 from notifychannel_sidecar.listener.connection import Timings, connection
@@ -28,14 +26,11 @@ from notifychannel_sidecar.state import Phase, State, Why
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notifychannel_sidecar.durable.agenda import Agenda
     from notifychannel_sidecar.durable.durable import Durable
     from notifychannel_sidecar.durable.escalation import Escalation
     from notifychannel_sidecar.listener.backoff import Backoff
 
 log = logging.getLogger(__name__)
-ESCALATED_AT_ONCE = 5
-"""For so many POSTs the queue leaves them to us."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course
@@ -91,6 +86,7 @@ class Claimer:
             self._arrive((identity.system_identifier, identity.dbname))
             session = Session(opened)
             await session.settle_in(target.claim_name, self.durable.news.set)
+            turns = Turns(durable=self.durable, escalation=self.escalation, session=session, target=target)
             self._say(Phase.LISTENING)
             log.info("claiming for %d channels", len(self.durable.agendas), extra=Event.CLAIMING.tag)
             while self.durable.agendas:
@@ -99,7 +95,7 @@ class Claimer:
                     await self._move(session)
                 for agenda in list(self.durable.agendas):
                     if agenda.next_at <= time.monotonic():
-                        await self._try(session, agenda, target)
+                        await turns.take(agenda)
                 await self._pause()
 
     def _arrive(self, database: tuple[str, str]) -> None:
@@ -107,114 +103,6 @@ class Claimer:
             self.escalation.stop()
             self.durable.forget_told()
         self._database = database
-
-    async def _try(self, session: Session, agenda: Agenda, target: Target) -> None:
-        """A turn of one channel. Its end is not that of the others: where its consumer was dropped, or its claims were
-        given to others.
-        """
-        try:
-            await self._turn(session, agenda, target)
-        except asyncpg.ObjectNotInPrerequisiteStateError as error:
-            if error.sqlstate != GIVEN_UP:
-                raise
-            log.warning(
-                "the queue knows us as a claimer for %s no more: entering anew",
-                agenda.hold.config.name,
-                extra=Event.CLAIMER_FORGOTTEN.tag,
-            )
-            agenda.lose()
-
-    async def _turn(self, session: Session, agenda: Agenda, target: Target) -> None:
-        """All that this channel has to tell and to ask; what it tells comes first."""
-        if agenda.claimer is None:
-            claimer = await session.enter(target.config, agenda.hold.config.name, target.claim_name)
-            agenda.entered(claimer, time.monotonic())
-            if claimer is not None:
-                self.durable.on_entered(agenda.hold.config.name)
-            return
-        if agenda.may_leave:
-            await self._mark(session, agenda, agenda.claimer)
-            await session.leave(agenda.claimer)
-            agenda.has_left = True
-            return
-        await self._exchange(session, agenda, agenda.claimer)
-        await self._look(session, agenda, agenda.claimer)
-
-    async def _exchange(self, session: Session, agenda: Agenda, claimer: int) -> None:
-        """What became of claims, for other claims; or a sign of life. A resync that stands for a claim goes first."""
-        settlements = agenda.hold.settlements(time.monotonic())
-        if (reason := agenda.asking(time.monotonic())) is not None:
-            await session.want_resync(claimer, reason)
-            agenda.asked()
-        began_s, config = time.monotonic(), agenda.hold.config
-        most = agenda.begin_claim(began_s)
-        if settlements or most:
-            claims, due_s = await session.turn(claimer, settlements, most, config)
-            agenda.exchanged(settlements, claims, most, time.monotonic())
-            in_vain = most > 0 and not claims
-        elif began_s >= agenda.beat_at:
-            due_s, in_vain = await session.beat(claimer, config), False
-        else:
-            return
-        agenda.called(began_s, due_s, time.monotonic(), in_vain=in_vain, timeout_s=config.timeout)
-        self.durable.on_due(agenda.hold.config.name)
-
-    async def _look(self, session: Session, agenda: Agenda, claimer: int) -> None:
-        """What can wait: where the server would not, the claims are kept and it is asked later."""
-        if time.monotonic() >= agenda.mark_at:
-            await self._mark(session, agenda, claimer)
-        if time.monotonic() >= agenda.count_at:
-            await self._count(session, agenda, claimer)
-        if agenda.escalates and time.monotonic() >= max(agenda.escalate_at, agenda.hold.quiet_until):
-            agenda.escalate_at = time.monotonic() + ESCALATE_S
-            if not self.escalation.is_busy(agenda):
-                await self._escalate(session, agenda, claimer)
-
-    async def _mark(self, session: Session, agenda: Agenda, claimer: int) -> None:
-        if not (keys := list(agenda.told)):
-            return
-        try:
-            await session.escalated(claimer, keys)
-        except NOT_NOW as error:
-            agenda.not_marked(time.monotonic())
-            self._spare("mark what was escalated", agenda, error)
-        else:
-            agenda.marked(len(keys))
-
-    async def _count(self, session: Session, agenda: Agenda, claimer: int) -> None:
-        began_s = time.monotonic()
-        try:
-            waiting = await session.look(claimer)
-        except NOT_NOW as error:
-            agenda.not_counted(time.monotonic())
-            self._spare("count", agenda, error)
-        else:
-            agenda.counted(waiting, began_s, time.monotonic())
-
-    async def _escalate(self, session: Session, agenda: Agenda, claimer: int) -> None:
-        timeout_s = agenda.hold.config.timeout
-        ends_s = time.monotonic() + (ESCALATED_AT_ONCE - 1) * timeout_s + ESCALATE_S
-        try:
-            found = await session.escalations(claimer, ESCALATED_AT_ONCE)
-        except NOT_NOW as error:
-            agenda.not_named(time.monotonic())
-            self._spare("say what to escalate", agenda, error)
-        else:
-            agenda.named()
-            self.escalation.start(agenda, found, ends_s=ends_s, on_told=self.durable.news.set)
-
-    def _spare(self, what: str, agenda: Agenda, error: Exception) -> None:
-        """It may have taken seconds: every channel shows that it lives before the next that may."""
-        for each in self.durable.agendas:
-            each.spare(time.monotonic() + BEAT_S)
-        name = agenda.hold.config.name
-        log.warning(
-            "the queue would not %s for %s (%s): later",
-            what,
-            name,
-            failures.label(error),
-            extra=Event.QUEUE_REFUSED.tag,
-        )
 
     async def _pause(self) -> None:
         """Wait once: until an agenda wants something, or there is news."""

@@ -7,7 +7,7 @@ GET /acknowledged?wanted={"key": …, "channel": …, "after": …, "timeout_s":
                the first of those that is so, once there is one: of that key (null: a resync), of that channel (null:
                of any), at or after that Unix time; null when there was none within so many seconds
 POST /answer   what to answer from now on: {"status": 200, "retry": [], "delay_s": 0, "headers": {}}
-GET /healthz   200
+GET /healthz   200; GET /status too, as applications have it that know nothing of a sidecar's
 
 It also prints each post as one line of JSON, for `kubectl logs` of a pod that has gone. At SIGTERM it finishes what it
 is answering; with LINGER_S it first goes on for so many seconds.
@@ -110,6 +110,7 @@ def application() -> web.Application:
     app.router.add_get("/acknowledged", once_acknowledged)
     app.router.add_post("/answer", told)
     app.router.add_get("/healthz", alive)
+    app.router.add_get("/status", alive)
     return app
 
 

@@ -1,4 +1,4 @@
-"""What a claimer does where the queue refuses: whose end each refusal is."""
+"""What becomes of a turn where the queue refuses: whose end each refusal is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from notifychannel_sidecar.durable.claimer import Claimer
 from notifychannel_sidecar.durable.durable import Durable
 from notifychannel_sidecar.durable.escalation import Escalation
 from notifychannel_sidecar.durable.session import NOT_NOW
+from notifychannel_sidecar.durable.turns import Turns
 from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.target import Target
 from tests.listening import config
@@ -51,12 +52,12 @@ async def acknowledges(*_):
 
 
 async def entered(session, **settings):
-    """A claimer with one channel, which the queue knows."""
+    """The turns of a claimer with one channel, which the queue knows."""
     durable = Durable(on_due=lambda _: None, on_entered=lambda _: None)
     durable.configure([channel(**settings)])
-    made = Claimer(durable=durable, backoff=Backoff(), escalation=Escalation(post=acknowledges))
+    made = Turns(durable=durable, escalation=Escalation(post=acknowledges), session=session, target=TARGET)
     [agenda] = durable.agendas
-    await made._try(session, agenda, TARGET)
+    await made.take(agenda)
     assert agenda.claimer == 1
     agenda.count_at = time.monotonic() + 1000.0
     return made, agenda
@@ -65,22 +66,22 @@ async def entered(session, **settings):
 async def test_one_that_was_given_up_enters_anew():
     made, agenda = await entered(session := Refusing())
     session.error = asyncpg.ObjectNotInPrerequisiteStateError("no claimer")
-    await made._try(session, agenda, TARGET)
+    await made.take(agenda)
     assert agenda.claimer is None
 
 
 @pytest.mark.parametrize("error", [asyncpg.LockNotAvailableError, asyncpg.ObjectInUseError])
 async def test_who_only_waited_for_a_lock_in_vain_is_not_taken_for_given_up(error):
-    """It would enter a second time beside its first, which holds its rows and stands still. Mutant: `_try` without the
+    """It would enter a second time beside its first, which holds its rows and stands still. Mutant: `take` without the
     SQLSTATE, for asyncpg's class has these below it.
     """
     made, agenda = await entered(session := Refusing())
     session.error = error("busy")
     with pytest.raises(error):
-        await made._try(session, agenda, TARGET)
+        await made.take(agenda)
     assert agenda.claimer == 1
     with pytest.raises(error):
-        await made._move(session)
+        await Claimer(durable=made.durable, backoff=Backoff(), escalation=made.escalation)._move(session)
     assert session.calls == ["turn", "leave"]
 
 
@@ -93,12 +94,12 @@ async def test_a_row_that_somebody_has_locked_ends_no_session_when_it_was_escala
     agenda.escalate_at = time.monotonic() + 1000.0
     agenda.told.append("[1]")
     session.error = error("busy")
-    await made._try(session, agenda, TARGET)
+    await made.take(agenda)
     assert session.calls == ["turn", "escalated"]
     assert (agenda.told, agenda.escalated) == (["[1]"], 0)
     assert agenda.next_at > time.monotonic() + 0.5
     session.error, agenda.mark_at = None, time.monotonic()
-    await made._try(session, agenda, TARGET)
+    await made.take(agenda)
     assert (agenda.told, agenda.escalated) == ([], 1)
 
 
@@ -108,6 +109,6 @@ async def test_who_leaves_says_what_was_told_and_leaves_all_the_same_where_it_ca
     agenda.told.append("[1]")
     agenda.close()
     session.error = asyncpg.QueryCanceledError("busy")
-    await made._try(session, agenda, TARGET)
+    await made.take(agenda)
     assert session.calls == ["escalated", "leave"]
     assert agenda.has_left

@@ -1,0 +1,43 @@
+"""Whether whoever listens may call the functions that a listener calls. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_operator import grants
+from notifychannel_operator.names import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A role that listens, and lacks a right."""
+
+    role: str
+    may_use: bool
+    """Our schema."""
+    lacking: tuple[str, ...]
+    """Functions of ours with the types of their arguments, as GRANT names them."""
+
+
+def rights(seen: Sequence[Listener]) -> Iterator[Trouble]:
+    """A line for each such role, with a GRANT for each kind of right; the installer may run it."""
+    for it in seen:
+        what = (*(() if it.may_use else (f"the schema {SCHEMA}",)), *it.lacking)
+        yield Trouble(
+            why=f"the role {it.role} listens, and may not use {', '.join(what)}: its sidecars miss skipped NOTIFYs, or "
+            "do not drain the outbox or deliver from the queue",
+            remedy=tuple(f'psql "$NOTIFYCHANNEL_DSN" -c {shlex.quote(right)}' for right in _granted(it)),
+        )
+
+
+def _granted(it: Listener) -> Iterator[str]:
+    if not it.may_use:
+        yield grants.use(SCHEMA, it.role)
+    if it.lacking:
+        yield grants.execute(it.lacking, it.role)

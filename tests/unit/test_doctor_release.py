@@ -1,0 +1,78 @@
+"""The doctor and the release: who leads whatever the laptop's clock says, and commands that name it as helm does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from notifychannel_cli.doctor import cluster, pods, release
+from notifychannel_cli.doctor.finding import Unseen
+from tests.unit.test_doctor_cluster import POD, RELEASE, pod
+
+AHEAD = timedelta(minutes=2)
+
+
+class Leases:
+    """An API server whose clock is behind ours by AHEAD, negative: before it."""
+
+    def __init__(self, *, ahead: timedelta = AHEAD, renewed_after: tuple[int, ...]) -> None:
+        self._renewals = [datetime.now(UTC) - ahead + timedelta(seconds=each) for each in renewed_after]
+
+    async def get(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """The Lease; the last one again and again."""
+        at = self._renewals.pop(0) if len(self._renewals) > 1 else self._renewals[0]
+        return {"spec": {"holderIdentity": "op-1_abc", "renewTime": at.isoformat(), "leaseDurationSeconds": 15}}
+
+
+async def troubles(kube: Any) -> list[str]:
+    """What is said of the leader."""
+    return [it.why for it in release.leader(await cluster._leader(kube, RELEASE))]
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("ahead", [AHEAD, -AHEAD])
+async def test_a_leader_who_renews_leads_whatever_the_clock_of_the_laptop_says(ahead):
+    """Mutant: `is_renewed` not asked in release.leader: a clock two minutes ahead calls every operator dead."""
+    assert await troubles(Leases(ahead=ahead, renewed_after=(0, 4))) == []
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("ahead", [AHEAD, -AHEAD])
+async def test_one_who_does_not_is_no_leader_though_a_clock_that_is_behind_makes_the_lease_young(ahead):
+    """Mutant: `is_late` without abs(): a dead leader's Lease from the future is taken for a fresh one."""
+    (said,) = await troubles(Leases(ahead=ahead, renewed_after=(0,)))
+    assert "op-1_abc has not renewed the Lease" in said
+
+
+@pytest.mark.looptime
+async def test_a_fresh_lease_is_not_waited_for(looptime):
+    assert await troubles(Leases(ahead=timedelta(0), renewed_after=(0,))) == []
+    assert looptime == 0
+
+
+def test_the_release_is_called_as_helm_calls_it():
+    """Release `prod` is called prod-notifychannel in the cluster. Mutant: `fullname` in it: helm knows none."""
+    container = {"env": [{"name": "NOTIFYCHANNEL_FULLNAME", "value": "prod-notifychannel"}]}
+    deployment: dict[str, Any] = {
+        "metadata": {"namespace": "nch", "annotations": {"meta.helm.sh/release-name": "prod"}},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    found = cluster._read_release(deployment)
+    assert found is not None
+    assert found.upgrade.startswith("helm -n nch upgrade prod charts/notifychannel ")
+    del deployment["metadata"]["annotations"]
+    found = cluster._read_release(deployment)
+    assert found is not None
+    assert " upgrade prod-notifychannel " in found.upgrade
+
+
+def test_a_webhook_that_cannot_be_read_is_not_called_missing():
+    """Mutant: Unseen taken for None in pods.injected: "no injector is installed; install the chart"."""
+    without = replace(POD, body=pod(is_injected=False))
+    (found,) = pods.injected([replace(without, webhook=Unseen(why="your account may not ask"))])
+    assert found.why.startswith("NotAsked: ")
+    (found,) = pods.injected([replace(without, webhook=None)])
+    assert found.why.startswith("NoWebhook: ")
