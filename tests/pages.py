@@ -43,6 +43,18 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
+def as_typed(block: str) -> tuple[str, list[str]]:
+    """Its commands, and patterns of the lines that they print: of the `# …` lines at its end."""
+    commands, printed = re.fullmatch(r"(.*?)((?:^# [^\n]*\n)*)", block, re.DOTALL | re.MULTILINE).groups()
+    return commands, [as_shown(line.removeprefix("# ")) for line in printed.splitlines()]
+
+
+def as_shown(line: str) -> str:
+    """A pattern for a line that a page shows: … is anything, and columns are as wide as they are."""
+    words = [re.escape(word).replace("…", r"\S+") for word in line.split()]
+    return r"^\s*" + r"\s+".join(words) + r"\s*$"
+
+
 def prose(page: str) -> str:
     """The page without its fenced blocks."""
     return re.sub(r"^ *```.*?^ *```$", "", page, flags=re.DOTALL | re.MULTILINE)

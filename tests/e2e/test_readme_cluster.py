@@ -17,9 +17,11 @@ import pytest
 
 from tests.e2e.cluster import ROOT
 from tests.e2e.release import CRD
+from tests.pages import as_shown, as_typed, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.kubectl import Kubectl
 
@@ -27,6 +29,15 @@ pytestmark = pytest.mark.alone
 SECTION = re.search(r"^## On a cluster\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[1]
 *FIVE, AWAY = re.findall(r"^```sh\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 (SHOWN,) = re.findall(r"^```text\n\$ (.*?)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+QUICK_START = [it for it in blocks((ROOT / "docs" / "quick-start.md").read_text()) if it.language == "sh"]
+FILES = [it.text for it in QUICK_START if it.text.startswith("cat > ")]
+OWN = [it.text for it in QUICK_START if it.text.startswith("kubectl ")]
+SAME = [  # words of other pages, which are the first commands of AWAY
+    it.text
+    for page in ("install.md", "howto/uninstall.md")
+    for it in blocks((ROOT / "docs" / page).read_text())
+    if it.marker.startswith("run by test_five_commands")
+]
 THE_CRD = {f"/CustomResourceDefinition/{CRD}", "/APIService/v1alpha1.notifychannel.io"}
 """Kubernetes makes the second of the first."""
 NAMESPACES = ("shop", "notifychannel")
@@ -41,16 +52,16 @@ class Walk:
     kubectl: Kubectl
     typed: str
 
-    def run(self, block: str) -> str:
+    def run(self, block: str, *, at: Path = ROOT) -> str:
         """What bash prints for a block; it has to print the block's `# …` lines, where … stands for anything."""
-        commands, shown = re.fullmatch(r"(.*?)((?:# .*\n)*)", block, re.DOTALL).groups()
+        commands, shown = as_typed(block)
         done = subprocess.run(
-            ["bash", "-euc", f"{self.typed}\n{commands}"], cwd=ROOT, text=True, check=False,
+            ["bash", "-euc", f"{self.typed}\n{commands}"], cwd=at, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_S,
         )  # fmt: skip
         assert done.returncode == 0, f"{commands}\nended with {done.returncode}:\n{done.stdout}"
-        for line in shown.splitlines():
-            assert re.search(as_shown(line.removeprefix("# ")), done.stdout, re.MULTILINE), f"{line}\n{done.stdout}"
+        for line in shown:
+            assert re.search(line, done.stdout, re.MULTILINE), f"{line}\n{done.stdout}"
         return done.stdout
 
     def objects(self) -> set[str]:
@@ -62,12 +73,6 @@ class Walk:
 
     def psql(self, sql: str) -> str:
         return self.kubectl.run("-n", "shop", "exec", "deployment/postgres", "--", "psql", "-Atc", sql).strip()
-
-
-def as_shown(text: str) -> str:
-    """A pattern for what a page shows: … is anything, and columns are as wide as they are."""
-    words = [re.escape(word).replace("…", r"\S+") for word in text.split()]
-    return r"^\s*" + r"\s+".join(words) + r"\s*$"
 
 
 @pytest.fixture
@@ -113,7 +118,9 @@ def others(kubectl: Kubectl) -> list[str]:
     return found
 
 
-def test_five_commands_lead_to_the_first_hint_and_uninstalling_leaves_nothing_but_the_crd(walk, record_property):
+def test_five_commands_lead_to_the_first_hint_and_uninstalling_leaves_nothing_but_the_crd(
+    walk, tmp_path, record_property
+):
     assert len(FIVE) == 5
     before = walk.objects()
     began = time.monotonic()
@@ -127,6 +134,11 @@ def test_five_commands_lead_to_the_first_hint_and_uninstalling_leaves_nothing_bu
     assert all(re.search(as_shown(line), out) for line, out in zip(table.splitlines(), printed, strict=True)), printed
     assert walk.psql("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == "3"
 
+    *own, away = OWN
+    own_s = walked(walk, tmp_path, own)
+    walk.run(away)
+
+    assert [AWAY.startswith(each) for each in SAME] == [True, True]
     uninstall, *rest = AWAY.splitlines(keepends=True)
     began = time.monotonic()
     walk.run(uninstall)
@@ -147,9 +159,20 @@ def test_five_commands_lead_to_the_first_hint_and_uninstalling_leaves_nothing_bu
     assert not {each for each in walk.objects() - before if each.startswith(("shop/", "/Namespace/"))}
     figures = (
         f"README: first command → first hint {first_hint_s / 60:.1f} minutes ({first_hint_s:.0f} s); "
+        f"an own table and application {own_s:.0f} s; "
         f"helm uninstall {uninstall_s:.0f} s; the rest {away_s:.0f} s"
     )
     record_property("figures", figures)
+
+
+def walked(walk: Walk, folder: Path, own: list[str]) -> float:
+    """The quick start's table and application beside them, with the files that it has written; the seconds it took."""
+    for block in FILES:  # without the commands behind them, of which one serves for ever
+        subprocess.run(["bash", "-euc", block.partition("\nEND\n")[0] + "\nEND\n"], cwd=folder, check=True)
+    began = time.monotonic()
+    said = [walk.run(block, at=folder) for block in own]
+    assert "look at task 1" in said[-1]
+    return time.monotonic() - began
 
 
 def left(walk: Walk, before: set[str], *, wanted: set[str]) -> set[str]:

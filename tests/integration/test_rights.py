@@ -129,6 +129,16 @@ async def test_a_dba_may_leave_the_schema_to_an_installer_that_may_create_one(si
     assert await site.admin.fetchval(owner) == site.installer
 
 
+async def test_the_owner_of_the_database_who_is_a_member_of_the_installer_gives_the_rights(site):
+    """As where nobody is a superuser (CloudNativePG and other managed PostgreSQL)."""
+    await site.admin.execute(f'ALTER DATABASE "{site.database.name}" OWNER TO "{site.app_role}"')
+    await site.admin.execute(f'GRANT "{site.installer}" TO "{site.app_role}"')
+    await site.admin.execute(f'ALTER SCHEMA tenancy OWNER TO "{site.app_role}"')
+    await (await site.session(site.app_role)).execute(await site.rights(wanted()))
+    await site.step(wanted())
+    assert (await site.plan(wanted())).steps == ()
+
+
 async def test_a_member_of_the_schemas_owner_installs_as_that_owner(site):
     """A rotated user (Vault makes a new one each time) must be able to change what the one before it made."""
     await site.grant(wanted())
