@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from notifychannel_cli.status import line, rates, sample
 from notifychannel_cli.status.line import Group
+from notifychannel_cli.status.looks import Looks
 from notifychannel_cli.status.sample import Sample
+from notifychannel_operator.kinds import CHANNELS
 from notifychannel_sidecar import metrics
 
 BUCKETS = {0.1: 0.0, 0.5: 50.0, 1.0: 100.0, math.inf: 100.0}
@@ -97,3 +100,28 @@ def test_ready_is_true_or_the_reason_why_not():
     assert line.of_channel(body(status="True", reason="Ready")) == ("True", ["api"])
     assert line.of_channel(body(status="False", reason="NoPods"))[0] == "NoPods"
     assert line.of_channel({"spec": {"consumers": []}}) == ("Unknown", [])
+
+
+class OneChannel:
+    """The API of a cluster with the channel `orders`, which is Ready, and no pod."""
+
+    async def list(self, kind, **_):
+        ready = {"type": "Ready", "status": "True", "reason": "Ready"}
+        body = {"spec": {"consumers": [{"group": "api"}]}, "status": {"conditions": [ready]}}
+        return [body | {"metadata": {"namespace": "shop", "name": "orders"}}] if kind is CHANNELS else []
+
+
+@pytest.mark.parametrize(
+    ("names", "absent"),
+    [
+        ((), None),
+        (("orders",), None),
+        (("orders", "order"), "no NotifyChannel of the names order in the namespace shop; look in all by -A"),
+    ],
+)
+async def test_a_name_that_no_channel_has_is_told_beside_those_that_are_there(names, absent):
+    """Mutants: told only where none is there; told, and called well."""
+    seen = Looks(SimpleNamespace(kube=OneChannel(), namespace="shop"), frozenset(names), all_namespaces=False)
+    await seen.again()
+    assert (seen.is_well, seen.lines()[2:]) == (absent is None, [absent] if absent else [])
+    assert "orders" in seen.lines()[1]

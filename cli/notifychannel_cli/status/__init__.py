@@ -44,7 +44,7 @@ def command(
     It looks twice, two seconds apart, at what the sidecars say at /metrics, by the API server's proxy: that needs `get`
     on pods/proxy. Where nothing was delivered between the looks the times are those since the pods' start.
 
-    Exit codes: 0 all channels are Ready and without dead letters, 1 one is not or there is none, 2 wrong usage, 3 the
+    Exit codes: 0 all channels are Ready and without dead letters, 1 one is not or is not there, 2 wrong usage, 3 the
     cluster can't be reached, 130 Ctrl-C.
     """
     if watch and as_json:
@@ -72,4 +72,4 @@ async def _run(
             console().print(text, markup=False)
     if seen.refusal is not None:
         complaints().print(seen.refusal, markup=False, style="yellow")
-    return Exit.OK if seen.now and all(group.is_well for group in seen.now) else Exit.WRONG
+    return Exit.OK if seen.is_well else Exit.WRONG

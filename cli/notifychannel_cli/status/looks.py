@@ -39,13 +39,25 @@ class Looks:
 
     def lines(self, width: int | None = None) -> list[str]:
         """The table; `width`: names are cut at their beginning where it would be wider."""
-        if not self.now:
-            of = f"of the names {', '.join(sorted(self._names))} " if self._names else ""
-            if self._namespace is None:
-                return [f"no NotifyChannel {of}in this cluster"]
-            return [f"no NotifyChannel {of}in the namespace {self._namespace}; look in all by -A"]
         rows = [line.cells(was, it, self._seconds) for was, it in self._pairs()]
-        return line.table(rows, width)
+        return [*(line.table(rows, width) if rows else ()), *self._absence()]
+
+    @property
+    def is_well(self) -> bool:
+        """All that were asked for are there and well, and there is one."""
+        return bool(self.now) and not self._absent() and all(group.is_well for group in self.now)
+
+    def _absence(self) -> list[str]:
+        absent = self._absent()
+        if self.now and not absent:
+            return []
+        of = f"of the names {', '.join(absent)} " if absent else ""
+        if self._namespace is None:
+            return [f"no NotifyChannel {of}in this cluster"]
+        return [f"no NotifyChannel {of}in the namespace {self._namespace}; look in all by -A"]
+
+    def _absent(self) -> list[str]:
+        return sorted(self._names - {group.channel for group in self.now})
 
     def as_json(self) -> list[dict[str, object]]:
         """For programs."""
