@@ -84,7 +84,7 @@ async def test_the_commands_of_the_pages_do_what_they_say(shop, images, tmp_path
     for page in pages[3:-3]:
         followed(page, of=slice(1) if page.endswith("DeadLetters.md") else slice(None))
     application.tell(shop.kubectl, pod, status=200)
-    assert "1" in place.run(typed_blocks("docs/runbooks/NotifyChannelDeadLetters.md")[1])
+    assert "due again" in place.run(typed_blocks("docs/runbooks/NotifyChannelDeadLetters.md")[1])
     shops.until_heard(shop.kubectl, pod, {"id": 1})
     for page in pages[-3:]:
         followed(page)
