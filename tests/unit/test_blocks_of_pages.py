@@ -25,15 +25,15 @@ def where(found):
 
 
 def is_marked(block):
-    return bool(re.fullmatch(r"excerpt(: .+)?|run by (test_\w+)", block.marker))
+    return bool(re.fullmatch(r"excerpt: .+|run by test_\w+", block.marker))
 
 
 def test_every_block_is_to_be_run_or_to_be_read():
     assert [where(it) for it in FOUND if it[1].language not in TO_RUN | TO_READ] == []
 
 
-def test_every_command_block_names_the_test_that_runs_it_or_is_marked_as_an_excerpt():
-    """Mutant: a new block without `<!-- run by test_… -->` or `<!-- excerpt -->` above it."""
+def test_every_command_block_names_the_test_that_runs_it_or_says_why_it_is_an_excerpt():
+    """Mutant: a new block without `<!-- run by test_… -->` or `<!-- excerpt: … -->` above it."""
     assert [where(it) for it in FOUND if it[1].language in TO_RUN and not is_marked(it[1])] == []
 
 
