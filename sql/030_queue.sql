@@ -139,7 +139,8 @@ END $versions$;
 
 -- Lets the next version be one that nobody has had, also where this database is an older state of itself: restored, or a
 -- standby that had not got all. Below the clock's microseconds any may have been used, above them none. Each fifth of a
--- second at most: so many as lie in that are not drawn while somebody is between his look and his setval.
+-- second at most: so many as lie in that are not drawn while somebody is between his look and his setval. That lock is not
+-- kept to the commit, for a sequence does not wait for it, and by nobody who fails in between.
 CREATE OR REPLACE FUNCTION notifychannel.renew_versions() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $renew$
@@ -147,11 +148,15 @@ DECLARE
     behind_us CONSTANT bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 200000;
 BEGIN
     IF (SELECT s.last_value FROM notifychannel.versions AS s) < behind_us THEN
-        PERFORM pg_advisory_lock(1852008558, 0); -- of no consumer; not to the commit, for a sequence does not wait for it
-        IF (SELECT s.last_value FROM notifychannel.versions AS s) < behind_us THEN
-            PERFORM setval('notifychannel.versions', behind_us + 200000);
-        END IF;
-        PERFORM pg_advisory_unlock(1852008558, 0);
+        BEGIN
+            PERFORM pg_advisory_xact_lock(1852008558, 0); -- of no consumer
+            IF (SELECT s.last_value FROM notifychannel.versions AS s) < behind_us THEN
+                PERFORM setval('notifychannel.versions', behind_us + 200000);
+            END IF;
+            RAISE SQLSTATE 'NCH00';
+        EXCEPTION WHEN SQLSTATE 'NCH00' THEN -- the lock goes, and a sequence does not go back
+            NULL;
+        END;
     END IF;
 END
 $renew$;

@@ -147,6 +147,24 @@ async def test_somebody_who_holds_a_row_of_the_queue_holds_nothing_but_what_goes
     assert (await queue.row())["count"] == 4
 
 
+async def test_a_session_that_fails_while_it_renews_versions_keeps_nobody_else_from_them(queue):
+    """Somebody has the sequence locked; its own next drain does, and others do, as if nothing had been. Mutant: a
+    session's lock, given back behind `setval`.
+    """
+    await queue.owner.execute("SELECT setval('notifychannel.versions', 1)")
+    altering, other = await queue.database.connect(), await queue.database.connect()
+    await altering.execute("BEGIN; ALTER SEQUENCE notifychannel.versions CACHE 100")
+    await queue.changes("[1]")
+    assert await queue.owner.fetchval(LOGGED) == 1
+    await altering.execute("ROLLBACK")
+    await other.execute("SET lock_timeout = '1s'")
+    assert await other.fetchval("SELECT notifychannel.resync(ARRAY[$1::integer], 'start')", queue.first) == 1
+    await queue.drain()
+    versions = [row["version"] for row in (await queue.rows()).values()]
+    assert len(set(versions)) == 2
+    assert min(versions) > AT_US
+
+
 async def test_an_outbox_that_overflows_is_one_resync_for_each_consumer_and_the_unlogged_one_none(queue):
     """Mutants: collapse without resync; for rows of the unlogged outbox too."""
     await queue.consumer(group="api", channel="billing", pg_channel="billing")
