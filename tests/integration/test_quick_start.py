@@ -44,6 +44,7 @@ async def terminal(typed: str, folder: Path):
     """Whatever still runs at the end is interrupted, and waited for."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
+        "env", "--default-signal=INT",  # which who began the tests in the background may have told all to ignore
         "bash", "-euc", typed, cwd=folder, env={**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "200"},
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
