@@ -34,6 +34,7 @@ PRINTED = {
     "docs/runbooks/NotifyChannelOperatorNotLeading.md": ["Running", "-operator-"],
     "docs/runbooks/NotifyChannelOutboxGrowing.md": ["outbox"],
     "docs/runbooks/NotifyChannelPodsNotInjected.md": ["WorkloadInjected", "notifychannel"],
+    "docs/runbooks/NotifyChannelSidecarNotRunning.md": ["Container ID", "orders-api", "Listening"],
     "docs/install.md": ["STATUS: deployed"],
     "docs/howto/upgrade.md": ["STATUS: deployed", "restarted"],
     "docs/howto/uninstall.md": ["deleted"],

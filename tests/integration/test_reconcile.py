@@ -143,12 +143,13 @@ async def test_what_a_pass_repairs_is_counted_and_logged_and_what_it_installs_or
 async def test_a_channels_pods_are_remembered_for_metrics_until_it_goes(site, operator):
     """Mutant: `leave` without `pods.pop`."""
     in_service(operator)
-    operator.pods(pod("app-3", injected=False))
+    waits = [{"name": "notifychannel", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]
+    operator.pods(pod("app-3", injected=False), pod("app-4", phase="Pending", initContainerStatuses=waits))
     operator.apply(resource())
     await operator.run()
     (seen,) = operator.edges.memory.pods.values()
-    assert asdict(seen) == operator.status()["pods"]
-    assert (seen.matched, seen.injected, seen.listening) == (3, 2, 2)
+    assert asdict(seen) == {**operator.status()["pods"], "stuck": 1}
+    assert (seen.matched, seen.injected, seen.listening) == (4, 3, 2)
     operator.kube.remove(CHANNELS, "orders")
     await operator.run()
     assert operator.edges.memory.pods == {}

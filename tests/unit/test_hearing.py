@@ -21,16 +21,20 @@ def waits(why):
     return Sidecar(is_listening=False, why=why)
 
 
-def judge(*statuses, sessions=(), matched=None, unconfigured=(), starting=()):
+def judge(*statuses, sessions=(), matched=None, injected=None, unconfigured=(), starting=(), stuck=()):
     seats = [
-        Seat(group="app", pod=f"app-{number}", address="10.0.0.7", port=1, is_starting=number in starting)
+        Seat(
+            group="app", pod=f"app-{number}", address="10.0.0.7", port=1, is_starting=number in starting,
+            is_stuck=number in stuck,
+        )
         for number in range(len(statuses))
-    ]
+    ]  # fmt: skip
     return hearing.judge(
         channel="orders",
         namespace="shop",
         seats=seats,
         matched=len(seats) if matched is None else matched,
+        injected=(matched or len(seats)) if injected is None else injected,
         statuses={seat.pod: status for seat, status in zip(seats, statuses, strict=True) if status is not None},
         sessions=None if sessions is None else {hearing.session_name(PREFIX, f"app-{number}") for number in sessions},
         prefixes={"app": PREFIX},
@@ -107,8 +111,28 @@ def test_a_group_without_its_config_map_is_not_configured_whatever_its_pods_say(
 
 def test_without_running_pods_nothing_is_claimed():
     assert listening() == (Status.UNKNOWN, Reason.NO_PODS)
-    assert delivering(matched=2) == (Status.UNKNOWN, Reason.NO_PODS)
-    assert "none of 2 pods" in judge(matched=2).conditions[1].message
+    assert delivering() == (Status.UNKNOWN, Reason.NO_PODS)
+
+
+def test_that_pods_are_there_and_run_nobody_yet_is_not_called_no_pods():
+    """Mutant: `_nobody` answering NO_PODS for all."""
+    found = judge(matched=3, injected=2)
+    assert [(it.status, it.reason) for it in found.conditions] == [(Status.UNKNOWN, Reason.PENDING)] * 2
+    assert "none of 2 pods with the sidecar runs it yet" in found.conditions[0].message
+    assert "kubectl -n shop describe pods -l 'notifychannel.io/inject in (app)'" in found.conditions[1].message
+    assert listening(matched=2, injected=0) == (Status.UNKNOWN, Reason.NOT_INJECTED)
+
+
+def test_a_sidecar_that_does_not_run_is_said_so_and_neither_its_old_session_nor_a_policy_is_blamed():
+    """Mutants: `_listens` without `seat.is_stuck`, `_why` without it; `_delivering` asked of all seats."""
+    assert listening(None, stuck=(0,), sessions=(0,)) == (Status.FALSE, Reason.NOT_RUNNING)
+    assert listening(None, stuck=(0,), sessions=None) == (Status.FALSE, Reason.NOT_RUNNING)
+    assert delivering(None, stuck=(0,)) == (Status.UNKNOWN, Reason.PENDING)
+    found = judge(GOOD, None, stuck=(1,), starting=(1,))
+    assert (found.conditions[0].reason, found.listening) == (Reason.PARTLY, 1)
+    assert "NotRunning: " in found.conditions[0].message
+    assert "kubectl -n shop describe pods -l notifychannel.io/inject=app" in found.conditions[0].message
+    assert (found.conditions[1].status, found.conditions[1].message) == (Status.TRUE, "1 of 1 pods say so")
 
 
 def test_an_application_that_does_not_take_its_hints_is_said_with_its_answer():

@@ -19,7 +19,7 @@ ROW = re.compile(r"^\| `(notifychannel_operator_\w+)` \| (\w+) \| (.*?) ?\| (.*)
 
 ORDERS = Ref("shop", "orders")
 WAITING = Waiting(group="app", rows=7, dead=3, escalated=1, oldest_s=90.0, last_error="500")
-PODS = Pods(matched=5, injected=4, outdated=3, listening=2, delivering=1)
+PODS = Pods(matched=5, injected=4, outdated=3, listening=2, delivering=1, stuck=6)
 
 
 def asked(**changes):
@@ -126,8 +126,8 @@ def test_pods_are_told_by_channel_and_state_and_repairs_by_channel_and_no_more_w
     pods, repairs = {ORDERS: PODS}, {ORDERS: 0}
     made = asked(pods=lambda: pods, repairs=lambda: repairs)
     samples = told(made)
-    states = ("matched", "injected", "outdated", "listening", "delivering")
-    assert [samples["pods", "shop", "orders", state] for state in states] == [5, 4, 3, 2, 1]
+    states = ("matched", "injected", "outdated", "listening", "delivering", "stuck")
+    assert [samples["pods", "shop", "orders", state] for state in states] == [5, 4, 3, 2, 1, 6]
     assert samples["repairs_total", "shop", "orders"] == 0
     pods.clear()
     repairs.clear()

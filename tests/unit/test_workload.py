@@ -64,6 +64,26 @@ def test_a_pod_that_starts_is_counted_and_not_expected_to_listen():
     assert (found.injected, found.seats) == (1, ())
 
 
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CrashLoopBackOff", "CreateContainerConfigError"])
+def test_a_pod_whose_sidecar_can_not_run_should_be_listening_and_is_not_asked(phase, reason):
+    """Mutants: `seats` of running pods only: nobody is said to be deaf; `stuck` 0; its address kept."""
+    said = [{"name": "notifychannel", "state": {"waiting": {"reason": reason}}}]
+    found = look(pod("a"), pod("b", phase=phase, initContainerStatuses=said))
+    assert (found.injected, found.stuck) == (2, 1)
+    assert [(seat.pod, seat.is_stuck, seat.address) for seat in found.seats] == [
+        ("a", False, "10.0.0.7"), ("b", True, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", ["PodInitializing", "ContainerCreating", None])
+def test_a_pod_whose_sidecar_is_about_to_start_is_not_stuck(reason):
+    """Mutant: `why_not` without ON_ITS_WAY: each roll-out would be an alert."""
+    said = [{"name": "notifychannel", "state": {"waiting": {"reason": reason}}}, {"name": "other", "state": {}}]
+    found = look(pod("a", phase="Pending", initContainerStatuses=said))
+    assert (found.injected, found.stuck, found.seats) == (1, 0, ())
+
+
 def test_no_pods_is_said_with_the_label():
     found = look().condition
     assert (found.status, found.reason) == (Status.FALSE, Reason.NO_PODS)

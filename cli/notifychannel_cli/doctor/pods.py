@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_cli import shown
 from notifychannel_cli.check_inject import verdict
-from notifychannel_cli.doctor import container
 from notifychannel_cli.doctor.finding import Trouble, Unseen
 from notifychannel_operator import inject
-from notifychannel_operator.passes import restart, sidecar
+from notifychannel_operator.passes import container, restart, sidecar
 from notifychannel_operator.passes.conditions import Reason
 
 if TYPE_CHECKING:

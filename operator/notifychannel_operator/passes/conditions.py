@@ -77,6 +77,7 @@ class Reason(Enum):
 
     LISTENING = "Listening"
     PARTLY = "Partly"
+    NOT_RUNNING = "NotRunning"
     NOT_CONFIGURED = "NotConfigured"
     NO_SECRET = "NoSecret"  # noqa: S105
     WRONG_DATABASE = "WrongDatabase"

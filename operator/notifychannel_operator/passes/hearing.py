@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from notifychannel_operator.passes import conditions
 from notifychannel_operator.passes.conditions import Reason, Type
+from notifychannel_operator.passes.workload import selector
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -42,9 +43,11 @@ REMEDIES = {
     " limit",
     Reason.QUEUE_FULL: "PostgreSQL's NOTIFY queue is full: end the session in pg_stat_activity that is idle in a"
     " transaction for longest",
+    Reason.NOT_RUNNING: "their sidecar can't start, or ends again and again; why stands at the end of"
+    " kubectl -n {namespace} describe pods -l notifychannel.io/inject={group}",
     Reason.OTHER_VERSION: "they are of another version than what is in the database: restart those that are older",
 }
-"""The operator's words for the sidecar's reasons."""
+"""The operator's words for the sidecar's reasons, and for one that the kubelet gives."""
 
 
 class Answer(NamedTuple):
@@ -52,6 +55,13 @@ class Answer(NamedTuple):
 
     seat: Seat
     is_good: bool
+    said: str
+
+
+class Nobody(NamedTuple):
+    """Why there is nobody to be asked."""
+
+    why: Reason
     said: str
 
 
@@ -70,6 +80,7 @@ def judge(
     namespace: str,
     seats: Sequence[Seat],
     matched: int,
+    injected: int,
     statuses: Mapping[str, Sidecar | None],
     sessions: Collection[str] | None,
     prefixes: Mapping[str, str],
@@ -79,6 +90,8 @@ def judge(
 
     `unconfigured`: why a ConfigMap could not be written.
     """
+    running = [seat for seat in seats if not seat.is_stuck]
+    nobody = _nobody(matched, injected, namespace, prefixes)
     deaf = [seat for seat in seats if not _listens(seat, statuses.get(seat.pod), sessions, prefixes)]
     asked = [(seat, it) for seat in seats if (it := statuses.get(seat.pod)) is not None]
     answers = [Answer(seat, *it.deliveries[channel]) for seat, it in asked if channel in it.deliveries]
@@ -87,8 +100,8 @@ def judge(
         delivering=sum(it.is_good for it in answers),
         conditions=(
             _not_configured(unconfigured)
-            or _listening(namespace, seats, deaf, matched, statuses, asked_database=sessions is not None),
-            _delivering(seats, matched, len(asked), answers),
+            or _listening(namespace, seats, deaf, nobody, statuses, asked_database=sessions is not None),
+            _delivering(running, nobody, len(asked), answers),
         ),
     )
 
@@ -99,8 +112,8 @@ def session_name(prefix: str, pod: str) -> str:
 
 
 def _listens(seat: Seat, status: Sidecar | None, sessions: Collection[str] | None, prefixes: Mapping[str, str]) -> bool:
-    if status is not None:
-        return status.is_listening
+    if status is not None or seat.is_stuck:
+        return status is not None and status.is_listening
     return sessions is not None and session_name(prefixes[seat.group], seat.pod) in sessions
 
 
@@ -112,13 +125,13 @@ def _listening(
     namespace: str,
     seats: Sequence[Seat],
     deaf: Sequence[Seat],
-    matched: int,
+    nobody: Nobody,
     statuses: Mapping[str, Sidecar | None],
     *,
     asked_database: bool,
 ) -> Condition:
     if not seats:
-        return conditions.unknown(Type.LISTENING, Reason.NO_PODS, _nobody(matched))
+        return conditions.unknown(Type.LISTENING, *nobody)
     told = f"{len(seats) - len(deaf)} of {len(seats)} pods listen"
     if not deaf:
         return conditions.true(Type.LISTENING, Reason.LISTENING, told)
@@ -139,6 +152,8 @@ def _first(counted: tuple[tuple[Reason, str], int]) -> tuple[int, str, str]:
 
 
 def _why(seat: Seat, status: Sidecar | None) -> Reason:
+    if seat.is_stuck:
+        return Reason.NOT_RUNNING
     if status is None:
         return Reason.PENDING if seat.is_starting else Reason.UNKNOWN
     return status.why or Reason.PENDING
@@ -155,9 +170,9 @@ def _because(why: Reason, group: str, count: int, namespace: str) -> str:
             return f"{pods}: {why.value}: {REMEDIES[why].format(namespace=namespace, group=group)}"
 
 
-def _delivering(seats: Sequence[Seat], matched: int, asked: int, answers: Sequence[Answer]) -> Condition:
+def _delivering(seats: Sequence[Seat], nobody: Nobody, asked: int, answers: Sequence[Answer]) -> Condition:
     if not seats:
-        return conditions.unknown(Type.DELIVERING, Reason.NO_PODS, _nobody(matched))
+        return conditions.unknown(Type.DELIVERING, *nobody)
     bad = Counter(it.said for it in answers if not it.is_good and not it.seat.is_starting)
     if bad:
         told = f"{sum(bad.values())} of {len(seats)} pods do not get their hints acknowledged"
@@ -186,5 +201,14 @@ def _counted(sentences: Counter[str]) -> Iterable[str]:
     return (f"{count}: {said}" for said, count in sorted(sentences.items(), key=lambda it: (-it[1], it[0])))
 
 
-def _nobody(matched: int) -> str:
-    return f"none of {matched} pods runs with the sidecar yet" if matched else "there is no pod"
+def _nobody(matched: int, injected: int, namespace: str, groups: Iterable[str]) -> Nobody:
+    """Why nobody is to be asked, where it is so."""
+    if not matched:
+        return Nobody(Reason.NO_PODS, "there is no pod")
+    if not injected:
+        return Nobody(Reason.NOT_INJECTED, f"none of {matched} pods carries the sidecar: see WorkloadInjected")
+    look = f"kubectl -n {namespace} describe pods -l '{selector(groups)}'"
+    return Nobody(
+        Reason.PENDING,
+        f"none of {injected} pods with the sidecar runs it yet; what they wait for stands at the end of {look}",
+    )

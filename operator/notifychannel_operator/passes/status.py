@@ -26,6 +26,8 @@ class Pods:
     outdated: int = 0
     listening: int = 0
     delivering: int = 0
+    stuck: int = 0
+    """Their sidecars can't start or end again and again: for a metric; in the status Listening says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,7 @@ class Walk:
             namespace=self.ref.namespace,
             seats=found.seats,
             matched=found.matched,
+            injected=found.injected,
             statuses=await ask(self.edges.probe, found.seats),
             sessions=sessions,
             prefixes=prefixes(self.edges, channel),
@@ -169,6 +170,7 @@ class Walk:
             outdated=found.outdated,
             listening=heard.listening,
             delivering=heard.delivering,
+            stuck=found.stuck,
         )
         return seen
 

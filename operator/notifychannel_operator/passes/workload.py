@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator import inject
-from notifychannel_operator.passes import conditions, restart
+from notifychannel_operator.passes import conditions, container, restart
 from notifychannel_operator.passes.conditions import Reason, Type
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ READY_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A running pod with the sidecar: somebody who should be listening."""
+    """A pod with the sidecar that runs, or can't for the sidecar's sake: somebody who should be listening."""
 
     group: str
     pod: str
@@ -39,6 +39,8 @@ class Seat:
     port: int
     is_starting: bool = False
     """The sidecar runs before its application does: that nobody takes its hints yet is no failure."""
+    is_stuck: bool = False
+    """The sidecar can't start, or ends again and again, as the kubelet says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Workload:
     matched: int
     injected: int
     outdated: int
+    stuck: int
     seats: tuple[Seat, ...]
     condition: Condition
 
@@ -71,11 +74,13 @@ def look(pods: Sequence[Pod], place: Place) -> Workload:
     injected = [pod for pod in here if inject.is_injected(pod)]
     outdated = [pod for pod in injected if inject.is_outdated(pod, place.settings)]
     missing = [pod for pod in here if not inject.is_injected(pod)]
+    seats = tuple(_seat(pod, place.now) for pod in injected if _is_running(pod) or container.why_not(pod))
     return Workload(
         matched=len(here),
         injected=len(injected),
         outdated=len(outdated),
-        seats=tuple(_seat(pod, place.now) for pod in injected if (pod.get("status") or {}).get("phase") == "Running"),
+        stuck=sum(seat.is_stuck for seat in seats),
+        seats=seats,
         condition=_condition(here, missing, outdated, place),
     )
 
@@ -87,6 +92,10 @@ def selector(groups: Iterable[str]) -> str:
 
 def _counts(pod: Pod) -> bool:
     return (pod.get("status") or {}).get("phase") not in FINISHED and not pod["metadata"].get("deletionTimestamp")
+
+
+def _is_running(pod: Pod) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Running"
 
 
 def _condition(here: Sequence[Pod], missing: Sequence[Pod], outdated: Sequence[Pod], place: Place) -> Condition:
@@ -140,12 +149,14 @@ def _restarts(pods: Iterable[Pod], namespace: str) -> Iterator[str]:
 
 def _seat(pod: Pod, now: datetime) -> Seat:
     metadata = pod["metadata"]
+    is_stuck = container.why_not(pod) is not None
     return Seat(
         group=metadata["labels"][LABEL],
         pod=metadata["name"],
-        address=_address((pod.get("status") or {}).get("podIP")),
+        address=None if is_stuck else _address((pod.get("status") or {}).get("podIP")),
         port=inject.status_port(pod),
         is_starting=_is_starting(pod.get("status") or {}, now),
+        is_stuck=is_stuck,
     )
 
 
