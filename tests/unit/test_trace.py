@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -75,11 +78,11 @@ def test_a_traceparent_changes_neither_rules_nor_triggers():
     assert names.rules(channel) == names.rules(replace(channel, consumers=traced))
 
 
-def kept() -> tuple[InMemorySpanExporter, SpanTracer]:
-    """What is exported, and a tracer whose database shows five seconds past 1970."""
+def kept(database_us: int = 5_000_000) -> tuple[InMemorySpanExporter, SpanTracer]:
+    """What is exported, and a tracer whose database shows so much past 1970."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracer = SpanTracer(tracer=provider.get_tracer("t"), config=lambda: None, database_us=lambda: 5_000_000)
+    tracer = SpanTracer(tracer=provider.get_tracer("t"), config=lambda: None, database_us=lambda: database_us)
     return exporter, tracer
 
 
@@ -103,6 +106,16 @@ def test_a_batch_waits_since_its_oldest_change_and_tells_its_highest_attempt(fir
     assert (post.start_time - whole.start_time) / 1e9 == waited_s
     assert {span.attributes["notifychannel.attempt"] for span in (post, whole)} == {3}
     assert {span.attributes["notifychannel.hints"] for span in (post, whole)} == {2}
+
+
+def test_a_change_before_1970_by_our_clock_has_a_time_that_can_be_exported():
+    """Anybody may NOTIFY a time of 0, and one span that can't be encoded is the end of its whole batch. Mutant: no
+    `max(0, …)` in `begin`.
+    """
+    exporter, tracer = kept(database_us=10**17)
+    hints = (hint(first_at_us=0, attempt=1),)
+    tracer.begin(replace(WORK, hints=hints), port=80, path="/").end(Reply(status=200))
+    encode_spans(exporter.get_finished_spans())
 
 
 @pytest.mark.parametrize(
@@ -129,6 +142,37 @@ async def test_what_the_sampler_leaves_out_is_not_sampled_in_the_header(monkeypa
     tracer = export.tracer(config=lambda: None, database_us=lambda: 0)
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[02]", tracer.begin(WORK, port=80, path="/").traceparent())
     await export.close(5.0)
+
+
+@pytest.fixture
+def root_log():
+    """What arrives where our log is written; caplog takes what goes nowhere, too."""
+    text, root = StringIO(), logging.getLogger()
+    handler = logging.StreamHandler(text)
+    root.addHandler(handler)
+    yield text
+    root.removeHandler(handler)
+
+
+async def test_what_the_http_client_says_of_a_collector_is_not_in_our_log(monkeypatch, caplog, root_log):
+    """It holds the address with all that is in it. Mutant: `_quieten` of opentelemetry's loggers alone."""
+    monkeypatch.setattr(logging.getLogger("urllib3"), "propagate", True)
+
+    async def garbled(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0]))
+        writer.write(b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(garbled, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{port}/?key=hunter2")
+        export = Export(pod="p", version="1")
+        with caplog.at_level(logging.INFO):
+            export.tracer(config=lambda: None, database_us=lambda: 0).begin(WORK, port=80, path="/").end(None)
+            await export.close(30.0)
+    assert root_log.getvalue() == "the collector takes spans\n"
 
 
 async def said_of(caplog) -> list[str]:

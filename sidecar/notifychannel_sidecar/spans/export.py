@@ -93,7 +93,10 @@ class _Telling(SpanExporter):
 
 
 def _quieten() -> None:
-    """The SDK would log each failed try, with texts from outside: `_Telling` says what has to be said."""
-    library = logging.getLogger("opentelemetry")
-    library.addHandler(logging.NullHandler())
-    library.propagate = False
+    """The SDK and its HTTP client would log each failed try, with texts from outside and addresses: `_Telling` says
+    what has to be said.
+    """
+    for name in ("opentelemetry", "urllib3"):
+        library = logging.getLogger(name)
+        library.addHandler(logging.NullHandler())
+        library.propagate = False

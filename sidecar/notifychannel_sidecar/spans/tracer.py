@@ -67,7 +67,7 @@ class SpanTracer:
             "notifychannel hints",
             Context(),
             attributes=about,
-            start_time=now_ns - _age_us(work, self._database_us()) * 1000,
+            start_time=max(0, now_ns - _age_us(work, self._database_us()) * 1000),
         )
         post = self._tracer.start_span(
             "POST", set_span_in_context(whole, Context()), SpanKind.CLIENT, about | _request(port, path),
