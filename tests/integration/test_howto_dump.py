@@ -232,6 +232,21 @@ async def test_a_dump_of_definitions_is_put_right_by_the_pass(site, copy, tmp_pa
     assert await queued(restored) == ["", "[1]"]
 
 
+async def test_a_copy_by_template_is_noticed_as_a_restored_dump_is(site, copy):
+    """Mutant: queue_home.sql without the database."""
+    await site.install(JOBS)
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    for sql in (
+        f"SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = '{site.database.name}'",
+        f'DROP DATABASE "{copy.name}"',
+        f'CREATE DATABASE "{copy.name}" TEMPLATE "{site.database.name}"',
+    ):
+        copy.server.run("psql", copy.server.dsn(), "-X", "-q", "-c", sql)
+    restored = await there(site, copy)
+    await restored.install(JOBS)
+    assert await queued(restored) == [""]
+
+
 async def test_a_change_in_a_copy_is_not_heard_in_production(site, copy, tmp_path):
     await site.install(BY_NOTIFY)
     await follow(WHOLE, site, copy, tmp_path)
