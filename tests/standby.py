@@ -25,7 +25,7 @@ def standby(primary: Server) -> Iterator[Server]:
     made.port = free_port()
     try:
         made.run("pg_basebackup", "-d", primary.dsn(), "-D", str(made.data), "-R", "-X", "stream", "-c", "fast")
-        made.configure({})
+        made.configure({"max_prepared_transactions": "2"})  # it may have no less than its primary
         made.start()
         yield made
     finally:

@@ -76,7 +76,7 @@ spec:
 def server(request):
     """One whose limits can be reached; who wants a commit that hangs says `synchronous_commit = on`."""
     settings = {"max_connections": "40", "synchronous_standby_names": "'nobody'", "synchronous_commit": "local",
-                "max_prepared_transactions": "0", "wal_level": "logical"}  # fmt: skip
+                "wal_level": "logical"}  # fmt: skip
     if request.param >= 18:
         settings["max_notify_queue_pages"] = "64"
     with quick(request.param, settings) as running:
@@ -329,13 +329,29 @@ async def _(shop):
 
 
 @breaks("database/bloat")
-async def _(shop):
+async def _dead_rows(shop):
     installer = await shop.session(shop.site.installer)
     await installer.execute(
         "INSERT INTO notifychannel.outbox_logged (channel, payload) SELECT 'x', '' FROM generate_series(1, 60000)"
     )
     await installer.execute("DELETE FROM notifychannel.outbox_logged")
     await installer.execute("SELECT pg_stat_force_next_flush()")
+
+
+@breaks("database/bloat", "a prepared transaction")
+async def _(shop):
+    await _prepared(shop)
+    await _dead_rows(shop)
+
+
+async def _prepared(shop) -> str:
+    """The transaction's number; it is rolled back at the end."""
+    writer = await shop.session()
+    await writer.execute("BEGIN; CREATE TABLE forgotten ()")
+    number = await writer.fetchval("SELECT pg_current_xact_id()::text")
+    await writer.execute("PREPARE TRANSACTION 'somebody''s secret'")
+    shop.stack.push_async_callback(shop.site.admin.execute, "ROLLBACK PREPARED 'somebody''s secret'")
+    return number
 
 
 def test_every_check_of_a_database_has_a_test_that_breaks_it():
@@ -366,6 +382,36 @@ async def test_the_process_that_holds_the_queue_is_named_and_how_sure_that_is(sh
     assert sureness in found["why"]
     assert str(innocent) not in found["why"]
     assert [it.partition("  #")[0] for it in found["remedy"]] == [f'psql -c "SELECT pg_terminate_backend({sleeper})"']
+
+
+async def test_a_prepared_transaction_that_keeps_dead_rows_is_named_without_its_text(shop):
+    """Mutant: oldest_holder.sql without pg_prepared_xacts."""
+    number = await _prepared(shop)
+    await _dead_rows(shop)
+    found = (await shop.examined(code=0)).of("database/bloat")
+    assert f"the prepared transaction {number} is the oldest" in found["why"]
+    assert "secret" not in json.dumps(found)
+    look = shlex.split(found["remedy"][0], comments=True)[-1]
+    assert [row["gid"] for row in await shop.site.admin.fetch(look)] == ["somebody's secret"]
+    assert "ROLLBACK PREPARED" in found["remedy"][1]
+
+
+async def test_a_slot_whose_standby_is_gone_is_named_where_dead_rows_stay(shop):
+    """Mutant: oldest_holder.sql without pg_replication_slots."""
+    admin, name = shop.site.admin, f"{shop.site.database.name}_gone"
+    await admin.execute(f"SELECT pg_create_physical_replication_slot('{name}', true)")
+    shop.stack.push_async_callback(admin.execute, f"SELECT pg_drop_replication_slot('{name}')")
+    with standby(shop.site.database.server) as copy:
+        copy.configure({"primary_slot_name": f"'{name}'", "hot_standby_feedback": "on"})
+        copy.run("psql", copy.dsn(), "-X", "-q", "-c", "SELECT pg_reload_conf()")
+        async with asyncio.timeout(60):
+            while not await admin.fetchval(f"SELECT xmin FROM pg_replication_slots WHERE slot_name = '{name}'"):
+                await admin.execute("SELECT pg_sleep(0.05)")
+    await _dead_rows(shop)
+    found = (await shop.examined(code=0)).of("database/bloat")
+    assert f"the replication slot {name} keeps" in found["why"]
+    end = shlex.split(found["remedy"][1], comments=True)[-1]
+    assert end == f"SELECT pg_drop_replication_slot('{name}')"
 
 
 async def test_tables_of_ours_that_somebody_has_locked_are_waited_for_by_nobody(shop):

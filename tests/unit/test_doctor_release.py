@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from notifychannel_cli.doctor import cluster, pods, release
-from notifychannel_cli.doctor.finding import Unseen
-from tests.unit.test_doctor_cluster import POD, RELEASE, pod
+from notifychannel_cli.doctor import cluster, deployment, examination, pods, release
+from notifychannel_cli.doctor.finding import Unseen, Verdict
+from notifychannel_operator.kube_error import Forbidden
+from tests.unit.test_doctor_cluster import CHANNEL, LISTENING, POD, RELEASE, pod
 
 AHEAD = timedelta(minutes=2)
 
@@ -56,15 +57,15 @@ async def test_a_fresh_lease_is_not_waited_for(looptime):
 def test_the_release_is_called_as_helm_calls_it():
     """Release `prod` is called prod-notifychannel in the cluster. Mutant: `fullname` in it: helm knows none."""
     container = {"env": [{"name": "NOTIFYCHANNEL_FULLNAME", "value": "prod-notifychannel"}]}
-    deployment: dict[str, Any] = {
+    body: dict[str, Any] = {
         "metadata": {"namespace": "nch", "annotations": {"meta.helm.sh/release-name": "prod"}},
         "spec": {"template": {"spec": {"containers": [container]}}},
     }
-    found = cluster._read_release(deployment)
+    found = deployment.read(body)
     assert found is not None
     assert found.upgrade.startswith("helm -n nch upgrade prod charts/notifychannel ")
-    del deployment["metadata"]["annotations"]
-    found = cluster._read_release(deployment)
+    del body["metadata"]["annotations"]
+    found = deployment.read(body)
     assert found is not None
     assert " upgrade prod-notifychannel " in found.upgrade
 
@@ -76,3 +77,58 @@ def test_a_webhook_that_cannot_be_read_is_not_called_missing():
     assert found.why.startswith("NotAsked: ")
     (found,) = pods.injected([replace(without, webhook=None)])
     assert found.why.startswith("NoWebhook: ")
+
+
+THEIRS = {**CHANNEL, "spec": {**CHANNEL["spec"], "database": {"secretRef": {"name": "db"}}}}
+
+
+class OneNamespace:
+    """An API server to which the account is nobody outside `shop`; there it has a channel and these pods."""
+
+    def __init__(self, *pods: dict[str, Any], deployments: tuple[dict[str, Any], ...] = ()) -> None:
+        self._there = {"pods": pods, "deployments": deployments, "notifychannels": (THEIRS,)}
+
+    async def list(self, kind: Any, *, namespace: str | None = None, **_: Any) -> list[dict[str, Any]]:
+        """In `shop` only."""
+        if namespace != "shop":
+            raise Forbidden(status=403, reason="Forbidden", message=f"may not list {kind.plural} at the cluster scope")
+        return list(self._there[kind.plural])
+
+    async def get(self, kind: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """Nothing of a release's."""
+        raise Forbidden(status=403, reason="Forbidden", message=f"may not get {kind.plural}")
+
+    rehearse = get
+
+    async def proxied(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Each sidecar is deaf."""
+        return {**LISTENING, "state": "WAITING", "reason": "NoSecret"}
+
+
+async def seen_from(kube: Any) -> dict[tuple[str, str], Any]:
+    """The findings by check and what they are about."""
+    there = await cluster.look(kube, namespace="shop", version="1")
+    return {(it.check.id, it.about): it for it in examination.findings(there, Unseen(why="not asked"))}
+
+
+async def test_who_may_look_into_one_namespace_only_is_told_of_its_pods_and_what_was_not_seen():
+    """Mutants: `look` that gives up the pods where there is no release; `outdated` that calls them well."""
+    bare = pod(is_injected=False)
+    bare["metadata"]["name"] = "bare"
+    said = await seen_from(OneNamespace(pod(), bare))
+    deaf = said["pods/listening", "shop/orders-api-1"]
+    assert (deaf.verdict, "NoSecret" in deaf.why) == (Verdict.FAILED, True)
+    assert said["pods/injected", "shop/bare"].verdict is Verdict.FAILED
+    assert "describe nch" in said["pods/injected", "shop/bare"].remedy[0]
+    for check, about in (("pods/outdated", "shop/orders-api-1"), ("cluster/leader", "")):
+        assert said[check, about].verdict is Verdict.NOT_CHECKED
+        assert "may not list deployments at the cluster scope" in said[check, about].why
+
+
+async def test_a_release_in_the_namespace_that_an_account_may_see_is_looked_at():
+    """Mutant: `_operators` that asks for all namespaces only."""
+    env = {"NOTIFYCHANNEL_FULLNAME": "prod", "NOTIFYCHANNEL_CERTIFICATE": "own"}
+    container = {"env": [{"name": name, "value": value} for name, value in env.items()]}
+    body = {"metadata": {"namespace": "shop"}, "spec": {"template": {"spec": {"containers": [container]}}}}
+    said = await seen_from(OneNamespace(pod(), deployments=(body,)))
+    assert "may not get leases" in said["cluster/leader", ""].why

@@ -38,10 +38,10 @@ def test_sessions_of_others_are_looked_at_and_ended_by_who_may():
 
 def test_autovacuum_is_switched_on_where_it_was_switched_off():
     """Mutant: the server's for the table's: the command changes nothing."""
-    (of_table,) = bloat(Bloat(tables=(replace(SWOLLEN, is_vacuumed=False),), holder=None, holder_age=None))
+    (of_table,) = bloat(Bloat(tables=(replace(SWOLLEN, is_vacuumed=False),)))
     assert any('ALTER TABLE "notifychannel"."queue" SET (autovacuum_enabled' in it for it in of_table.remedy)
     assert not any("ALTER SYSTEM" in it for it in of_table.remedy)
-    (of_server,) = bloat(Bloat(tables=(replace(SWOLLEN, is_on=False),), holder=None, holder_age=None))
+    (of_server,) = bloat(Bloat(tables=(replace(SWOLLEN, is_on=False),)))
     assert [it.partition('"')[2].split()[0] for it in of_server.remedy if "psql -c" in it] == ["ALTER"]
     assert not any("ALTER TABLE" in it for it in of_server.remedy)
     assert "for the server" in of_server.why

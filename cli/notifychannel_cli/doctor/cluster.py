@@ -15,14 +15,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notifychannel_cli.check_inject import verdict
-from notifychannel_cli.doctor import rbac, workloads
+from notifychannel_cli.doctor import deployment, rbac, workloads
 from notifychannel_cli.doctor.certificate import Certificate
 from notifychannel_cli.doctor.dry_run import POD, DryRun
 from notifychannel_cli.doctor.finding import Unseen
-from notifychannel_cli.doctor.release import CRD, Definition, Leader, Release, Rights
+from notifychannel_cli.doctor.release import CRD, Definition, Leader, Rights
 from notifychannel_operator import inject
-from notifychannel_operator.environment import SettingsError
-from notifychannel_operator.kinds import ACCESS_REVIEWS, CHANNELS, CRDS, DEPLOYMENTS, LEASES, PODS, SECRETS, WEBHOOKS
+from notifychannel_operator.kinds import ACCESS_REVIEWS, CHANNELS, CRDS, LEASES, PODS, SECRETS, WEBHOOKS
 from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound, Unreachable
 
 if TYPE_CHECKING:
@@ -30,24 +29,18 @@ if TYPE_CHECKING:
 
     from notifychannel_cli.doctor.channels import Secret
     from notifychannel_cli.doctor.pods import Pod
+    from notifychannel_cli.doctor.release import Release
     from notifychannel_operator.kube import Kube
 
 T = TypeVar("T")
 Object = dict[str, Any]
 
-OPERATORS = "app.kubernetes.io/part-of=notifychannel,app.kubernetes.io/component=operator"
 VERSION_LABEL = "app.kubernetes.io/version"
 NAMESPACE = "kubernetes.io/metadata.name"
 """On each, by Kubernetes itself."""
-HELM_NAME = "meta.helm.sh/release-name"
-"""An annotation on all that helm has made: https://helm.sh/docs/faq/changes_since_helm2/ (release ownership)."""
 RENEWED_AGAIN_S = 5.0
 """The leader renews its Lease each 2 s (leadership/lease.py): so soon it is seen to move, whatever our clock says."""
 AT_ONCE = 20
-NO_RELEASE = Unseen(
-    why="no operator of NotifyChannel is seen in the cluster",
-    remedy=("helm install notifychannel charts/notifychannel --namespace notifychannel --create-namespace --wait",),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +61,16 @@ async def look(kube: Kube, *, namespace: str | None, version: str) -> Seen:
     """Everything; `namespace` None: all. Raises Unreachable where the cluster does not answer, KubeError (401)."""
     definition = await _seen(_definition(kube, version))
     channels = await _seen(workloads.listed(kube, CHANNELS, namespace))
-    release = await _seen(_release(kube, namespace))
+    release = await _seen(deployment.release(kube, namespace))
     bodies = channels if not isinstance(channels, Unseen) else ()
     secrets = channels if isinstance(channels, Unseen) else await _seen(workloads.secrets(kube, bodies))
+    webhook = release if isinstance(release, Unseen) else await _seen(_webhook(kube, release))
+    pods = await _seen(workloads.pods(kube, release, webhook, namespace, channels))
     if isinstance(release, Unseen):
-        leader = rights = dry_run = certificates = found = release
         return Seen(
-            definition=definition, leader=leader, rights=rights, dry_run=dry_run, certificate=certificates,
-            channels=channels, secrets=secrets, pods=found,
+            definition=definition, leader=release, rights=release, dry_run=release, certificate=release,
+            channels=channels, secrets=secrets, pods=pods,
         )  # fmt: skip
-    webhook = await _seen(_webhook(kube, release))
     there = namespace or next((it["metadata"]["namespace"] for it in bodies), None)
     certificate = await _seen(_certificate(kube, release, webhook))
     return Seen(
@@ -88,7 +81,7 @@ async def look(kube: Kube, *, namespace: str | None, version: str) -> Seen:
         certificate=certificate,
         channels=channels,
         secrets=secrets,
-        pods=await _seen(workloads.pods(kube, release, webhook, namespace, channels)),
+        pods=pods,
     )
 
 
@@ -101,51 +94,6 @@ async def _definition(kube: Kube, version: str) -> Definition:
     labels = body["metadata"].get("labels") or {}
     return Definition(
         is_there=True, is_served=CHANNELS.version in served, version=labels.get(VERSION_LABEL), ours=version
-    )
-
-
-async def _release(kube: Kube, namespace: str | None) -> Release | Unseen:
-    """The one that serves the namespace; the first where that is not to be told."""
-    found = [_read_release(it) for it in await workloads.listed(kube, DEPLOYMENTS, None, OPERATORS)]
-    there = [it for it in found if it]
-    serving = [it for it in there if not it.watched or namespace in it.watched] or there
-    if not serving:
-        return NO_RELEASE
-    release = serving[0]
-    return release if release.has_own_certificate else replace(release, certificate=await _mounted(kube, release))
-
-
-async def _mounted(kube: Kube, release: Release) -> str:
-    """The Secret that the injector reads its certificate from, where it is not the operator's."""
-    try:
-        body = await kube.get(DEPLOYMENTS, f"{release.fullname}-injector", namespace=release.namespace)
-    except NotFound:
-        return release.certificate
-    volumes = body["spec"]["template"]["spec"].get("volumes") or []
-    named = (str((it.get("secret") or {}).get("secretName") or "") for it in volumes)
-    return next((it for it in named if it), release.certificate)
-
-
-def _read_release(deployment: Object) -> Release | None:
-    spec = deployment["spec"]["template"]["spec"]
-    given = {it["name"]: it.get("value", "") for it in spec["containers"][0].get("env") or []}
-    fullname = given.get("NOTIFYCHANNEL_FULLNAME")
-    if not fullname:
-        return None
-    try:
-        settings = inject.Settings.from_env(given)
-    except SettingsError:
-        settings = None
-    return Release(
-        namespace=deployment["metadata"]["namespace"],
-        fullname=fullname,
-        account=spec.get("serviceAccountName", "default"),
-        webhook=given.get("NOTIFYCHANNEL_WEBHOOK") or fullname,
-        watched=tuple(it for it in given.get("NOTIFYCHANNEL_WATCH_NAMESPACES", "").split(",") if it),
-        certificate=f"{fullname}-injector-tls",
-        has_own_certificate=given.get("NOTIFYCHANNEL_CERTIFICATE") == "own",
-        helm_name=(deployment["metadata"].get("annotations") or {}).get(HELM_NAME, ""),
-        settings=settings,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from notifychannel_cli import registry
 from notifychannel_cli.doctor import proof
 from notifychannel_cli.doctor.backlog import Outbox, Waiting
-from notifychannel_cli.doctor.bloat import Bloat, Table
+from notifychannel_cli.doctor.bloat import Bloat, Holder, Kind, Table
 from notifychannel_cli.doctor.commit_lock import LONG_S, CommitLook
 from notifychannel_cli.doctor.connections import Connections
 from notifychannel_cli.doctor.finding import Unseen
@@ -180,8 +180,9 @@ async def _queue(connection: Connection) -> tuple[Waiting, ...]:
 async def _bloat(connection: Connection) -> Bloat:
     async with asking(connection):
         tables = tuple(Table(**row) for row in await connection.fetch(sqlfile.read("doctor/bloat.sql")))
-        oldest = await connection.fetchrow(sqlfile.read("doctor/oldest_snapshot.sql"))
-    return Bloat(tables=tables, **(oldest or {"holder": None, "holder_age": None}))
+        oldest = await connection.fetchrow(sqlfile.read("doctor/oldest_holder.sql"))
+    holder = Holder(kind=Kind(oldest["kind"]), name=oldest["name"], age=oldest["age"]) if oldest else None
+    return Bloat(tables=tables, holder=holder)
 
 
 async def _replication(connection: Connection) -> Replication:

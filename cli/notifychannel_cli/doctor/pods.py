@@ -25,7 +25,8 @@ class Pod:
     """One that is neither finished nor ending."""
 
     body: Mapping[str, Any]
-    settings: inject.Settings
+    settings: inject.Settings | Unseen
+    """Of the release, by which pods are injected."""
     status: Mapping[str, Any] | Unseen
     """The document of its sidecar's /status."""
     webhook: Mapping[str, Any] | Unseen | None
@@ -60,6 +61,11 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
         if inject.is_injected(it.body):
             continue
         namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
+        if isinstance(it.settings, Unseen):
+            why = f"it has no sidecar, and the injector's reason can't be told: {it.settings.why}"
+            look = f"kubectl -n {namespace} describe nch  # WorkloadInjected says why"
+            yield Trouble(about=it.name, why=why, remedy=(look,))
+            continue
         webhooks = None if isinstance(it.webhook, Unseen) else (it.webhook,) if it.webhook else ()
         labels = {"kubernetes.io/metadata.name": namespace}
         said = verdict.of_pod(name, namespace, it.body, settings=it.settings, webhooks=webhooks, labels=labels)
@@ -68,10 +74,12 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
         yield Trouble(about=it.name, why=f"{said.reason}: {said.detail}", remedy=(remedy,))
 
 
-def outdated(seen: Sequence[Pod]) -> Iterator[Trouble]:
+def outdated(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
     """Injected by other settings, or another version: it goes on working."""
     for it in seen:
-        if inject.is_outdated(it.body, it.settings):
+        if isinstance(it.settings, Unseen):
+            yield replace(it.settings, about=it.name)
+        elif inject.is_outdated(it.body, it.settings):
             why = "its sidecar is of other settings or another version than pods are given now; it goes on working"
             yield Trouble(about=it.name, why=why, remedy=(it.restart,), is_warning=True)
 

@@ -57,15 +57,15 @@ async def _shape(kube: Kube, namespace: str, name: str) -> Shape:
 
 async def pods(
     kube: Kube,
-    release: Release,
+    release: Release | Unseen,
     webhook: Object | Unseen | None,
     namespace: str | None,
     channels: Sequence[Object] | Unseen,
-) -> tuple[Pod, ...] | Unseen:
+) -> tuple[Pod, ...]:
     """All with our label that neither have ended nor are ending; raises KubeError."""
-    if release.settings is None:
-        return Unseen(why="the operator's Deployment does not say how pods are injected", remedy=(release.upgrade,))
-    settings = release.settings
+    settings = release if isinstance(release, Unseen) else release.settings or Unseen(
+        why="the operator's Deployment does not say how pods are injected", remedy=(release.upgrade,)
+    )  # fmt: skip
     groups = {
         (it["metadata"]["namespace"], consumer.get("group"))
         for it in (() if isinstance(channels, Unseen) else channels)
