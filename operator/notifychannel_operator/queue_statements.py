@@ -98,8 +98,8 @@ def state() -> str:
 
 
 def _home() -> str:
-    """The question in which server and database the queue is, and as which table: another one where a dump was restored,
-    or a database made of another as its template.
+    """The question in which server and database the queue is, and as which table: another one where a dump was
+    restored, or a database made of another as its template.
     """
     return sqlfile.fill("observe/queue_home.sql")
 
