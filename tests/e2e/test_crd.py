@@ -62,7 +62,7 @@ def examples() -> list:
         for path, text in texts
         if "kind: NotifyChannel" in text
         for number, found in enumerate(yaml.safe_load_all(text))
-        if found and found["kind"] == "NotifyChannel"
+        if found and found.get("kind") == "NotifyChannel"
     ]
 
 
