@@ -104,9 +104,7 @@ class SidecarProcess:
                     except (OSError, aiohttp.ClientError):
                         continue
         except TimeoutError:
-            raise SidecarError(
-                f"the sidecar does not listen: {seen.get('reason')} {seen.get('remedy') or ''}; {self.log_tail()}"
-            ) from None
+            raise SidecarError(f"the sidecar does not listen after {timeout_s:.0f} s: {self._why(seen)}") from None
         return seen
 
     async def stop(self) -> None:
@@ -123,6 +121,12 @@ class SidecarProcess:
     def log_tail(self, size: int = 1500) -> str:
         """The end of what it logged: never a payload, never a DSN."""
         return (self.folder / "log").read_text(errors="replace")[-size:].strip()
+
+    def _why(self, seen: Mapping[str, Any]) -> str:
+        """What it says of itself and has logged; of a machine so busy that it says nothing yet, that."""
+        said = " ".join(filter(None, (seen.get("reason"), seen.get("remedy"))))
+        told = [it for it in (said, self.log_tail()) if it]
+        return "; ".join(told) or "it has said nothing yet, as on a machine that is very busy; try again"
 
     def _settings(self) -> dict[str, str]:
         return {

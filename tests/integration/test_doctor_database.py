@@ -381,7 +381,9 @@ async def test_the_process_that_holds_the_queue_is_named_and_how_sure_that_is(sh
     assert f"PID {sleeper} (" in found["why"]
     assert sureness in found["why"]
     assert str(innocent) not in found["why"]
-    assert [it.partition("  #")[0] for it in found["remedy"]] == [f'psql -c "SELECT pg_terminate_backend({sleeper})"']
+    assert [it.partition("  #")[0] for it in found["remedy"]] == [
+        f'psql "$ADMIN_DSN" -c "SELECT pg_terminate_backend({sleeper})"'
+    ]
 
 
 async def test_a_prepared_transaction_that_keeps_dead_rows_is_named_without_its_text(shop):

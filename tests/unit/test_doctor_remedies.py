@@ -42,6 +42,6 @@ def test_autovacuum_is_switched_on_where_it_was_switched_off():
     assert any('ALTER TABLE "notifychannel"."queue" SET (autovacuum_enabled' in it for it in of_table.remedy)
     assert not any("ALTER SYSTEM" in it for it in of_table.remedy)
     (of_server,) = bloat(Bloat(tables=(replace(SWOLLEN, is_on=False),)))
-    assert [it.partition('"')[2].split()[0] for it in of_server.remedy if "psql -c" in it] == ["ALTER"]
+    assert [it.partition('-c "')[2].split()[0] for it in of_server.remedy if "ADMIN_DSN" in it] == ["ALTER"]
     assert not any("ALTER TABLE" in it for it in of_server.remedy)
     assert "for the server" in of_server.why

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from notifychannel_cli import shown
 from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.psql import AS_ADMIN, AS_GIVEN
 from notifychannel_operator.quote import qualified
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Bloat:
     """The oldest; None: nobody but ourselves."""
 
 
-ON = 'psql -c "ALTER SYSTEM SET autovacuum = on" -c "SELECT pg_reload_conf()"  # as a superuser'
+ON = f'{AS_ADMIN} "ALTER SYSTEM SET autovacuum = on" -c "SELECT pg_reload_conf()"  # as a superuser'
 
 
 def bloat(seen: Bloat) -> Iterator[Trouble]:
@@ -116,7 +117,10 @@ def _end(it: Holder) -> tuple[str, str]:
             end = f"SELECT pg_drop_replication_slot('{it.name}')"
         case _:
             assert_never(it.kind)
-    return f'psql -c "{look}"  # whose it is', f'psql -c "{end}"  # as a superuser, only if nobody needs it any more'
+    return (
+        f'{AS_ADMIN} "{look}"  # whose it is',
+        f'{AS_ADMIN} "{end}"  # as a superuser, only if nobody needs it any more',
+    )
 
 
 def _table(it: Table) -> str:
@@ -125,4 +129,4 @@ def _table(it: Table) -> str:
 
 def _ours(statement: str) -> str:
     """As the installer, who owns them."""
-    return f"psql \"$NOTIFYCHANNEL_DSN\" -c '{statement}'"
+    return f"{AS_GIVEN} '{statement}'"

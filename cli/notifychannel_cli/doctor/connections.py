@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from notifychannel_cli.doctor.commit_lock import OUTBOX
 from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.psql import AS_ADMIN, AS_GIVEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 NEARLY, TOO_MANY = 0.80, 0.95
 """Of the connections that plain roles may have."""
 WHO = (
-    'psql "$NOTIFYCHANNEL_DSN" -c "SELECT usename, application_name, count(*) FROM pg_stat_activity '
+    f'{AS_GIVEN} "SELECT usename, application_name, count(*) FROM pg_stat_activity '  # noqa: S608 - of constants
     'GROUP BY 1, 2 ORDER BY 3 DESC"'
 )
 FIT_FOR_NOTIFY = 10
@@ -43,7 +44,7 @@ def connections(seen: Connections) -> Iterator[Trouble]:
         "this database: a sidecar that reconnects may find none",
         remedy=(
             WHO,
-            'psql -c "ALTER SYSTEM SET max_connections = …"  # as a superuser; holds from the next start',
+            f'{AS_ADMIN} "ALTER SYSTEM SET max_connections = …"  # as a superuser; holds from the next start',
         ),
         is_warning=seen.used < seen.most * TOO_MANY,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.psql import AS_GIVEN
 from notifychannel_operator import grants
 from notifychannel_operator.names import SCHEMA
 
@@ -32,7 +33,7 @@ def rights(seen: Sequence[Listener]) -> Iterator[Trouble]:
         yield Trouble(
             why=f"the role {it.role} listens, and may not use {', '.join(what)}: its sidecars miss skipped NOTIFYs, or "
             "do not drain the outbox or deliver from the queue",
-            remedy=tuple(f'psql "$NOTIFYCHANNEL_DSN" -c {shlex.quote(right)}' for right in _granted(it)),
+            remedy=tuple(f"{AS_GIVEN} {shlex.quote(right)}" for right in _granted(it)),
         )
 
 

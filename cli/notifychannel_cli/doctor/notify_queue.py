@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from notifychannel_cli import shown
 from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.psql import AS_ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,8 @@ LAZY_PAGES = 5.0
 QUEUE_CLEANUP_DELAY)."""
 SHOWN = 5
 LOOK = (
-    'psql -c "SELECT pid, usename, application_name, state, wait_event, xact_start, query FROM pg_stat_activity '
-    'WHERE xact_start IS NOT NULL ORDER BY xact_start LIMIT 5"  # as a member of pg_monitor'
+    f'{AS_ADMIN} "SELECT pid, usename, application_name, state, wait_event, xact_start, '  # noqa: S608 - of constants
+    'query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start LIMIT 5"  # as a member of pg_monitor'
 )
 BY = "as a superuser or a member of pg_signal_backend"
 """Ours may end no session of another role: https://www.postgresql.org/docs/current/functions-admin.html"""
@@ -146,4 +147,4 @@ def _remedy(surest: list[tuple[Sureness, Held]]) -> Iterator[str]:
     if not surest or not is_sure:
         yield LOOK
     doubt = "" if is_sure else "; only if it LISTENs: what it has done since is rolled back"
-    yield from (f'psql -c "SELECT pg_terminate_backend({it.pid})"  # {BY}{doubt}' for _, it in surest)
+    yield from (f'{AS_ADMIN} "SELECT pg_terminate_backend({it.pid})"  # {BY}{doubt}' for _, it in surest)

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.psql import AS_ADMIN
 from notifychannel_operator.quote import ident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+RESET = f"{AS_ADMIN} 'ALTER SYSTEM RESET session_replication_role' -c 'SELECT pg_reload_conf()'  # as a superuser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +38,20 @@ def replication_role(seen: Replication) -> Iterator[Trouble]:
         yield Trouble(
             why=f"for {who}{where} session_replication_role is replica, so our triggers do not fire: what it writes is "
             "heard by nobody",
-            remedy=(f"psql -c '{_reset(role, database)}'  # then let its sessions connect anew",),
+            remedy=(f"{AS_ADMIN} '{_reset(role, database)}'  # as a superuser; then let its sessions connect anew",),
         )
     if seen.is_everywhere:
         yield Trouble(
             why="session_replication_role is replica in the server's configuration, so our triggers do not fire",
-            remedy=("psql -c 'ALTER SYSTEM RESET session_replication_role' -c 'SELECT pg_reload_conf()'",),
+            remedy=(RESET,),
         )
     for subscription, table in seen.subscriptions:
         yield Trouble(
             why=f"the subscription {subscription} writes to {table} as a replica, so our triggers do not fire: put the "
             "channel on the publishing server",
-            remedy=(f"psql -c 'ALTER SUBSCRIPTION {ident(subscription)} DISABLE'  # where it is not needed here",),
+            remedy=(
+                f"{AS_ADMIN} 'ALTER SUBSCRIPTION {ident(subscription)} DISABLE'  # as its owner, if it is not needed",
+            ),
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.psql import AS_ADMIN
 from notifychannel_operator import plan, refusals
 from notifychannel_operator.passes.installed import GRANTS
 
@@ -121,7 +122,7 @@ def enabled(seen: Sequence[Installed]) -> Iterator[Trouble]:
     for it in seen:
         for note in plan.of(it.channel, it.facts, allow_superuser=True).notes:
             why, _, command = next((note.partition(mark) for mark in COMMANDS if mark in note), (note, "", ""))
-            yield Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(f"psql -c {_shell(command)}",))
+            yield Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(_as_owner(command),))
 
 
 def _problems(it: Installed) -> tuple[str, ...]:
@@ -135,9 +136,10 @@ def _is_right(said: str) -> bool:
 def _granted(it: Installed, said: str) -> Trouble:
     """The sentence, and the statement at its end as a command."""
     why, _, statement = said.rpartition("run: ")
-    return Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(f"psql -c {_shell(statement)}",))
+    return Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(_as_owner(statement),))
 
 
-def _shell(statement: str) -> str:
+def _as_owner(statement: str) -> str:
     """In single quotes, as POSIX shells read them."""
-    return "'" + statement.replace("'", "'\\''") + "'"
+    quoted = statement.replace("'", "'\\''")
+    return f"{AS_ADMIN} '{quoted}'  # as the owner of what it names, or a superuser"
