@@ -1,5 +1,6 @@
--- Roles that listen, and which of our functions they may not call: who may call one of them, or enters our schema and has
--- a session that calls itself a proven listener. What a role has by another one counts. Run by: anybody, reading only.
+-- Roles that listen, and which of our functions they may not call: to whom one of them was opened, or who enters our
+-- schema and has a session that calls itself a proven listener. What a role has by another one counts. Run by: anybody,
+-- reading only.
 -- $1 text[]: names of all functions that listeners call, of which those count that are there.
 SELECT
     r.rolname::text AS role,
@@ -16,6 +17,7 @@ WHERE n.nspname = 'notifychannel'
             SELECT acl.grantee
             FROM pg_catalog.pg_proc AS f CROSS JOIN LATERAL pg_catalog.aclexplode(f.proacl) AS acl
             WHERE f.pronamespace = n.oid AND f.proname = ANY ($1::text[]) AND acl.privilege_type = 'EXECUTE'
+                AND acl.grantee <> f.proowner
         )
         OR pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') AND r.oid IN (
             SELECT a.usesysid
@@ -24,6 +26,4 @@ WHERE n.nspname = 'notifychannel'
         )
     )
 GROUP BY r.oid, r.rolname, n.oid
-HAVING NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
-    OR NOT pg_catalog.bool_and(pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE'))
 ORDER BY 1;

@@ -454,6 +454,14 @@ async def test_what_a_listener_may_not_call_is_mended_by_the_command_that_is_pri
     await shop.examined(code=0)
 
 
+async def test_where_nobody_is_left_who_may_listen_the_rights_of_listeners_are_not_called_well(shop):
+    """Mutant: the owner of the functions counts."""
+    await shop.site.admin.execute(f'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA notifychannel FROM "{shop.site.listener}"')
+    found = await shop.examined(code=0)
+    assert "database/listener-rights" in found.unchecked()
+    assert "nobody is seen who listens" in found.of("database/listener-rights")["why"]
+
+
 async def test_who_only_reads_in_our_schema_is_no_listener(shop):
     """Nor is a sidecar of a channel without sources, which needs no right of ours."""
     auditor, deaf = [await shop.site.database.role(each) for each in ("auditor", "deaf")]

@@ -139,7 +139,7 @@ async def _summary(story: Story) -> int:
         f"\n[bold]Summary[/bold]\n"
         f"changes written:  {story.changes}\n"
         f"hints delivered:  {len(hints)} (and {resyncs} resyncs)\n"
-        f"change → read:    p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms (what was broken on purpose is in it)\n"
+        f"change → read:    p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms (breakages included)\n"
         f"[{colour}]keys lost: {lost}[/{colour}] (the table against what the application last read of each key)"
     )
     return lost
