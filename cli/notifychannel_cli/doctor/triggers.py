@@ -5,6 +5,7 @@ Each sentence of a plan belongs to one check; what is wrong with the server itse
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,4 @@ def _granted(it: Installed, said: str) -> Trouble:
 
 
 def _as_owner(statement: str) -> str:
-    """In single quotes, as POSIX shells read them."""
-    quoted = statement.replace("'", "'\\''")
-    return f"{AS_ADMIN} '{quoted}'  # as the owner of what it names, or a superuser"
+    return f"{AS_ADMIN} {shlex.quote(statement)}  # as the owner of what it names, or a superuser"
