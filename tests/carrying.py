@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_sidecar.deliverer.breaker import Breaker
+from notifychannel_sidecar.deliverer.courier import Courier, Surroundings
 from notifychannel_sidecar.deliverer.deliverer import Deliverer
 from notifychannel_sidecar.deliverer.endpoint import open_session
 from notifychannel_sidecar.deliverer.trace import Untraced
@@ -74,15 +76,19 @@ async def carrying(*channels: ChannelConfig, max_in_flight: int = 4, budget: int
             on_due=lambda name: deliverer.wake(name),  # noqa: PLW0108 - it comes later
             random=dice(),
         )
-        deliverer = Deliverer(
-            source=lambda _: inbox,
+        surroundings = Surroundings(
             http=http,
             token=lambda: parts.token,
             mode=lambda: parts.mode,
             on_answer=lambda answer: parts.on_answer(answer),  # noqa: PLW0108 - it comes later
             tracer=Untraced(),
             max_in_flight=max_in_flight,
-            random=dice(),
+        )
+        deliverer = Deliverer(
+            source=lambda _: inbox,
+            carrier=lambda config, source: Courier(
+                config, source=source, surroundings=surroundings, breaker=Breaker(random=dice())
+            ),
         )
         parts = Carrying(app=app, inbox=inbox, deliverer=deliverer, channels={})
         parts.configure(*(channels or [channel(window=0.0)]))

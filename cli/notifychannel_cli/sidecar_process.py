@@ -47,6 +47,9 @@ class SidecarProcess:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Settings over those that are made here."""
     port: int = field(default_factory=free_port)
+    """Of its status."""
+    local_port: int = field(default_factory=free_port)
+    """Of its streams and claims, while a channel needs it."""
     folder: Path = field(init=False)
     _process: asyncio.subprocess.Process | None = field(init=False, default=None)
 
@@ -134,6 +137,7 @@ class SidecarProcess:
             "NOTIFYCHANNEL_SECRET": str(self.folder / "secret"),
             "NOTIFYCHANNEL_STATUS_HOST": "127.0.0.1",
             "NOTIFYCHANNEL_STATUS_PORT": str(self.port),
+            "NOTIFYCHANNEL_LOCAL_PORT": str(self.local_port),
         }
 
     def _running(self) -> asyncio.subprocess.Process:

@@ -89,7 +89,7 @@ def _terms(channel: Channel, consumer: Consumer, pg_channel: str) -> Terms:
         debounce=consumer.debounce.window,
         max_delay=consumer.debounce.max_delay,
         min_interval=consumer.debounce.min_interval,
-        timeout=consumer.endpoint.timeout,
+        timeout=consumer.timeout,
         max_attempts=retry.max_attempts,
         initial_delay=retry.initial_delay,
         longest_delay=retry.max_delay,

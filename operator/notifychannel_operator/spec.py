@@ -150,6 +150,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claiming:
+    """AtLeastOnce without an endpoint: the application fetches its hints."""
+
+    timeout: float = 30.0
+    """For so long a claimed hint is the claimer's; then it counts as an attempt and goes to whoever asks next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Debounce:
     """Due: min(last change + window, first change + max_delay), not before last delivery + min_interval."""
 
@@ -188,7 +196,10 @@ class Consumer:
     """A group of pods and how its application wants hints."""
 
     group: str
-    endpoint: Endpoint
+    endpoint: Endpoint | None = None
+    """None: the application reads the stream (BestEffort) or claims (AtLeastOnce)."""
+    claim: Claiming | None = None
+    """Where the application claims."""
     debounce: Debounce = Debounce()
     batch: Batch = Batch()
     poll_interval: float = 30.0
@@ -197,6 +208,11 @@ class Consumer:
     delivery: Delivery = Delivery.BEST_EFFORT
     retry: Retry | None = None
     escalation: Escalation | None = None
+
+    @property
+    def timeout(self) -> float:
+        """How long the application may take for a hint."""
+        return self.endpoint.timeout if self.endpoint else (self.claim or Claiming()).timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,15 @@ import logging
 import time
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar import health, status
 from notifychannel_sidecar.clock import Clock
+from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.deliverer import endpoint
+from notifychannel_sidecar.deliverer.breaker import Breaker
+from notifychannel_sidecar.deliverer.courier import Courier, Surroundings
 from notifychannel_sidecar.deliverer.deliverer import Deliverer
 from notifychannel_sidecar.durable.claimer import Claimer
 from notifychannel_sidecar.durable.durable import Durable
@@ -29,6 +33,7 @@ from notifychannel_sidecar.inbox.inbox import Inbox
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.listener import Listener
+from notifychannel_sidecar.local.door import Door
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from notifychannel_sidecar.config import ChannelConfig
+    from notifychannel_sidecar.deliverer.carrier import Carrier
+    from notifychannel_sidecar.deliverer.source import Source
     from notifychannel_sidecar.deliverer.trace import Tracer
     from notifychannel_sidecar.inbox.work import Work
     from notifychannel_sidecar.listener.look import Look
@@ -94,6 +101,7 @@ class Sidecar:
             config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
             on_reload=lambda good: self._metrics.on_reload(good=good),
         )  # fmt: skip
+        self._door = Door(port=settings.local_port, token=lambda: self._files.token, routes=())
         self._deliverer: Deliverer | None = None
 
     def finish(self) -> None:
@@ -131,9 +139,11 @@ class Sidecar:
                 hearing = [group.create_task(it.run()) for it in (self._files, self._listener, self._candidate)]
                 claiming = group.create_task(self._claimer.run())
                 delivering = group.create_task(deliverer.run())
+                door = group.create_task(self._door.run())
                 await self._finish.wait()
                 await self._finishing(hearing, deliverer, claiming)
                 delivering.cancel()
+                door.cancel()
             await self._stop.wait()
 
     def status(self) -> dict[str, Any]:
@@ -154,10 +164,15 @@ class Sidecar:
         )  # fmt: skip
 
     def _make_deliverer(self, http: aiohttp.ClientSession, tracer: Tracer) -> Deliverer:
-        return Deliverer(
-            source=lambda config: self._sorting.of(config.name), http=http, token=lambda: self._files.token,
-            mode=lambda: self._state.mode, on_answer=self._metrics.on_answer, tracer=tracer,
+        surroundings = Surroundings(
+            http=http, token=lambda: self._files.token, mode=lambda: self._state.mode,
+            on_answer=self._metrics.on_answer, tracer=tracer,
         )  # fmt: skip
+
+        def carrier(config: ChannelConfig, source: Source) -> Carrier:
+            return Courier(config, source=source, surroundings=surroundings, breaker=Breaker(random=SystemRandom()))
+
+        return Deliverer(source=lambda config: self._sorting.of(config.name), carrier=carrier)
 
     async def _finishing(
         self, hearing: list[asyncio.Task[Any]], deliverer: Deliverer, claiming: asyncio.Task[None]
@@ -194,6 +209,7 @@ class Sidecar:
             self._sorting.configure(self._files.config)
         if self._deliverer is not None:
             self._deliverer.configure(self._channels())
+        self._door.want(any(config.way is not Way.POST for config in self._channels()))
         target = self._files.target(self._settings.pod)
         self._candidate.aim(target)
         self._claimer.aim(target)

@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import MISSING, asdict, dataclass
 from dataclasses import fields as dataclass_fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar import config_json as expect
@@ -19,9 +20,19 @@ from notifychannel_sidecar.config_json import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["VERSION", "ChannelConfig", "Config", "ConfigError", "dump", "load", "parse"]
+__all__ = ["VERSION", "ChannelConfig", "Config", "ConfigError", "Way", "dump", "load", "parse"]
 
 VERSION = 1
+
+
+class Way(Enum):
+    """How hints reach the application."""
+
+    POST = "POST"
+    STREAM = "stream"
+    """BestEffort: it reads them at `/v1/stream`."""
+    CLAIM = "claim"
+    """AtLeastOnce: it fetches them at `/v1/claim`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +52,11 @@ class ChannelConfig:
     capture: str = "Notify"
     """Notify | Outbox: whether a relay is needed, which may be this sidecar."""
     suspend: bool = False
-    port: int
-    path: str
+    port: int = 0
+    """0: nobody is POSTed to, see `way`."""
+    path: str = ""
     timeout: float = 2.0
+    """For one POST, or for what was claimed."""
     traceparent: bool = False
     """Each POST carries a trace of its own (https://www.w3.org/TR/trace-context/)."""
     window: float = 0.25
@@ -57,6 +70,13 @@ class ChannelConfig:
     """BestEffort | AtLeastOnce: from memory, or from the database's queue."""
     escalation_path: str | None = None
     """Where a hint goes that has waited too long, with AtLeastOnce; None: nowhere."""
+
+    @property
+    def way(self) -> Way:
+        """How hints reach the application."""
+        if self.port:
+            return Way.POST
+        return Way.CLAIM if self.delivery == "AtLeastOnce" else Way.STREAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +155,8 @@ def _channel(value: object, path: str) -> ChannelConfig:
     channel = ChannelConfig(**expect.fields(value, path, _CHANNEL, _required(ChannelConfig)))
     if channel.window > channel.max_delay:
         raise expect.wrong(f"{path}.window", "at most max_delay")
+    if bool(channel.port) != bool(channel.path):
+        raise expect.wrong(f"{path}.path", "there with a port, and only then")
     if channel.format == "Json" and not channel.key:
         raise expect.wrong(f"{path}.key", "the names of one field or more, with Json")
     if channel.format == "Text" and len(channel.key) != 1:
@@ -151,8 +173,8 @@ _CHANNEL: dict[str, expect.Check] = {
     "sources": expect.truth,
     "capture": expect.one_of("Notify", "Outbox"),
     "suspend": expect.truth,
-    "port": expect.whole(least=1, most=expect.MAX_PORT),
-    "path": expect.url_path,
+    "port": expect.whole(least=0, most=expect.MAX_PORT),
+    "path": expect.url_path_or_none,
     "timeout": expect.seconds(positive=True),
     "traceparent": expect.truth,
     "window": expect.seconds(),

@@ -20,6 +20,7 @@ MAX_KEY_NAMES = 8
 MAX_CHANNELS = 1_000
 MAX_HINTS = 10_000
 _PATH = re.compile(r"/[!-~]*", re.ASCII)
+_PATH_OR_NONE = re.compile(r"(/[!-~]*)?", re.ASCII)
 _RULES = re.compile(r"([0-9a-f]{8})?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
 
@@ -112,6 +113,9 @@ def names(value: object, path: str) -> tuple[str, ...]:
     return found
 
 
+url_path_or_none = text(
+    most_bytes=1024, pattern=_PATH_OR_NONE, what='a path that starts with "/", of printable ASCII, or nothing'
+)
 url_path = text(most_bytes=1024, pattern=_PATH, what='a path that starts with "/", of printable ASCII')
 rules_hash = text(pattern=_RULES, what="8 hex digits, or nothing")
 system_identifier = text(pattern=_NUMBER, what="up to 20 decimal digits in quotes")

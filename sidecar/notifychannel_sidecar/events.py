@@ -12,6 +12,7 @@ class Event(StrEnum):
     """In the order of a sidecar's life."""
 
     SERVING = "serving"
+    LOCAL_PORT_TAKEN = "local-port-taken"
     CONFIGURATION_IN_FORCE = "configuration-in-force"
     CONFIGURATION_UNUSABLE = "configuration-unusable"
     SECRET_READ = "secret-read"  # noqa: S105 a name

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MAX_PORT = 65535
 STATUS_PORT = 9789
+LOCAL_PORT = 9790
 MAX_KEYS = 100_000
 LOG_FORMATS = ("json", "text")
 
@@ -35,6 +36,8 @@ class Settings:
     for the kubelet comes from outside."""
     status_port: int = STATUS_PORT
     """NOTIFYCHANNEL_STATUS_PORT: 0 takes a free one and logs it."""
+    local_port: int = LOCAL_PORT
+    """NOTIFYCHANNEL_LOCAL_PORT: where streams and claims are served, at 127.0.0.1 only; 0 takes a free one."""
     max_keys: int = MAX_KEYS
     """NOTIFYCHANNEL_MAX_KEYS: keys held in memory, over all channels; past it the largest channel's become a resync."""
     log_format: str = LOG_FORMATS[0]
@@ -52,6 +55,7 @@ class Settings:
             pod=environment.get("NOTIFYCHANNEL_POD") or socket.gethostname(),
             status_host=environment.get("NOTIFYCHANNEL_STATUS_HOST") or None,
             status_port=_number(environment, "NOTIFYCHANNEL_STATUS_PORT", STATUS_PORT, least=0, most=MAX_PORT),
+            local_port=_number(environment, "NOTIFYCHANNEL_LOCAL_PORT", LOCAL_PORT, least=0, most=MAX_PORT),
             max_keys=_number(environment, "NOTIFYCHANNEL_MAX_KEYS", MAX_KEYS, least=1, most=10**9),
             log_format=_choice(environment, "NOTIFYCHANNEL_LOG", LOG_FORMATS),
             spans=_wants_spans(environment),

@@ -62,7 +62,7 @@ def container(pod: Mapping[str, Any], request: Request, settings: Settings) -> d
 
 
 def _environment(request: Request, settings: Settings) -> list[dict[str, Any]]:
-    """The status port is always said: a Service called notifychannel-status would set the same variable.
+    """Ports are always said: a Service called notifychannel-status would set the same variable.
 
     https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
     """
@@ -71,6 +71,7 @@ def _environment(request: Request, settings: Settings) -> list[dict[str, Any]]:
         {"name": "NOTIFYCHANNEL_SECRET", "value": volumes.SECRET_PATH},
         {"name": "NOTIFYCHANNEL_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "NOTIFYCHANNEL_STATUS_PORT", "value": str(request.status_port)},
+        {"name": "NOTIFYCHANNEL_LOCAL_PORT", "value": str(request.local_port)},
     ]
     if settings.log_format != "json":
         found.append({"name": "NOTIFYCHANNEL_LOG", "value": settings.log_format})

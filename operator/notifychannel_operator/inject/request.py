@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 GROUP_LABEL = "notifychannel.io/inject"
 SECRET = "notifychannel.io/secret"  # noqa: S105  an annotation's name
 STATUS_PORT = "notifychannel.io/status-port"
+LOCAL_PORT = "notifychannel.io/local-port"
 MEMORY = "notifychannel.io/memory"
 FINGERPRINT = "notifychannel.io/sidecar"
 DEFAULT_STATUS_PORT = 9789
+DEFAULT_LOCAL_PORT = 9790
 LEAST_PORT, MOST_PORT = 1024, 65_535
 """The sidecar is no root, and binds no port that only root may."""
 
@@ -30,6 +32,8 @@ class Request:
     secret: str
     """The Secret with the listener's credentials, mounted by the kubelet."""
     status_port: int
+    local_port: int
+    """At 127.0.0.1: the stream and the claims, for the application."""
     memory: str
 
 
@@ -67,6 +71,7 @@ def parse(pod: Mapping[str, Any], *, memory: str) -> Request | Refusal:
         group=group,
         secret=written.get(SECRET, f"notifychannel-{group}"),
         status_port=status_port(pod),
+        local_port=_port(written.get(LOCAL_PORT)) or DEFAULT_LOCAL_PORT,
         memory=written.get(MEMORY, memory),
     )
     return _refusal(request, written) or request
@@ -75,8 +80,11 @@ def parse(pod: Mapping[str, Any], *, memory: str) -> Request | Refusal:
 def _refusal(request: Request, written: Mapping[str, Any]) -> Refusal | None:
     if not isinstance(request.secret, str) or grammar.subdomain(request.secret) is not None:
         return _invalid(SECRET, "names no Secret; write the name of one in the pod's namespace")
-    if STATUS_PORT in written and _port(written[STATUS_PORT]) is None:
-        return _invalid(STATUS_PORT, f"is no port for it; write a number from {LEAST_PORT} to {MOST_PORT}")
+    for annotation in (STATUS_PORT, LOCAL_PORT):
+        if annotation in written and _port(written[annotation]) is None:
+            return _invalid(annotation, f"is no port for it; write a number from {LEAST_PORT} to {MOST_PORT}")
+    if request.status_port == request.local_port:
+        return _invalid(LOCAL_PORT, f"names the status port, {request.status_port}; write another number")
     amount = quantity.parse(request.memory) if isinstance(request.memory, str) else None
     if amount is None or amount < quantity.LEAST_MEMORY:
         return _invalid(MEMORY, "is no amount of memory for it; write one of at least 64Mi, like 128Mi")

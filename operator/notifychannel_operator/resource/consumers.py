@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notifychannel_operator.resource import duration, grammar
-from notifychannel_operator.spec import Batch, Consumer, Debounce, Delivery, Endpoint, Escalation, Retry
+from notifychannel_operator.spec import Batch, Claiming, Consumer, Debounce, Delivery, Endpoint, Escalation, Retry
 
 if TYPE_CHECKING:
     from notifychannel_operator.resource.fields import Fields
@@ -14,17 +14,20 @@ MAX_CONSUMERS = 8
 MAX_PORT = 65_535
 MAX_HINTS = 10_000
 MAX_ATTEMPTS = 1_000
-DEFAULT = Consumer(group="", endpoint=Endpoint(port=0, path=""))
+DEFAULT = Consumer(group="")
+ENDPOINT = Endpoint(port=0, path="")
+CLAIMING = Claiming()
 RETRY = Retry()
 MINUTE_S = 60.0
 HOUR_S = 60 * MINUTE_S
 DAY_S = 24 * HOUR_S
+NOT_CLAIMED = "is for delivery: AtLeastOnce without an endpoint; remove it, or the endpoint"
 
 
 def read_consumers(spec: Fields) -> tuple[Consumer, ...]:
     """The consumers, each group once."""
     parts = spec.children(
-        "consumers", most=MAX_CONSUMERS, remedy="write at least one consumer: a group and its endpoint"
+        "consumers", most=MAX_CONSUMERS, remedy="write at least one consumer: a group and, where its application is POSTed to, its endpoint"
     )
     consumers = tuple(_consumer(part) for part in parts)
     seen: set[str] = set()
@@ -41,13 +44,18 @@ def _consumer(fields: Fields) -> Consumer:
     for name in ("retry", "escalation"):
         if fields.has(name) and not durable and fields.sound("delivery"):
             fields.say(name, "needs delivery: AtLeastOnce; remove it, or change delivery")
+    posted = fields.has("endpoint")
+    if fields.has("claim") and (posted or not durable) and fields.sound("delivery"):
+        fields.say("claim", NOT_CLAIMED)
+    if fields.has("escalation") and not posted:
+        fields.say("escalation", "needs an endpoint, for it is POSTed to its port; remove it, or write endpoint")
     retry = _retry(fields.child("retry"))
+    claim = _claim(fields.child("claim"))
     escalation = _escalation(fields.child("escalation")) if fields.has("escalation") else None
     return Consumer(
         group=fields.text("group", grammar.label, remedy="write the value of the pods' label notifychannel.io/inject"),
-        endpoint=_endpoint(
-            fields.child("endpoint", remedy="write {port: 8080, path: /hints}, where the application listens")
-        ),
+        endpoint=_endpoint(fields.child("endpoint")) if posted else None,
+        claim=claim if durable and not posted else None,
         debounce=_debounce(fields.child("debounce")),
         batch=_batch(fields.child("batch")),
         poll_interval=_poll(fields.child("poll")),
@@ -62,9 +70,13 @@ def _endpoint(fields: Fields) -> Endpoint:
     return Endpoint(
         port=fields.whole("port", least=1, most=MAX_PORT, remedy="write the port on which the application listens"),
         path=fields.text("path", grammar.url_path, remedy='write the path to POST to, for example "/hints"'),
-        timeout=fields.seconds("timeout", least=0.01, most=10 * MINUTE_S, default=DEFAULT.endpoint.timeout),
-        traceparent=fields.truth("traceparent", default=DEFAULT.endpoint.traceparent),
+        timeout=fields.seconds("timeout", least=0.01, most=10 * MINUTE_S, default=ENDPOINT.timeout),
+        traceparent=fields.truth("traceparent", default=ENDPOINT.traceparent),
     )
+
+
+def _claim(fields: Fields) -> Claiming:
+    return Claiming(timeout=fields.seconds("timeout", least=1, most=HOUR_S, default=CLAIMING.timeout))
 
 
 def _debounce(fields: Fields) -> Debounce:

@@ -37,8 +37,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "spec.sources[].rules[].when.allOf[]": ("column", "operator", "values", "row"),
     "spec.audit": ("enabled", "retention"),
     "spec.consumers[]": (
-        "group", "endpoint", "debounce", "batch", "poll", "resync", "delivery", "retry", "escalation",
+        "group", "endpoint", "claim", "debounce", "batch", "poll", "resync", "delivery", "retry", "escalation",
     ),
+    "spec.consumers[].claim": ("timeout",),
     "spec.consumers[].endpoint": ("port", "path", "timeout", "traceparent"),
     "spec.consumers[].debounce": ("window", "maxDelay", "minInterval"),
     "spec.consumers[].batch": ("maxHints", "maxWait"),

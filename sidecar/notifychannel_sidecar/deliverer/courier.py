@@ -56,14 +56,15 @@ class Surroundings:
     mode: Callable[[], Mode]
     on_answer: Callable[[Answer], None]
     tracer: Tracer
-    max_in_flight: int
+    max_in_flight: int = 4
+    """POSTs of one channel at once."""
 
 
 class Courier:
-    """Carries for one channel while `run` runs."""
+    """Carries for one channel while `run` runs. A `Carrier`."""
 
     def __init__(self, config: ChannelConfig, *, source: Source, surroundings: Surroundings, breaker: Breaker) -> None:
-        self.delivering = (True, NOTHING_YET)
+        self._delivering = (True, NOTHING_YET)
         self._config = config
         self._source = self._next_source = source
         self._around = surroundings
@@ -77,6 +78,11 @@ class Courier:
     def source(self) -> Source:
         """Where the next work is to come from."""
         return self._next_source
+
+    @property
+    def delivering(self) -> tuple[bool, str]:
+        """Whether the last POST was acknowledged, and a sentence about its answer."""
+        return self._delivering
 
     @property
     def breaker_open(self) -> bool:
@@ -219,7 +225,7 @@ class Courier:
     def _note(self, reply: Reply, outcome: Outcome, endpoint: Endpoint) -> None:
         good = outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY)
         said = sentence(reply, address=endpoint.address, timeout_s=endpoint.timeout_s)
-        if (good, said) != self.delivering and not (good and self.delivering[0]):
+        if (good, said) != self._delivering and not (good and self._delivering[0]):
             level = logging.INFO if good else logging.WARNING
             log.log(
                 level,
@@ -228,7 +234,7 @@ class Courier:
                 said,
                 extra=(Event.DELIVERING if good else Event.NOT_DELIVERING).tag,
             )
-        self.delivering = (good, said)
+        self._delivering = (good, said)
 
 
 def _answer(
