@@ -17,8 +17,10 @@ from tests.unit.test_manifest_errors import (
     REFUSED,
     REFUSED_LISTENING,
     REFUSED_OUTBOX,
+    REFUSED_UNPOSTED,
     condition,
     in_consumer,
+    unposted,
 )
 
 
@@ -116,7 +118,6 @@ REFUSALS: dict[Judge, tuple[str, ...]] = {
         'spec.sources[0].rules[0].when.allOf[0].values[0]: 7 without quotes is a number in YAML; write "7"',
         "spec.sources[0].rules[0].when.allOf[0].values[0]: nothing stands here; write a text",
         'spec.sources[0].rules[0].when.allOf[0].values: "paid" stands here; write a list',
-        "spec.consumers[0].endpoint: is required; write {port: 8080, path: /hints}, where the application listens",
         "spec.consumers[0].endpoint.port: 0 is out of bounds; write a whole number from 1 to 65535",
         "spec.consumers[0].endpoint.port: is required; write the port on which the application listens",
         'spec.consumers[0].endpoint.path: is required; write the path to POST to, for example "/hints"',
@@ -169,7 +170,10 @@ REFUSALS: dict[Judge, tuple[str, ...]] = {
         "spec.consumers[0].delivery: AtLeastOnce needs capture: Outbox; write BestEffort, or change capture",
         "spec.consumers[0].retry: needs delivery: AtLeastOnce; remove it, or change delivery",
         "spec.consumers[0].escalation: needs delivery: AtLeastOnce; remove it, or change delivery",
+        "spec.consumers[0].claim: is for delivery: AtLeastOnce without an endpoint; remove it, or the endpoint",
         "spec.consumers[0].retry.initialDelay: 10m is longer than maxDelay 5m; write a longer maxDelay",
+        "spec.consumers[0].escalation: needs an endpoint, for it is POSTed to its port; remove it, or write endpoint",
+        "spec.consumers[0].claim.timeout: 500ms is out of bounds; write a duration from 1s to 1h",
         "spec.channel: is required without sources; write the PostgreSQL channel that others NOTIFY",
         "spec.sources: Keys needs sources; write one, or payload: {format: Text} to hear what others NOTIFY",
         "spec.capture: Outbox needs sources; write Notify",
@@ -209,6 +213,7 @@ WRITTEN: dict[str, tuple[str, list[str]]] = {
     for text, lines in (
         *((GOOD.replace(*row[0], 1), row[1:]) for row in REFUSED),
         *((DURABLE.replace(*in_consumer(text), 1), (line,)) for text, line in REFUSED_OUTBOX),
+        *((DURABLE.replace(*unposted(text), 1), (line,)) for text, line in REFUSED_UNPOSTED),
         *((LISTENING.replace(*edit, 1), (line,)) for edit, line in REFUSED_LISTENING),
     )
 }

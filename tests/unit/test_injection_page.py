@@ -31,8 +31,11 @@ def test_every_reason_has_its_row_and_what_to_do_where_there_is_something():
 
 def test_every_annotation_has_its_row_with_its_default():
     found = rows("Annotations of the pod")
-    assert set(found) == {request.SECRET, request.STATUS_PORT, request.MEMORY, request.FINGERPRINT}
+    assert set(found) == {
+        request.SECRET, request.STATUS_PORT, request.LOCAL_PORT, request.MEMORY, request.FINGERPRINT,
+    }  # fmt: skip
     assert found[request.STATUS_PORT][1] == f"`{request.DEFAULT_STATUS_PORT}`"
+    assert found[request.LOCAL_PORT][1] == f"`{request.DEFAULT_LOCAL_PORT}`"
     assert inject.Settings(image="x").memory in found[request.MEMORY][1]
 
 

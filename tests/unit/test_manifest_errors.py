@@ -58,6 +58,10 @@ def in_consumer(text: str) -> tuple[str, str]:
     return "      endpoint:", f"      {text}\n      endpoint:"
 
 
+def unposted(text: str) -> tuple[str, str]:
+    return "      endpoint: {port: 8080, path: /hints}\n", f"      {text}\n"
+
+
 def in_endpoint(text: str) -> tuple[str, str]:
     return "{port: 8080, path: /hints}", text
 
@@ -191,7 +195,6 @@ REFUSED = [
     (condition("column: a, operator: LessThan"), f"{WHEN}.values: LessThan needs one value, not 0; write one"),
     (condition("column: a, operator: IsNotNull, values: [b]"), f"{WHEN}.values: IsNotNull takes no values; remove them"),
     # consumers
-    (("      endpoint: {port: 8080, path: /hints}\n", ""), f"{CONSUMER}.endpoint: is required; write {{port: 8080, path: /hints}}, where the application listens"),
     (in_endpoint("{port: 0, path: /hints}"), "19: spec.consumers[0].endpoint.port: 0 is out of bounds; write a whole number from 1 to 65535"),
     (in_endpoint("{path: /hints}"), "19: spec.consumers[0].endpoint.port: is required; write the port on which the application listens"),
     (in_endpoint("{port: 80}"), '19: spec.consumers[0].endpoint.path: is required; write the path to POST to, for example "/hints"'),
@@ -218,13 +221,20 @@ REFUSED = [
     (in_consumer("delivery: ExactlyOnce"), '19: spec.consumers[0].delivery: "ExactlyOnce" is not known; write BestEffort or AtLeastOnce'),
     (in_consumer("delivery: AtLeastOnce"), "19: spec.consumers[0].delivery: AtLeastOnce needs capture: Outbox; write BestEffort, or change capture"),
     (in_consumer("retry: {maxAttempts: 3}"), "19: spec.consumers[0].retry: needs delivery: AtLeastOnce; remove it, or change delivery"),
+    (in_consumer("claim: {timeout: 1m}"), "19: spec.consumers[0].claim: is for delivery: AtLeastOnce without an endpoint; remove it, or the endpoint"),
+    (("endpoint: {port: 8080, path: /hints}", "claim: {}"), "19: spec.consumers[0].claim: is for delivery: AtLeastOnce without an endpoint; remove it, or the endpoint"),
     (in_consumer("escalation: {after: 30m, path: /late}"), "19: spec.consumers[0].escalation: needs delivery: AtLeastOnce; remove it, or change delivery"),
 ]  # fmt: skip
 REFUSED_OUTBOX = [
     ("retry: {initialDelay: 10m}", "20: spec.consumers[0].retry.initialDelay: 10m is longer than maxDelay 5m; write a longer maxDelay"),
     ("retry: {maxAttempts: 0}", "20: spec.consumers[0].retry.maxAttempts: 0 is out of bounds; write a whole number from 1 to 1000"),
     ("escalation: {path: /late}", '20: spec.consumers[0].escalation.after: is required; write how long a key may wait, for example "30m"'),
+    ("claim: {timeout: 1m}", "20: spec.consumers[0].claim: is for delivery: AtLeastOnce without an endpoint; remove it, or the endpoint"),
     ("escalation: {after: 30m}", '20: spec.consumers[0].escalation.path: is required; write the path to POST to, for example "/escalations"'),
+]  # fmt: skip
+REFUSED_UNPOSTED = [
+    ("escalation: {after: 30m, path: /late}", "20: spec.consumers[0].escalation: needs an endpoint, for it is POSTed to its port; remove it, or write endpoint"),
+    ("claim: {timeout: 500ms}", "20: spec.consumers[0].claim.timeout: 500ms is out of bounds; write a duration from 1s to 1h"),
 ]  # fmt: skip
 REFUSED_LISTENING = [
     (("  channel: theirs\n", ""), "5: spec.channel: is required without sources; write the PostgreSQL channel that others NOTIFY"),
@@ -251,6 +261,12 @@ def test_what_is_wrong_is_said_word_for_word_with_its_line(edit, expected):
 def test_what_is_wrong_with_durable_delivery_is_said_word_for_word(text, expected):
     durable = GOOD.replace("Notify\n  sources", "Outbox\n  sources").replace(*in_consumer("delivery: AtLeastOnce"), 1)
     assert complaints(durable.replace(*in_consumer(text), 1)) == [expected]
+
+
+@pytest.mark.parametrize(("text", "expected"), REFUSED_UNPOSTED)
+def test_what_is_wrong_with_claims_is_said_word_for_word(text, expected):
+    durable = GOOD.replace("Notify\n  sources", "Outbox\n  sources").replace(*in_consumer("delivery: AtLeastOnce"), 1)
+    assert complaints(durable.replace(*unposted(text), 1)) == [expected]
 
 
 @pytest.mark.parametrize(("edit", "expected"), REFUSED_LISTENING)

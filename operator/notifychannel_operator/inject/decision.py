@@ -76,7 +76,10 @@ def is_outdated(pod: Mapping[str, Any], settings: Settings) -> bool:
 @lru_cache(maxsize=8)
 def fingerprint(settings: Settings) -> str:
     """8 hex digits of what would be added to a plain pod now: other settings or another version, other digits."""
-    request = Request(group="g", secret="s", status_port=requests.DEFAULT_STATUS_PORT, memory=settings.memory)  # noqa: S106
+    request = Request(
+        group="g", secret="s", memory=settings.memory,  # noqa: S106
+        status_port=requests.DEFAULT_STATUS_PORT, local_port=requests.DEFAULT_LOCAL_PORT,
+    )  # fmt: skip
     limited = {"spec": {"containers": [{"resources": {"limits": {"cpu": "1"}}}]}}
     added = [container.container(limited, request, settings), volumes.volumes(request)]
     return names.digest(json.dumps(added, sort_keys=True))

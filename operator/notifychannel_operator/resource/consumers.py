@@ -27,7 +27,9 @@ NOT_CLAIMED = "is for delivery: AtLeastOnce without an endpoint; remove it, or t
 def read_consumers(spec: Fields) -> tuple[Consumer, ...]:
     """The consumers, each group once."""
     parts = spec.children(
-        "consumers", most=MAX_CONSUMERS, remedy="write at least one consumer: a group and, where its application is POSTed to, its endpoint"
+        "consumers",
+        most=MAX_CONSUMERS,
+        remedy="write at least one consumer: a group, and its endpoint",
     )
     consumers = tuple(_consumer(part) for part in parts)
     seen: set[str] = set()
@@ -47,7 +49,7 @@ def _consumer(fields: Fields) -> Consumer:
     posted = fields.has("endpoint")
     if fields.has("claim") and (posted or not durable) and fields.sound("delivery"):
         fields.say("claim", NOT_CLAIMED)
-    if fields.has("escalation") and not posted:
+    if fields.has("escalation") and durable and not posted:
         fields.say("escalation", "needs an endpoint, for it is POSTed to its port; remove it, or write endpoint")
     retry = _retry(fields.child("retry"))
     claim = _claim(fields.child("claim"))

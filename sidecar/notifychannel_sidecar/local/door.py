@@ -38,7 +38,7 @@ class Door:
         self._wanted = asyncio.Event()
         self._unwanted = asyncio.Event()
 
-    def want(self, wanted: bool) -> None:  # noqa: FBT001 - it reads as a sentence
+    def want(self, wanted: bool) -> None:
         """Whether it should be open."""
         if wanted:
             self._unwanted.clear()
@@ -63,7 +63,8 @@ class Door:
                 self.port = None
 
     def _note(self, error: OSError) -> None:
-        said = f"can't open {HOST}:{self._port} ({error.strerror}); free it, or name another port by NOTIFYCHANNEL_LOCAL_PORT"
+        where = f"can't open {HOST}:{self._port} ({error.strerror})"
+        said = f"{where}; free it, or name another port by NOTIFYCHANNEL_LOCAL_PORT"
         if said != self.error:
             log.warning("streams and claims: %s", said, extra=Event.LOCAL_PORT_TAKEN.tag)
         self.error = said
