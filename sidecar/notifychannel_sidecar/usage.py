@@ -17,6 +17,8 @@ the application on 127.0.0.1. It is set up by environment variables:
   NOTIFYCHANNEL_STATUS_HOST  where /livez, /status and /metrics are served
                              (default: every address, IPv4 and IPv6)
   NOTIFYCHANNEL_STATUS_PORT  (default: 9789; 0 takes a free one and logs it)
+  NOTIFYCHANNEL_LOCAL_PORT   of streams and claims, at 127.0.0.1, while a channel
+                             has no endpoint (default: 9790; 0 takes a free one)
   NOTIFYCHANNEL_MAX_KEYS     keys held in memory over all channels
                              (default: 100000)
   NOTIFYCHANNEL_LOG          json or text, on standard error (default: json)
