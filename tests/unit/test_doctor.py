@@ -137,6 +137,15 @@ def test_what_was_not_checked_for_want_of_a_cluster_is_one_line_and_every_findin
     assert {it["check"] for it in report.as_json(found)["findings"]} == {it.id for it in checks.EVERY}
 
 
+def test_why_nothing_was_checked_of_what_is_away_stands_where_that_failed():
+    away = Unseen(why="nobody listens there", remedy=("ask",), is_unreachable=True)
+    shown = [line for line, _ in report.lines(examination.findings(None, away))]
+    assert [line for line in shown if "nobody listens there" in line or line.strip() == "ask"] == [
+        "\N{MULTIPLICATION SIGN} nobody listens there (database/reachable)", "      ask",
+    ]  # fmt: skip
+    assert "\N{EN DASH} not checked: channel (7), database (13)" in shown
+
+
 def test_a_headline_is_what_is_so():
     """Mutant: the check's sentence, which says that nobody is where somebody is."""
     found = judged(checks.NOTIFY_QUEUE, held(SIDECAR, usage=0.2), notify_queue)

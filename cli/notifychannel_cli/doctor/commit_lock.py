@@ -16,7 +16,10 @@ LONG_S = 1.0
 CROWD = 1.0
 """Waiting at an average look: as many as one more core would bring."""
 OUTBOX = 'kubectl -n NAMESPACE patch nch NAME --type=merge -p \'{"spec": {"capture": "Outbox"}}\''
-OUTBOX_BY_FILE = f"write capture: Outbox in {FILE}, then bring it into the database again"
+OUTBOX_BY_FILE = (
+    f'notifychannel sql -f {FILE} --dsn "$NOTIFYCHANNEL_DSN" | psql "$NOTIFYCHANNEL_DSN"'
+    "  # when it says `capture: Outbox`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ def connections(seen: Connections) -> Iterator[Trouble]:
         return
     yield Trouble(
         why=f"{seen.used} of {seen.most} connections are taken, {seen.sidecars} of them by sidecars that listen to "
-        "this database: a sidecar that reconnects may find none",
+        "this database\nA sidecar that reconnects may find none",
         remedy=(
             WHO,
             f'{AS_ADMIN} "ALTER SYSTEM SET max_connections = …"  # as a superuser; holds from the next start',

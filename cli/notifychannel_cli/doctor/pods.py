@@ -102,7 +102,8 @@ def named(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
 def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
     """Its sidecar waits: for what, in its own word, and since when it hears nothing; or does not run, by the kubelet's.
 
-    One that says LISTENING has proved it within half a minute: it gives up a round trip that does not come back.
+    Who says LISTENING proves it every ten seconds, and stops to say so when a round trip stays away for five: how old
+    that proof is tells nothing more.
     """
     for it in seen:
         if inject.is_injected(it.body) and (stuck := container.why_not(it.body)):

@@ -46,10 +46,11 @@ def lines(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:
             if following is None or _doubt(it) is None or _doubt(it) != _doubt(following):
                 yield from _below(it)
         yield "", ""
+    failed = {it.why for it in findings if it.verdict is Verdict.FAILED}
     for (_, why, remedy), those in doubts.items():
         sign, colour = SIGNS[Verdict.NOT_CHECKED], COLOURS[Verdict.NOT_CHECKED]
-        yield f"{sign} not checked, {why}: {_counted(those)}", colour
-        yield from _commands(remedy)
+        yield f"{sign} not checked{'' if why in failed else f', {why}'}: {_counted(those)}", colour
+        yield from () if why in failed else _commands(remedy)  # they stand above
     if doubts:
         yield "", ""
     counts = Counter(it.verdict for it in findings)
