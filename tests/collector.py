@@ -105,14 +105,16 @@ class Collector:
         assert (request.path, request.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
         async with self._changed:
             self.raw += raw
-            self.spans += _spans(ExportTraceServiceRequest.FromString(raw))
+            self.spans += spans(raw)
             self._changed.notify_all()
         return web.Response(
             body=ExportTraceServiceResponse().SerializeToString(), content_type="application/x-protobuf"
         )
 
 
-def _spans(request: ExportTraceServiceRequest) -> list[Span]:
+def spans(raw: bytes) -> list[Span]:
+    """Of the body of one request."""
+    request = ExportTraceServiceRequest.FromString(raw)
     return [
         Span(
             name=span.name, kind=span.kind, trace_id=span.trace_id.hex(), span_id=span.span_id.hex(),

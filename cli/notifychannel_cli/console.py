@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,9 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+class Output(Console):
+    """Where nobody reads any more it raises BrokenPipeError, as `print` does, and does not end the program itself."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich while it handles the error."""
+        raise  # noqa: PLE0704 - the one that is being handled
+
+
 def console() -> Console:
     """Standard output; lines are as long as they are, so that they can be searched and cut."""
-    return Console(soft_wrap=True, highlight=False)
+    return Output(soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """Ends the block where nobody reads any more (`| head`); the exit code is what it would have been."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere, at the exit too
 
 
 def complaints() -> Console:

@@ -27,3 +27,8 @@ class UnreachableError(click.ClickException):
     """The database can't be reached, or does not let us in. Never shows a DSN or a password."""
 
     exit_code = Exit.UNREACHABLE
+
+    def __init__(self, message: str, *, cause: Exception | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+        """What was raised, of which nothing is shown."""

@@ -62,7 +62,7 @@ async def connected(dsn: str, *, keeps_statements: bool = True) -> AsyncIterator
         grant = grants.connect(given["database"], given["user"])
         raise UnreachableError(f"the role may not connect to the database; run: {grant}") from None
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UnreachableError(reason(error)) from None
+        raise UnreachableError(reason(error), cause=error) from None
     try:
         yield connection
     finally:

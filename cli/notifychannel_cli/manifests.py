@@ -56,10 +56,15 @@ def read(files: Iterable[str]) -> list[Read]:
 
 def channels(files: Iterable[str]) -> tuple[Channel, ...]:
     """The channels of all files; raises SpecError with the problems of all of them."""
+    return tuple(channel for each in usable(files) for channel in each.channels)
+
+
+def usable(files: Iterable[str]) -> list[Read]:
+    """All files, where none has a problem; raises SpecError with the problems of all of them."""
     found = read(files)
     if problems := tuple(problem for each in found for problem in each.problems):
         raise SpecError(problems)
-    return tuple(channel for each in found for channel in each.channels)
+    return found
 
 
 def _read(name: str) -> Read:

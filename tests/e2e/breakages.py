@@ -199,7 +199,7 @@ def _(ward):
 
 @breaks("pods/probe", about=f"{GROUP}-", says="is no sidecar")
 def _(ward):
-    """The application itself is asked. (A sidecar gives up listening before its last proof is 30 s old.)"""
+    """The application itself is asked."""
     with _annotated(ward, "notifychannel.io/status-port", "8080"):
         yield
 

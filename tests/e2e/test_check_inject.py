@@ -35,6 +35,10 @@ async def test_a_pod_says_whether_it_has_the_sidecar_and_why_not(shop, images):
     shop.kubectl.rolled_out("deployment/other")
     (pod,) = shops.pods(shop.kubectl, app="other")
     assert checked(shop.kubectl, pod)[1]["reason"] == "NoLabel"
+    shop.kubectl.run("label", "deployment", "other", f"notifychannel.io/inject={shops.GROUP}")
+    code, found = checked(shop.kubectl, pod)
+    assert (code, found["reason"]) == (1, "LabelMisplaced")
+    assert "Deployment/other itself" in found["detail"]
     shop.kubectl.run("label", "pod", pod, f"notifychannel.io/inject={shops.GROUP}")
     code, found = checked(shop.kubectl, pod)
     assert (code, found["injected"], found["reason"]) == (1, False, "NotAsked")

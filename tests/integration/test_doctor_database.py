@@ -368,6 +368,10 @@ async def test_what_is_broken_is_named_with_a_remedy_and_nothing_else_is(shop, c
     )  # fmt: skip
     assert found.wrong() == {check}
     assert all(it["why"] and it["remedy"] for it in found if it["check"] == check)
+    assert len([it for it in found if it["check"] == check]) == 1  # one cause, named once
+    remedies = "\n".join(line for it in found if it["check"] in CHECKS for line in it["remedy"])
+    assert "CHANNEL.yaml" not in remedies
+    assert "kubectl" not in remedies
 
 
 WARNINGS = {"database/connections", "database/listeners", "database/bloat"}
@@ -433,6 +437,43 @@ async def test_a_database_that_is_away_ends_with_3_and_nothing_is_called_well(sh
     assert found.wrong() == {"database/reachable"}
     assert found.unchecked() == CHECKS - {"database/reachable"}
     assert "hidden" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "remedies"),
+    [
+        ("{user}:wrong@", ["SELECT 1", "\\password ROLE"]),
+        ("{user}:wrong@127.0.0.1:1", ["SELECT 1"]),
+        ("[", ["SELECT 1"]),
+    ],
+)
+async def test_a_database_that_lets_nobody_in_has_a_remedy(shop, dsn, remedies):
+    """Mutant: none, as where the reason is all that there is to say."""
+    real = shop.site.database.dsn(shop.site.installer)
+    _, _, where = real.rpartition("@")
+    given = f"postgresql://{dsn.format(user=shop.site.installer)}{where if dsn.endswith('@') else '/nothing'}"
+    found = (await shop.examined(dsn=given, code=3)).of("database/reachable")
+    assert [shlex.split(it, comments=True)[-1] for it in found["remedy"]] == remedies
+
+
+async def test_a_trigger_function_that_somebody_dropped_with_its_triggers_is_named_once_with_the_file(shop):
+    """Two steps of one pass. Mutants: a finding a step; `sql` of another installation, which makes others beside."""
+    dropped = (
+        "SELECT tgfoid::regprocedure FROM pg_trigger WHERE tgrelid = 'orders'::regclass AND NOT tgisinternal LIMIT 1"
+    )
+    await shop.site.admin.execute(f"DROP FUNCTION {await shop.site.admin.fetchval(dropped)} CASCADE")
+    found = (await shop.examined()).of("channel/triggers")
+    assert found["why"].startswith("the database is not as the channel says\n")
+    (remedy,) = found["remedy"]
+    sql, _, psql = remedy.partition(" | ")
+    assert psql == 'psql "$NOTIFYCHANNEL_DSN"'
+    program, *arguments = shlex.split(sql)
+    dsn = shop.site.database.dsn(shop.site.installer)
+    called = [it.replace("$NOTIFYCHANNEL_DSN", dsn) for it in arguments]
+    printed = await asyncio.to_thread(CliRunner().invoke, cli, called)
+    assert (program, printed.exit_code) == ("notifychannel", 0), printed.output
+    await asyncio.to_thread(shop.site.psql, printed.stdout, role=shop.site.installer)
+    await shop.examined(code=0)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,25 @@ def test_everything_in_a_file_that_makes_pods_is_judged_and_nothing_else():
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec", "where"),
+    [
+        ("Deployment", "{template: {spec: {}}}", "spec.template.metadata.labels"),
+        ("CronJob", "{jobTemplate: {spec: {template: {}}}}", "spec.jobTemplate.spec.template.metadata.labels"),
+        ("DaemonSet", "7", "spec.template.metadata.labels"),
+    ],
+)
+def test_a_label_that_stands_on_what_makes_the_pods_is_said_with_where_it_belongs(kind, spec, where):
+    """Mutants: only the template looked at; said also where the template has it."""
+    label = "labels: {notifychannel.io/inject: orders-api}"
+    result = run(f"{{kind: {kind}, metadata: {{name: a, {label}}}, spec: {spec}}}")
+    assert result.exit_code == 1
+    assert f"not injected (LabelMisplaced): the label notifychannel.io/inject stands on {kind}/a" in result.output
+    assert result.output.rstrip().endswith(f"move it to {where}")
+    both = FILE.replace("HOSTNETWORK, ", "").replace("{name: nightly}", f"{{name: nightly, {label}}}")
+    assert json.loads(run(both, "--json").output)[1]["reason"] == "Injected"
+
+
 def test_what_does_not_ask_for_the_sidecar_is_no_failure_beside_what_has_it():
     """Mutants: exit code of `all`; 0 where nothing asks."""
     result = run(FILE.replace("HOSTNETWORK, ", ""))

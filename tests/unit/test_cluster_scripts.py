@@ -84,6 +84,18 @@ def test_the_sizes_of_the_images_are_shown_and_what_else_a_build_says_is_not(ben
     assert "Building" not in said
 
 
+def test_what_to_type_for_a_cluster_that_is_up_is_one_line_with_its_kubeconfig_and_its_programs(bench, tmp_path):
+    """As `make cluster-images` ends. Mutant: without PATH, where kubectl and helm are."""
+    cache = tmp_path / "cache" / "cluster"
+    script = f'. {bench.scripts}/settings; typed "/a b/kubeconfig"'
+    said = subprocess.run(["bash", "-c", script], env=bench.environment, capture_output=True, text=True, check=True)
+    typed = said.stdout.splitlines()[-1]
+    shell = ["bash", "-c", f'{typed}; echo "$KUBECONFIG $PATH"']
+    shown = subprocess.run(shell, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    assert shown.stdout == f"/a b/kubeconfig {cache}/bin:/usr/bin:/bin\n"
+    assert all("typed" in (SCRIPTS / each).read_text() for each in ("up", "with-cluster", "example-images"))
+
+
 def test_images_that_can_not_be_built_end_the_run_and_say_why(bench):
     """Mutant: `with-cluster` without its `wait`: the tests begin all the same."""
     bench.stands_in("make", "echo there is no pip; exit 2")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +41,17 @@ def test_every_check_is_listed_is_judged_once_and_stands_on_the_page():
     listed = json.loads(CliRunner().invoke(cli, ["doctor", "--list", "--json"]).output)
     assert [it["check"] for it in listed] == ids
     assert all(it["sentence"] for it in listed)
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["--list", "--json"]])
+def test_it_ends_quietly_and_with_its_own_code_where_nobody_reads(arguments):
+    """`| head`, under `set -o pipefail`. Mutant: without `while_read` the code is 1: something is wrong."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "notifychannel_cli", "doctor", *arguments]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False, timeout=120)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_without_a_kubeconfig_it_says_so_and_calls_nothing_well():
@@ -81,8 +95,7 @@ def test_a_report_has_sections_signs_why_and_remedy():
     assert [line for line, _ in report.lines(found)] == [
         "channel",
         "-------",
-        f"\N{MULTIPLICATION SIGN} shop/orders: {checks.TABLES.sentence} (channel/tables)",
-        "    this",
+        "\N{MULTIPLICATION SIGN} shop/orders: this (channel/tables)",
         "    and that",
         "      mend it",
         "",
@@ -109,6 +122,43 @@ def test_why_several_checks_in_a_row_were_not_made_is_said_once():
         "",
         "2 not checked",
     ]
+
+
+def test_what_was_not_checked_for_want_of_a_cluster_is_one_line_and_every_finding_in_the_json():
+    """Mutant: `MANY` of 100: fourteen lines before the first that says anything."""
+    found = examination.findings(None, Unseen(why="no database was named"))
+    shown = [line for line, _ in report.lines(found)]
+    assert (
+        "\N{EN DASH} not checked, no cluster was named: cluster (7), channel/conditions, channel/secret, pods (5)"
+        in shown
+    )
+    assert "      notifychannel doctor --kubeconfig ~/.kube/config" in shown
+    assert len(shown) < 10
+    assert {it["check"] for it in report.as_json(found)["findings"]} == {it.id for it in checks.EVERY}
+
+
+def test_why_nothing_was_checked_of_what_is_away_stands_where_that_failed():
+    away = Unseen(why="nobody listens there", remedy=("ask",), is_unreachable=True)
+    shown = [line for line, _ in report.lines(examination.findings(None, away))]
+    assert [line for line in shown if "nobody listens there" in line or line.strip() == "ask"] == [
+        "\N{MULTIPLICATION SIGN} nobody listens there (database/reachable)", "      ask",
+    ]  # fmt: skip
+    assert "\N{EN DASH} not checked: channel (7), database (13)" in shown
+
+
+def test_a_headline_is_what_is_so():
+    """Mutant: the check's sentence, which says that nobody is where somebody is."""
+    found = judged(checks.NOTIFY_QUEUE, held(SIDECAR, usage=0.2), notify_queue)
+    (headline, _), *_ = [it for it in report.lines(tuple(found)) if "(database/notify-queue)" in it[0]]
+    assert "the NOTIFY queue is 20% full" in headline
+    assert checks.NOTIFY_QUEUE.sentence not in headline
+
+
+def test_a_remedy_wants_no_cluster_where_there_is_none():
+    """Mutant: `without_cluster` not taken."""
+    trouble = Trouble(why="w", remedy=("kubectl get pods",), without_cluster=("look",))
+    (found,) = judged(checks.OUTBOX, 0, lambda _: (trouble,))
+    assert (found.remedy, found.without_cluster) == (("kubectl get pods",), ("look",))
 
 
 def held(*sessions, usage=1e-4, before=None, named=None):

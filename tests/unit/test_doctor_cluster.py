@@ -95,7 +95,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("cluster/certificate", {"certificate": replace(OLD, now=OLD.now + timedelta(days=9))}, "has ended"),
     ("cluster/ca-bundle", {"certificate": replace(CERTIFICATE, authorities=b"")}, "caBundle"),
     ("cluster/ca-bundle", {"certificate": replace(CERTIFICATE, authorities=None)}, "no MutatingWebhook"),
-    ("channel/conditions", {"channels": (SAD,)}, "Listening: Partly: 1 of 2 pods listen"),
+    ("channel/conditions", {"channels": (SAD,)}, "Listening: Partly\n1 of 2 pods listen"),
     ("channel/conditions", {"channels": ({**CHANNEL, "status": {}},)}, "no pass has looked"),
     ("channel/conditions", {"channels": (UNREADY,)}, "Ready: NoPods"),
     ("channel/secret", {"secrets": (NONE,)}, "there is no Secret db"),
@@ -106,7 +106,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("pods/outdated", {"pods": (replace(POD, body=ODD),)}, "other settings"),
     ("pods/group", {"pods": (replace(POD, is_known=False),)}, "orders-api"),
     ("pods/listening", {"pods": (replace(POD, status=DEAF),)}, "NoSecret"),
-    ("pods/probe", {"pods": (replace(POD, status={**LISTENING, "last_round_trip": {"age_s": 99.0}}),)}, "1m 39s"),
+    ("pods/listening", {"pods": (replace(POD, status={**DEAF, "last_round_trip": {"age_s": 99.0}}),)}, "1m 39s ago"),
     ("pods/probe", {"pods": (replace(POD, status={"hello": "world"}),)}, "no sidecar"),
 ]  # fmt: skip
 
@@ -141,6 +141,16 @@ def test_what_cannot_be_asked_is_not_well_and_a_pod_that_cannot_be_reached_says_
     said = {it.check.id: it for it in found(replace(HEALTHY, pods=(POD, silent)))}
     for check in ("pods/listening", "pods/probe"):
         assert (said[check].verdict, said[check].about) == (Verdict.NOT_CHECKED, "shop/orders-api-1")
+
+
+@pytest.mark.parametrize(
+    "trip", [None, "long ago", {}, {"age_s": "1"}, {"age_s": float("inf")}, {"age_s": float("nan")}]
+)
+def test_how_long_ago_a_sidecar_heard_itself_is_a_number_or_left_out(trip):
+    """Whoever may run a pod may answer. Mutant: no bounds: the doctor ends in a traceback."""
+    deaf = replace(POD, status={**DEAF, "last_round_trip": trip})
+    (said,) = [it for it in found(replace(HEALTHY, pods=(deaf,))) if it.verdict is Verdict.FAILED]
+    assert said.why == "its sidecar does not listen: NoSecret\nIt has not proved yet that it hears"
 
 
 def test_a_pod_that_is_not_injected_for_the_certificates_sake_is_the_certificates_matter():

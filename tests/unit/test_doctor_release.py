@@ -74,9 +74,9 @@ def test_a_webhook_that_cannot_be_read_is_not_called_missing():
     """Mutant: Unseen taken for None in pods.injected: "no injector is installed; install the chart"."""
     without = replace(POD, body=pod(is_injected=False))
     (found,) = pods.injected([replace(without, webhook=Unseen(why="your account may not ask"))])
-    assert found.why.startswith("NotAsked: ")
+    assert found.why.startswith("it has no sidecar: NotAsked\n")
     (found,) = pods.injected([replace(without, webhook=None)])
-    assert found.why.startswith("NoWebhook: ")
+    assert found.why.startswith("it has no sidecar: NoWebhook\n")
 
 
 THEIRS = {**CHANNEL, "spec": {**CHANNEL["spec"], "database": {"secretRef": {"name": "db"}}}}

@@ -44,6 +44,18 @@ def test_the_table_was_found_for_each_fault_with_both_deliveries_and_nothing_was
     assert {(row[HEAD.index("lost")], row[HEAD.index("failed by us")]) for row in rows} == {("0", "0")}
 
 
+def test_the_readme_has_the_longest_recovery_of_the_table_and_that_of_all_others():
+    _, _, *rows = lines(FOUND)
+    worst = {row[0]: 0.0 for row in rows}
+    for row in rows:
+        worst[row[0]] = max(worst[row[0]], float(row[HEAD.index("recovered after")].removesuffix(" s")))
+    longest = worst.pop("application failing")
+    said = " ".join((PAGE.parents[1] / "README.md").read_text().split())
+    assert longest > max(worst.values())
+    assert f"took {longest} s from the end of the fault" in said
+    assert f"and {max(worst.values())} s else" in said
+
+
 def test_the_table_says_with_which_machine_versions_and_date():
     assert re.match(r"\s*\d{4}-\d\d-\d\d, \d+ cores, .*PostgreSQL \d+\.\d+, Python \d+\.\d+", FOUND)
 

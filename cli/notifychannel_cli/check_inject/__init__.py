@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from notifychannel_cli import cluster
-from notifychannel_cli.check_inject import template, verdict
+from notifychannel_cli.check_inject import makers, template, verdict
 from notifychannel_cli.check_inject.release import release
 from notifychannel_cli.cluster import Place
-from notifychannel_cli.console import console
+from notifychannel_cli.console import console, while_read
 from notifychannel_cli.exits import Exit, WrongError
 from notifychannel_operator import inject
 from notifychannel_operator.kinds import NAMESPACES, PODS
@@ -59,11 +59,12 @@ def command(
     else:
         place = Place(kubeconfig=kubeconfig, context=context, namespace=namespace)
         found = [asyncio.run(_of_pod(str(pod).removeprefix("pod/"), place))]
-    if as_json:
-        click.echo(json.dumps([asdict(it) for it in found], indent=2))
-    else:
-        for it in found:
-            console().print(str(it), markup=False, style="red" if it.is_refused else None)
+    with while_read():
+        if as_json:
+            click.echo(json.dumps([asdict(it) for it in found], indent=2))
+        else:
+            for it in found:
+                console().print(str(it), markup=False, style="red" if it.is_refused else None)
     good = any(it.injected for it in found) and not any(it.is_refused for it in found)
     sys.exit(Exit.OK if good else Exit.WRONG)
 
@@ -81,7 +82,7 @@ def _of_file(file: str) -> list[Verdict]:
         raise WrongError(f"{name}: {error}") from None
     if not found:
         raise WrongError(f"{name}: nothing in it makes pods; name a file with a Pod, a Deployment, a Job ...")
-    return [verdict.of_template(str(it), it.namespace, it.pod, DEFAULTS) for it in found]
+    return [verdict.of_template(str(it), it.namespace, it.pod, DEFAULTS, misplaced=it.misplaced) for it in found]
 
 
 async def _of_pod(name: str, place: Place) -> Verdict:
@@ -94,7 +95,11 @@ async def _of_pod(name: str, place: Place) -> Verdict:
             ) from None
         labels = await _labels(there)
         settings, webhooks = await release(there.kube)
-    return verdict.of_pod(name, there.namespace, pod, settings=settings, webhooks=webhooks, labels=labels)
+        maker, misplaced = await makers.misplaced(there.kube, pod, there.namespace) or ("", None)
+    return verdict.of_pod(
+        name, there.namespace, pod, settings=settings, webhooks=webhooks, labels=labels, misplaced=misplaced,
+        maker=maker,
+    )  # fmt: skip
 
 
 async def _labels(there: Cluster) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from notifychannel_operator.inject import GROUP_LABEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -31,6 +33,8 @@ class Template:
     name: str
     namespace: str | None
     pod: Mapping[str, Any]
+    misplaced: str | None = None
+    """Where the label belongs that stands above the pod template."""
 
     def __str__(self) -> str:
         """`Deployment/orders-api`."""
@@ -66,4 +70,24 @@ def _templates(document: object) -> Iterator[Template]:
         pod = pod if isinstance(pod, dict) else {}
     if isinstance(pod, dict):
         name = named.get("name") or named.get("generateName") or "?"
-        yield Template(kind=kind, name=str(name), namespace=named.get("namespace"), pod=pod)
+        yield Template(
+            kind=kind, name=str(name), namespace=named.get("namespace"), pod=pod, misplaced=misplaced(document)
+        )
+
+
+def misplaced(maker: Mapping[str, Any]) -> str | None:
+    """Where the label belongs that stands on what makes pods, whose pods don't inherit it; None: it does not."""
+    parts = MAKERS.get(str(maker.get("kind")), ())
+    above: list[Any] = []
+    body: Any = maker
+    for part in parts:
+        above.append(body)
+        body = body.get(part) if isinstance(body, dict) else None
+    is_above = any(GROUP_LABEL in _labels(it) for it in above)
+    return ".".join((*parts, "metadata.labels")) if is_above and GROUP_LABEL not in _labels(body) else None
+
+
+def _labels(body: Any) -> Mapping[str, Any]:
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return labels if isinstance(labels, dict) else {}

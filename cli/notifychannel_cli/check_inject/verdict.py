@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 AGAIN = "create it again: kubectl rollout restart what made it, or delete it"
 LABEL = f"add the label {inject.GROUP_LABEL}: GROUP to the pod template's labels"
+MISPLACED = "LabelMisplaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Verdict:
     injected: bool
     """It has the sidecar, or would get it."""
     reason: str
-    """Of the injector's set, or one of the webhook's."""
+    """Of the injector's set, one of the webhook's, or LabelMisplaced."""
     detail: str
 
     @property
@@ -42,12 +43,23 @@ class Verdict:
         return f"{whose}{self.what}: {'injected' if self.injected else f'not injected ({self.reason})'}: {self.detail}"
 
 
-def of_template(what: str, namespace: str | None, pod: Mapping[str, Any], settings: Settings) -> Verdict:
-    """What the injector would say to a pod that is made of it."""
+def of_template(
+    what: str, namespace: str | None, pod: Mapping[str, Any], settings: Settings, *, misplaced: str | None = None,
+    maker: str = "",
+) -> Verdict:  # fmt: skip
+    """What the injector would say to a pod that is made of it. `misplaced`: as of a Template, by `maker`, if that is
+    not it.
+    """
     decision = inject.decide(pod, namespace=namespace or "", settings=settings)
     injected = decision.reason in (Reason.INJECTED, Reason.ALREADY_INJECTED)
     if injected:
         detail = decision.warning or _request(pod, settings)
+    elif decision.reason is Reason.NO_LABEL and misplaced:
+        detail = (
+            f"the label {inject.GROUP_LABEL} stands on {maker or what} itself, and pods do not inherit it; move it "
+        )
+        detail += f"to {misplaced}"
+        return Verdict(what=what, namespace=namespace, injected=False, reason=MISPLACED, detail=detail)
     elif decision.reason is Reason.NO_LABEL:
         detail = f"nothing asks for it; {LABEL}"
     else:
@@ -59,10 +71,11 @@ def of_template(what: str, namespace: str | None, pod: Mapping[str, Any], settin
 
 def of_pod(
     name: str, namespace: str, pod: Mapping[str, Any], *, settings: Settings | None,
-    webhooks: Sequence[Mapping[str, Any]] | None, labels: Mapping[str, str],
+    webhooks: Sequence[Mapping[str, Any]] | None, labels: Mapping[str, str], misplaced: str | None = None,
+    maker: str = "",
 ) -> Verdict:  # fmt: skip
     """Of a pod that runs. `settings`, `webhooks`: the release's, None where they can't be read; `labels`: of the
-    namespace.
+    namespace; the last two as of a template.
     """
     assumed = settings or inject.Settings(image="unknown")
     what = f"Pod/{name}"
@@ -76,7 +89,7 @@ def of_pod(
         return Verdict(
             what=what, namespace=namespace, injected=True, reason=Reason.ALREADY_INJECTED.value, detail=detail
         )
-    found = of_template(what, namespace, pod, assumed)
+    found = of_template(what, namespace, pod, assumed, misplaced=misplaced, maker=maker)
     if not found.injected:
         return found
     reason, detail = _passed_by(webhooks, labels)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
+import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -15,10 +17,10 @@ from rich.text import Text
 from notifychannel_cli import cluster as clusters
 from notifychannel_cli import manifests, shown
 from notifychannel_cli.cluster import Place
-from notifychannel_cli.console import console, problems
-from notifychannel_cli.doctor import checks, cluster, database, examination, report
+from notifychannel_cli.console import console, problems, while_read
+from notifychannel_cli.doctor import checks, cluster, database, examination, report, unreachable
 from notifychannel_cli.doctor.database import Wanted
-from notifychannel_cli.doctor.finding import Unseen
+from notifychannel_cli.doctor.finding import FILE, Unseen
 from notifychannel_cli.exits import UnreachableError, WrongError
 from notifychannel_cli.identity import arguments, connected, reason
 from notifychannel_operator import manifest
@@ -29,16 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notifychannel_cli.doctor.finding import Finding
-    from notifychannel_operator.spec import Channel
 
 NO_DSN = Unseen(
     why="no database was named",
     remedy=('notifychannel doctor --dsn "$DSN"  # of the installer: the Secret of database.secretRef',),
 )
-NO_CLUSTER = Unseen(why="no cluster was named", remedy=("notifychannel doctor --kubeconfig ~/.kube/config",))
 NO_CHANNELS = Unseen(
     why="which channels there should be is not known",
-    remedy=('notifychannel doctor --dsn "$NOTIFYCHANNEL_DSN" -f CHANNEL.yaml',),
+    remedy=(f'notifychannel doctor --dsn "$NOTIFYCHANNEL_DSN" -f {FILE}',),
 )
 
 
@@ -66,20 +66,23 @@ def command(
     Exit codes: 0 all is well (or ‼), 1 something is wrong, 2 wrong usage, 3 cluster or database can't be reached.
     """  # noqa: RUF002 - the signs that it prints
     if only_list:
-        _list(as_json=as_json)
+        with while_read():
+            _list(as_json=as_json)
         return
     place = Place(kubeconfig=kubeconfig, context=context, namespace=namespace)
     has_cluster = dsn is None or is_everywhere or place != Place()
     with problems():
-        channels = manifests.channels(files) if files else None
-    findings = asyncio.run(
+        channels = _given(files, installation) if files else None
+    found = asyncio.run(
         _findings(place if has_cluster else None, dsn, channels, is_everywhere=is_everywhere, installation=installation)
     )
-    if as_json:
-        click.echo(json.dumps(report.as_json(findings), indent=2))
-    else:
-        for line, style in report.lines(findings):
-            console().print(Text(line, style=style))
+    findings = [_named(it, files) for it in found] if files else found
+    with while_read():
+        if as_json:
+            click.echo(json.dumps(report.as_json(findings), indent=2))
+        else:
+            for line, style in report.lines(findings):
+                console().print(Text(line, style=style))
     sys.exit(report.code(findings))
 
 
@@ -91,18 +94,34 @@ def _list(*, as_json: bool) -> None:
         console().print(line, markup=False)
 
 
+def _given(files: Sequence[str], installation: str | None) -> list[Wanted]:
+    """The channels of the files, each with its own; raises SpecError."""
+    names = dict.fromkeys(files)
+    return [
+        Wanted(channel=channel, installation=installation, file=name)
+        for name, each in zip(names, manifests.usable(names), strict=True)
+        for channel in each.channels
+    ]
+
+
+def _named(it: Finding, files: Sequence[str]) -> Finding:
+    """Where a remedy wants a file: those that the person gave."""
+    given = " -f ".join(shlex.quote(name) for name in dict.fromkeys(files))
+    return replace(it, remedy=tuple(each.replace(FILE, given) for each in it.remedy))
+
+
 async def _findings(
     place: Place | None,
     dsn: str | None,
-    channels: Sequence[Channel] | None,
+    channels: Sequence[Wanted] | None,
     *,
     is_everywhere: bool,
     installation: str | None,
 ) -> tuple[Finding, ...]:
-    of_cluster = NO_CLUSTER if place is None else await _cluster(place, is_everywhere=is_everywhere)
+    of_cluster = None if place is None else await _cluster(place, is_everywhere=is_everywhere)
     wanted: Sequence[Wanted] | Unseen = NO_CHANNELS
     if channels is not None:
-        wanted = [Wanted(channel=it, installation=installation) for it in channels]
+        wanted = channels
     elif isinstance(of_cluster, cluster.Seen):
         wanted = _wanted(of_cluster, installation)
     of_database = NO_DSN if dsn is None else await _database(dsn, wanted)
@@ -140,6 +159,6 @@ async def _database(dsn: str, wanted: Sequence[Wanted] | Unseen) -> database.See
         async with connected(dsn, keeps_statements=False) as connection:
             return await database.look(connection, arguments(dsn), wanted)
     except UnreachableError as error:
-        return Unseen(why=error.message, is_unreachable=True)
+        return Unseen(why=error.message, remedy=unreachable.remedy(error), is_unreachable=True)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # lost while it was looked at
-        return Unseen(why=reason(error), is_unreachable=True)
+        return Unseen(why=reason(error), remedy=(unreachable.ASK,), is_unreachable=True)

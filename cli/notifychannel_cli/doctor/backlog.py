@@ -51,9 +51,10 @@ def outbox(seen: Outbox | None) -> Iterator[Trouble]:
     what = f"about {shown.count(seen.rows, 'row')}, {shown.size(seen.size_bytes)}"
     if seen.is_left:
         yield Trouble(
-            why=f"changes wait in the outbox ({what}) and no sidecar is the relay: nobody hears of them until the "
-            "operator drains it, 30 s after the last relay went",
+            why=f"changes wait in the outbox ({what}) and no sidecar is the relay\n"
+            "Nobody hears of them until the operator drains it, 30 s after the last relay went",
             remedy=("kubectl get pods -A -l notifychannel.io/inject  # do the sidecars of this database listen?",),
+            without_cluster=("curl -s http://HOST:9789/status  # of each sidecar: does it listen to this database?",),
         )
     elif seen.size_bytes >= LARGE_BYTES:
         yield Trouble(
@@ -74,17 +75,16 @@ def queue(consumers: Sequence[Waiting]) -> Iterator[Trouble]:
             why = f"{shown.count(it.waiting, 'key')} of the group {it.group} wait and no sidecar of it delivers"
         elif (it.oldest_s or 0.0) > OLD_S:
             why = f"the oldest of {shown.count(it.waiting, 'key')} of the group {it.group} has waited "
-            why += f"for {shown.span(it.oldest_s)}: its application does not take them, or not as fast as they come"
+            why += f"for {shown.span(it.oldest_s)}\nIts application does not take them, or not as fast as they come"
         else:
             continue
         namespace = it.channel.partition("/")[0]
+        rows = f'notifychannel queue --dsn "$NOTIFYCHANNEL_DSN" --channel {it.channel} --group {it.group}'
         yield Trouble(
             about=it.channel,
             why=why,
-            remedy=(
-                f"kubectl -n {namespace} get pods -l notifychannel.io/inject={it.group}",
-                f'notifychannel queue --dsn "$NOTIFYCHANNEL_DSN" --channel {it.channel} --group {it.group}',
-            ),
+            remedy=(f"kubectl -n {namespace} get pods -l notifychannel.io/inject={it.group}", rows),
+            without_cluster=(rows,),
             is_warning=bool(it.claimers),
         )
 
@@ -96,7 +96,7 @@ def dead_letters(consumers: Sequence[Waiting]) -> Iterator[Trouble]:
             where = f'--dsn "$NOTIFYCHANNEL_DSN" --channel {it.channel} --group {it.group}'
             yield Trouble(
                 about=it.channel,
-                why=f"{shown.count(it.dead, 'key')} of the group {it.group} were refused too often: they wait for a "
-                "person, or for their next change",
+                why=f"{shown.count(it.dead, 'key')} of the group {it.group} were refused too often\n"
+                "They wait for a person, or for their next change",
                 remedy=(f"notifychannel queue {where} --dead", f"notifychannel redrive {where}"),
             )

@@ -62,9 +62,9 @@ def ca_bundle(seen: Certificate) -> Iterator[Trouble | Unseen]:
     if certificates.verifies(leaf, seen.authorities, seen.now):
         return
     yield Trouble(
-        why=f"caBundle of the MutatingWebhookConfiguration {name} has not signed the injector's certificate: the API "
-        "server does not believe the injector, and pods start without the sidecar. The operator mends its own within "
-        "a minute",
+        why=f"caBundle of the MutatingWebhookConfiguration {name} has not signed the injector's certificate\n"
+        "The API server does not believe the injector, and pods start without the sidecar. The operator mends its own "
+        "within a minute",
         remedy=(
             f"kubectl -n {seen.release.namespace} logs deployment/{seen.release.fullname}-operator --tail=50",
             f"kubectl -n {seen.release.namespace} rollout restart deployment/{seen.release.fullname}-operator",

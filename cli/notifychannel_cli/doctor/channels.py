@@ -61,7 +61,7 @@ def conditions(seen: Sequence[Stated]) -> Iterator[Trouble | Unseen]:
             is_repetition = each.get("type") == Type.READY.value and not only_ready
             if not is_repetition and not (number and _waits(each)):
                 type_, reason = str(each.get("type")), str(each.get("reason"))
-                yield _said(it, f"{type_}: {reason}: {each.get('message') or ''}", reason, type_)
+                yield _said(it, f"{type_}: {reason}\n{each.get('message') or ''}".rstrip(), reason, type_)
 
 
 def _waits(condition: Mapping[str, Any]) -> bool:

@@ -23,7 +23,7 @@ INJECTED = Check(section=Section.PODS, name="injected", sentence="every pod with
 OUTDATED = Check(section=Section.PODS, name="outdated", sentence="every sidecar is as pods are given it now")
 GROUP = Check(section=Section.PODS, name="group", sentence="every label names a group that a channel has")
 LISTENING = Check(section=Section.PODS, name="listening", sentence="every sidecar listens")
-PROBE = Check(section=Section.PODS, name="probe", sentence="every sidecar has proved lately that it hears")
+PROBE = Check(section=Section.PODS, name="probe", sentence="what answers on a status port is the sidecar")
 TABLES = Check(
     section=Section.CHANNEL, name="tables",
     sentence="the tables, columns and values that the channel names are there, and of a kind that triggers can hear",

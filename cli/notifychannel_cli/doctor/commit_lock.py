@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.finding import FILE, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 LONG_S = 1.0
 CROWD = 1.0
 """Waiting at an average look: as many as one more core would bring."""
+OUTBOX = 'kubectl -n NAMESPACE patch nch NAME --type=merge -p \'{"spec": {"capture": "Outbox"}}\''
+OUTBOX_BY_FILE = (
+    f'notifychannel sql -f {FILE} --dsn "$NOTIFYCHANNEL_DSN" | psql "$NOTIFYCHANNEL_DSN"'
+    "  # when it says `capture: Outbox`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +45,8 @@ def commit_lock(looks: tuple[CommitLook, ...]) -> Iterator[Trouble]:
     holder += f" and waited for {worst.holder_wait} itself" if worst.holder and worst.holder_wait else ""
     yield Trouble(
         why=f"commits that have NOTIFYed wait for each other: {average:.1f} at an average look, up to "
-        f"{worst.longest_s:.1f} s{holder}. With `capture: Outbox` users' commits do not NOTIFY",
+        f"{worst.longest_s:.1f} s{holder}\nWith `capture: Outbox` users' commits do not NOTIFY",
         remedy=(OUTBOX,),
+        without_cluster=(OUTBOX_BY_FILE,),
         is_warning=worst.longest_s < LONG_S,
     )
-
-
-OUTBOX = 'kubectl -n NAMESPACE patch nch NAME --type=merge -p \'{"spec": {"capture": "Outbox"}}\''

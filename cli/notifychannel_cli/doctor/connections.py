@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_cli.doctor.commit_lock import OUTBOX
+from notifychannel_cli.doctor.commit_lock import OUTBOX, OUTBOX_BY_FILE
 from notifychannel_cli.doctor.finding import Trouble
 from notifychannel_cli.doctor.psql import AS_ADMIN, AS_GIVEN
 
@@ -41,7 +41,7 @@ def connections(seen: Connections) -> Iterator[Trouble]:
         return
     yield Trouble(
         why=f"{seen.used} of {seen.most} connections are taken, {seen.sidecars} of them by sidecars that listen to "
-        "this database: a sidecar that reconnects may find none",
+        "this database\nA sidecar that reconnects may find none",
         remedy=(
             WHO,
             f'{AS_ADMIN} "ALTER SYSTEM SET max_connections = …"  # as a superuser; holds from the next start',
@@ -55,8 +55,9 @@ def listeners(seen: Connections) -> Iterator[Trouble]:
     if seen.notifying and seen.sidecars > FIT_FOR_NOTIFY:
         yield Trouble(
             why=f"{seen.sidecars} sidecars listen to this database, and {seen.notifying} trigger functions NOTIFY in "
-            f"users' transactions: each commit wakes all of them, which costs much above {FIT_FOR_NOTIFY}. With "
+            f"users' transactions\nEach commit wakes all of them, which costs much above {FIT_FOR_NOTIFY}. With "
             "`capture: Outbox` one of them NOTIFYs for all",
             remedy=(OUTBOX,),
+            without_cluster=(OUTBOX_BY_FILE,),
             is_warning=True,
         )

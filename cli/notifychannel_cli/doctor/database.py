@@ -20,7 +20,7 @@ from notifychannel_cli.doctor.notify_queue import FULL, Held, Look, NotifyQueue
 from notifychannel_cli.doctor.question import NO_RIGHT, asking, one, seen
 from notifychannel_cli.doctor.replication import Replication
 from notifychannel_cli.doctor.server import Proof, Server, is_too_old
-from notifychannel_cli.doctor.triggers import Installed
+from notifychannel_cli.doctor.triggers import DEV, Installed
 from notifychannel_operator import database, grants, inventory, sqlfile
 from notifychannel_operator.catalog import PlanError
 from notifychannel_operator.names import Owner
@@ -67,6 +67,8 @@ class Wanted:
     """None: what the objects there say, where they all say the same."""
     identity: Identity | None = None
     """The database that it is in, as the cluster says; None: this one."""
+    file: str | None = None
+    """That it was read from; None: it is the cluster's."""
 
 
 async def look(connection: Connection, arguments: Mapping[str, Any], wanted: Sequence[Wanted] | Unseen) -> Seen:
@@ -213,7 +215,7 @@ async def _installed(connection: Connection, server: Server, it: Wanted) -> Inst
     owner = Owner(installation=installation, namespace=namespace, name=name)
     async with asking(connection, isolation="repeatable_read"):
         facts = await database.observe(connection, it.channel, owner, role=server.schema_owner)
-    return Installed(channel=it.channel, facts=facts)
+    return Installed(channel=it.channel, facts=facts, file=it.file, installation=installation)
 
 
 async def _installation(connection: Connection, namespace: str, name: str) -> str:
@@ -224,4 +226,4 @@ async def _installation(connection: Connection, namespace: str, name: str) -> st
     found = {it.marker.owner.installation for it in functions.values() if it.marker is not None}
     if len(found) > 1:
         raise ValueError(f"several installations have objects for {namespace}/{name}: {', '.join(sorted(found))}")
-    return found.pop() if found else "dev"
+    return found.pop() if found else DEV

@@ -57,8 +57,8 @@ def injector(seen: DryRun) -> Iterator[Trouble | Unseen]:
         return
     release = seen.release
     yield Trouble(
-        why=f"a pod of {seen.namespace} with the label {GROUP_LABEL} comes back without the sidecar: the injector does "
-        "not answer the API server",
+        why=f"a pod of {seen.namespace} with the label {GROUP_LABEL} comes back without the sidecar\n"
+        "The injector does not answer the API server",
         remedy=(
             f"kubectl -n {release.namespace} get pods,endpointslices -l app.kubernetes.io/component=injector",
             f"kubectl -n {release.namespace} logs deployment/{release.fullname}-injector --tail=50",

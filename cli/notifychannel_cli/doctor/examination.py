@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_cli.doctor import (
@@ -73,10 +74,13 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.BLOAT: ("bloat", bloat.bloat),
 }
 """Check → which part of what was seen, empty for the whole, and who judges it."""
+NO_CLUSTER = Unseen(why="no cluster was named", remedy=("notifychannel doctor --kubeconfig ~/.kube/config",))
 
 
-def findings(cluster: cluster.Seen | Unseen, database: database.Seen | Unseen) -> tuple[Finding, ...]:
-    """A line or more for each check, in the order of the registry."""
+def findings(cluster: cluster.Seen | Unseen | None, database: database.Seen | Unseen) -> tuple[Finding, ...]:
+    """A line or more for each check, in the order of the registry. `cluster` None: none was named."""
+    if cluster is None:
+        return tuple(replace(it, remedy=it.without_cluster or it.remedy) for it in findings(NO_CLUSTER, database))
     order = {check: number for number, check in enumerate(checks.EVERY)}
     others = {check: how for check, how in OF_CLUSTER.items() if check is not checks.CONDITIONS}
     found = (*_of(others, cluster), *_of(OF_DATABASE, database))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FILE = "CHANNEL.yaml"
+"""In a remedy: the files that were named, where some were."""
+
 
 class Verdict(Enum):
     """The value is the JSON's word."""
@@ -32,8 +35,11 @@ class Trouble:
     """What a judgement says where all is not well."""
 
     why: str
+    """What is so, on its first line: the headline. Below it, what that means."""
     remedy: tuple[str, ...]
     """Commands, or a sentence where there is none; in order."""
+    without_cluster: tuple[str, ...] = ()
+    """The same where no cluster was named, if it is another one."""
     about: str = ""
     """The channel or the pod, `namespace/name`; empty for what all share."""
     is_warning: bool = False
@@ -60,6 +66,7 @@ class Finding:
     about: str = ""
     why: str = ""
     remedy: tuple[str, ...] = ()
+    without_cluster: tuple[str, ...] = ()
     is_unreachable: bool = False
 
 
@@ -76,7 +83,10 @@ def judged(check: Check, seen: T | Unseen, judge: Callable[[T], Iterable[Trouble
             yield unseen(check, it)
             continue
         verdict = Verdict.WARNING if it.is_warning else Verdict.FAILED
-        yield Finding(check=check, verdict=verdict, about=it.about, why=it.why, remedy=it.remedy)
+        yield Finding(
+            check=check, verdict=verdict, about=it.about, why=it.why, remedy=it.remedy,
+            without_cluster=it.without_cluster,
+        )  # fmt: skip
 
 
 def unseen(check: Check, why: Unseen) -> Finding:

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notifychannel_cli.doctor.finding import Trouble, Unseen
+from notifychannel_cli.doctor.finding import FILE, Trouble, Unseen
 from notifychannel_cli.doctor.psql import AS_GIVEN
 from notifychannel_operator import grants
 from notifychannel_operator.names import SCHEMA
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NOBODY = Unseen(
     why="nobody is seen who listens: no session of a sidecar is here, and nobody may call what it calls",
-    remedy=('notifychannel sql -f CHANNEL.yaml --dsn "$NOTIFYCHANNEL_DSN" --grants --listener ROLE',),
+    remedy=(f'notifychannel sql -f {FILE} --dsn "$NOTIFYCHANNEL_DSN" --grants --listener ROLE',),
 )
 
 
@@ -40,8 +40,9 @@ def rights(seen: Sequence[Listener]) -> Iterator[Trouble | Unseen]:
             continue
         what = (*(() if it.may_use else (f"the schema {SCHEMA}",)), *it.lacking)
         yield Trouble(
-            why=f"the role {it.role} listens, and may not use {', '.join(what)}: its sidecars miss skipped NOTIFYs, or "
-            "do not drain the outbox or deliver from the queue",
+            why=f"the role {it.role} listens, and may not call all that a listener calls\n"
+            f"It may not use {', '.join(what)}: its sidecars miss skipped NOTIFYs, or do not drain the outbox or "
+            "deliver from the queue",
             remedy=tuple(f"{AS_GIVEN} {shlex.quote(right)}" for right in _granted(it)),
         )
 

@@ -15,8 +15,8 @@ from notifychannel_operator.passes.conditions import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-PROBE_S = 30.0
-"""A sidecar proves that it hears every ten seconds, and gives it five."""
+LONGEST_S = 1e9
+"""An age that somebody may mean; whoever may run a pod may answer anything."""
 GONE = ("Succeeded", "Failed")
 
 
@@ -62,7 +62,7 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
             continue
         namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
         if isinstance(it.settings, Unseen):
-            why = f"it has no sidecar, and the injector's reason can't be told: {it.settings.why}"
+            why = f"it has no sidecar\nThe injector's reason can't be told: {it.settings.why}"
             look = f"kubectl -n {namespace} describe nch  # WorkloadInjected says why"
             yield Trouble(about=it.name, why=why, remedy=(look,))
             continue
@@ -71,7 +71,7 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
         said = verdict.of_pod(name, namespace, it.body, settings=it.settings, webhooks=webhooks, labels=labels)
         could = bool(inject.decide(it.body, namespace=namespace, settings=it.settings).patch)
         remedy = it.restart if could else f"{_edit(it)}  # the pod template"
-        yield Trouble(about=it.name, why=f"{said.reason}: {said.detail}", remedy=(remedy,))
+        yield Trouble(about=it.name, why=f"it has no sidecar: {said.reason}\n{said.detail}", remedy=(remedy,))
 
 
 def outdated(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
@@ -80,7 +80,7 @@ def outdated(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
         if isinstance(it.settings, Unseen):
             yield replace(it.settings, about=it.name)
         elif inject.is_outdated(it.body, it.settings):
-            why = "its sidecar is of other settings or another version than pods are given now; it goes on working"
+            why = "its sidecar is of other settings or another version than pods are given now\nIt goes on working"
             yield Trouble(about=it.name, why=why, remedy=(it.restart,), is_warning=True)
 
 
@@ -100,7 +100,11 @@ def named(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
 
 
 def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
-    """Its sidecar waits: for what, in its own word; or does not run, by the kubelet's."""
+    """Its sidecar waits: for what, in its own word, and since when it hears nothing; or does not run, by the kubelet's.
+
+    Who says LISTENING proves it every ten seconds, and stops to say so when a round trip stays away for five: how old
+    that proof is tells nothing more.
+    """
     for it in seen:
         if inject.is_injected(it.body) and (stuck := container.why_not(it.body)):
             yield Trouble(about=it.name, why=f"its sidecar does not run: {stuck}", remedy=container.remedy(it.body))
@@ -113,23 +117,26 @@ def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
             why = (found.why or Reason.PENDING).value
             namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
             logs = f"kubectl -n {namespace} logs {name} -c notifychannel --tail=20"
-            yield Trouble(about=it.name, why=f"its sidecar does not listen: {why}", remedy=(logs,))
+            why = f"its sidecar does not listen: {why}\n{_proof(it.status)}"
+            yield Trouble(about=it.name, why=why, remedy=(logs,))
 
 
 def probe(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
-    """It listens, and its last round trip was long ago; or what answers is no sidecar."""
+    """What answers on its status port is no sidecar."""
     for it in seen:
         if isinstance(it.status, Unseen):
             yield from _unseen(it, it.status)
-            continue
-        found = sidecar.parse(dict(it.status))
-        if found is None:
+        elif sidecar.parse(dict(it.status)) is None:
             yield Trouble(about=it.name, why="what answers on its status port is no sidecar", remedy=(it.restart,))
-            continue
-        age_s = (it.status.get("last_round_trip") or {}).get("age_s")
-        if found.is_listening and isinstance(age_s, int | float) and age_s > PROBE_S:
-            why = f"the last proof that its sidecar hears is {shown.span(age_s)} old"
-            yield Trouble(about=it.name, why=why, remedy=(it.restart,))
+
+
+def _proof(status: Mapping[str, Any]) -> str:
+    """How long ago it last heard itself; a text that is none of a sidecar's is left out."""
+    trip = status.get("last_round_trip")
+    age_s = trip.get("age_s") if isinstance(trip, dict) else None
+    if isinstance(age_s, int | float) and 0 <= age_s < LONGEST_S:
+        return f"It last proved that it hears {shown.span(age_s)} ago"
+    return "It has not proved yet that it hears"
 
 
 def _unseen(it: Pod, why: Unseen) -> Iterator[Unseen]:

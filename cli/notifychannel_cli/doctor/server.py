@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+ALL_HOSTS = 'notifychannel doctor --dsn "postgresql://USER@HOST1,HOST2/DBNAME?target_session_attrs=primary"'
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """What anybody may ask."""
@@ -60,8 +63,8 @@ def encoding(server: Server) -> Iterator[Trouble]:
     """Where any bytes are text one odd NOTIFY ends every listener's session."""
     if server.encoding == "SQL_ASCII":
         yield Trouble(
-            why=f"the database {server.dbname} is in SQL_ASCII, where any bytes are text: one NOTIFY that is no UTF-8 "
-            "would end the listeners' sessions",
+            why=f"the database {server.dbname} is in SQL_ASCII, where any bytes are text\n"
+            "One NOTIFY that is no UTF-8 would end the listeners' sessions",
             remedy=(
                 "createdb --encoding=UTF8 --template=template0 NEW",
                 f"pg_dump {server.dbname} | psql --set ON_ERROR_STOP=1 NEW",
@@ -74,10 +77,8 @@ def primary(server: Server) -> Iterator[Trouble]:
     if server.is_standby:
         yield Trouble(
             why="this server is a standby, which accepts no triggers and no LISTEN",
-            remedy=(
-                'notifychannel doctor --dsn "postgresql://USER@HOST1,HOST2/DBNAME?target_session_attrs=primary"',
-                "kubectl -n NAMESPACE edit secret NAME  # all hosts there too",
-            ),
+            remedy=(ALL_HOSTS, "kubectl -n NAMESPACE edit secret NAME  # all hosts there too"),
+            without_cluster=(ALL_HOSTS,),
         )
 
 
@@ -85,6 +86,6 @@ def pooler(proof: Proof) -> Iterator[Trouble]:
     """LISTEN was accepted in vain."""
     if proof.why is not None:
         yield Trouble(
-            why=f"a NOTIFY to ourselves did not come back ({proof.why.value}). {REMEDIES[proof.why]}",
+            why=f"a NOTIFY to ourselves did not come back ({proof.why.value})\n{REMEDIES[proof.why]}",
             remedy=("notifychannel doctor --dsn postgresql://USER@SERVER:5432/DBNAME  # the server's own port",),
         )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 COMMANDS = ("enable it with: ", "first run: ")
 """What stands before the command in a note of a plan."""
+DEV = "dev"
+"""The installation of `notifychannel sql` and `dev`, where none is named."""
+STDIN = "-"
 ROW_SECURITY = " has row level security"
 
 
@@ -31,11 +34,29 @@ class Installed:
 
     channel: Channel
     facts: Facts
+    file: str | None = None
+    """That it was read from; None: it is the cluster's."""
+    installation: str = DEV
 
     @property
     def name(self) -> str:
         """`namespace/name`."""
         return f"{self.channel.namespace}/{self.channel.name}"
+
+    @property
+    def edit(self) -> str:
+        """What opens it in an editor."""
+        if self.file is None:
+            return f"kubectl -n {self.channel.namespace} edit nch {self.channel.name}"
+        return f'"${{EDITOR:-vi}}" {shlex.quote(self.file)}' if self.file != STDIN else "correct what you gave as -f -"
+
+    def sql(self, *options: str) -> str:
+        """`notifychannel sql` with it."""
+        given = (
+            f"kubectl -n {self.channel.namespace} get nch {self.channel.name} -o yaml | " if self.file is None else ""
+        )
+        file = shlex.quote(self.file or STDIN)
+        return " ".join((f'{given}notifychannel sql -f {file} --dsn "$NOTIFYCHANNEL_DSN"', *options))
 
     @property
     def but_for_listeners(self) -> Facts:
@@ -72,9 +93,7 @@ def tables(seen: Sequence[Installed]) -> Iterator[Trouble]:
         others = it.of_partitions() | it.of_server() | it.of_superuser()
         for said in _problems(it):
             if said not in others and not _is_right(said) and ROW_SECURITY not in said:
-                yield Trouble(
-                    about=it.name, why=said, remedy=(f"kubectl -n {it.channel.namespace} edit nch {it.channel.name}",)
-                )
+                yield Trouble(about=it.name, why=said, remedy=(it.edit,))
 
 
 def privileges(seen: Sequence[Installed]) -> Iterator[Trouble]:
@@ -83,8 +102,7 @@ def privileges(seen: Sequence[Installed]) -> Iterator[Trouble]:
         partitions = it.of_partitions()
         for said in _problems(it):
             if said in it.of_superuser():
-                remedy = 'notifychannel sql -f CHANNEL.yaml --dsn "$NOTIFYCHANNEL_DSN" --grants'
-                yield Trouble(about=it.name, why=said, remedy=(remedy,))
+                yield Trouble(about=it.name, why=said, remedy=(it.sql("--grants"),))
             elif _is_right(said) and said not in partitions:
                 yield _granted(it, said)
 
@@ -107,15 +125,18 @@ def row_security(seen: Sequence[Installed]) -> Iterator[Trouble]:
 def triggers(seen: Sequence[Installed]) -> Iterator[Trouble]:
     """What a pass would do: somebody changed our objects, or no pass has been there since the channel changed."""
     for it in seen:
-        for step in plan.of(it.channel, it.but_for_listeners, allow_superuser=True).steps:
-            yield Trouble(
-                about=it.name,
-                why=f"the database is not as the channel says; the next pass would {step.sentence}",
-                remedy=(
-                    f"kubectl -n {it.channel.namespace} describe nch {it.channel.name}  # why has no pass done it?",
-                    'notifychannel sql -f CHANNEL.yaml | psql "$NOTIFYCHANNEL_DSN"  # without a cluster',
-                ),
-            )
+        steps = plan.of(it.channel, it.but_for_listeners, allow_superuser=True).steps
+        if steps:
+            would = "\n".join(f"the next pass would {step.sentence}" for step in steps)
+            yield Trouble(about=it.name, why=f"the database is not as the channel says\n{would}", remedy=(_pass(it),))
+
+
+def _pass(it: Installed) -> str:
+    """What does what one would; where there are passes, why none has."""
+    if it.file is None:
+        return f"kubectl -n {it.channel.namespace} describe nch {it.channel.name}  # why has no pass done it?"
+    whose = () if it.installation == DEV else (f"--installation {it.installation}",)
+    return it.sql(*whose, '| psql "$NOTIFYCHANNEL_DSN"')
 
 
 def enabled(seen: Sequence[Installed]) -> Iterator[Trouble]:

@@ -91,7 +91,7 @@ def _judge_payload(spec: Fields, channel: Channel) -> None:
     if channel.sources:
         format_ = channel.payload.format.value
         spec.say("payload.format", f"{format_} can't be used with sources; write Keys, or sources: []")
-    elif channel.pg_channel is None and not spec.has("channel"):
+    elif channel.pg_channel is None and not spec.has("channel") and spec.sound("channel"):
         spec.say("channel", "is required without sources; write the PostgreSQL channel that others NOTIFY")
 
 

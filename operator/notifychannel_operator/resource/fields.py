@@ -15,6 +15,7 @@ from notifychannel_operator.resource.report import Report, printable
 from notifychannel_operator.resource.scalar import (
     WrongError,
     is_null,
+    meaning,
     member_of,
     seconds_of,
     suggestion,
@@ -71,8 +72,11 @@ class Fields:
         return self._node(name) is not None
 
     def sound(self, *names: str) -> bool:
-        """None of these fields, nor anything below them, has been complained about; false for a stand-in."""
-        return not self.stand_in and all(self.report.sound(self.at(name)) for name in names)
+        """None of these fields, nor anything below them, has been complained about; false for a stand-in, and for one
+        that is there by a name with a slip of the pen.
+        """
+        is_written = not self.stand_in and self._misspelt.isdisjoint(names)
+        return is_written and all(self.report.sound(self.at(name)) for name in names)
 
     def say(self, name: str, message: str) -> None:
         """Note what is wrong with a field (`capture`, `consumers[0].delivery`), at its line or its mapping's."""
@@ -80,6 +84,11 @@ class Fields:
         for step in _STEPS.findall(name):
             node = _step(node, step)
         self._say(node.line, self.at(name), message)
+
+    def require(self, name: str, remedy: str) -> None:
+        """Complain that a field is missing, but where a misspelt one has been complained about that stands for it."""
+        if name not in self._misspelt:
+            self.say(name, REQUIRED + remedy)
 
     def refuse_strange(self) -> None:
         """Complain about each field that the shape doesn't have, with the one that may be meant, and about faults."""
@@ -93,7 +102,7 @@ class Fields:
         """The mapping in a field; with a remedy the field is required."""
         node = self._node(name)
         if node is None and remedy:
-            self.say(name, REQUIRED + remedy)
+            self.require(name, remedy)
         path = _join(self.path, name)
         return Fields.of(node, path=path, report=self.report, line=self.mapping.line, prefix=self.prefix)
 
@@ -121,7 +130,7 @@ class Fields:
             self.say(name, f"{what(node)} stands here; {remedy or 'write fields, each as name: value'}")
             return ()
         if remedy and (node is None or not node.entries):
-            self.say(name, REQUIRED + remedy)
+            self.require(name, remedy)
         if node is None:
             return ()
         self._say_faults(node, self.at(name))
@@ -148,11 +157,17 @@ class Fields:
         """True or false."""
         return self._scalar(name, truth_of, default=default)
 
+    @property
+    def _misspelt(self) -> set[str | None]:
+        """Fields that are missing, and may be meant by a name that is unknown here."""
+        known, there = fields_at(self.path), self.mapping.entries
+        return {meaning(name, known) for name in there if name not in known} - there.keys() if there else set()
+
     def _scalar(self, name: str, read: Callable[[Node], T], *, default: T, remedy: str = "") -> T:
         node = self._node(name)
         if node is None:
             if remedy:
-                self.say(name, REQUIRED + remedy)
+                self.require(name, remedy)
             return default
         try:
             return read(node)
@@ -189,7 +204,7 @@ class Fields:
             return ()
         items = node.items if isinstance(node, Sequence) else ()
         if remedy and not items:
-            self.say(name, REQUIRED + remedy)
+            self.require(name, remedy)
         if len(items) > most:
             self.say(name, f"has {len(items)} entries; {most} is the most")
         return items[:most]

@@ -43,7 +43,7 @@ def _when(fields: Fields, events: tuple[Event, ...]) -> tuple[Condition, ...]:
 
 def _condition(fields: Fields, events: tuple[Event, ...]) -> Condition:
     if not fields.has("operator"):
-        fields.say("operator", f"is required; write one of {', '.join(each.value for each in Operator)}")
+        fields.require("operator", f"write one of {', '.join(each.value for each in Operator)}")
     condition = Condition(
         column=fields.text(
             "column", grammar.identifier, remedy="write the name of a column or of a looked-up key part"

@@ -101,9 +101,15 @@ def seconds_of(node: Node, *, least: float, most: float) -> float:
 def suggestion(text: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """`did you mean "window"?` for a slip of the pen; else what is known."""
     names = list(known)
-    lowered = {name.lower(): name for name in names}
+    meant = meaning(text, names)
+    return f'did you mean "{meant}"?' if meant else otherwise or f"known here: {', '.join(names)}"
+
+
+def meaning(text: str, known: Iterable[str]) -> str | None:
+    """The name that a slip of the pen may stand for."""
+    lowered = {name.lower(): name for name in known}
     close = difflib.get_close_matches(text[:SHOWN_CHARACTERS].lower(), lowered, n=1, cutoff=0.7)
-    return f'did you mean "{lowered[close[0]]}"?' if close else otherwise or f"known here: {', '.join(names)}"
+    return lowered[close[0]] if close else None
 
 
 def one_of(names: list[str]) -> str:

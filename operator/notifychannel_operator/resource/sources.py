@@ -64,7 +64,8 @@ def _key_part(fields: Fields) -> KeyPart:
     if fields.has("lookup"):
         name = fields.text("name", grammar.identifier, remedy="write the name that the looked-up value has in the key")
         return KeyPart(name=name, lookup=_lookup(fields.child("lookup")))
-    column = fields.text("column", grammar.identifier, remedy="write the column's name, or a lookup")
+    remedy = "write the column's name, or a lookup" if fields.sound("lookup") else ""
+    column = fields.text("column", grammar.identifier, remedy=remedy)
     return KeyPart(name=fields.text("name", grammar.identifier, default=column), column=column)
 
 
