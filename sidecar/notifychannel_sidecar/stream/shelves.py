@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class Shelves:
     """Of one run of the sidecar."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keys: int = KEYS) -> None:
+        """`keys`: on one shelf, or as many as one work may have."""
         self.newest = 0
         """In the sequence."""
         self.configs: Mapping[str, ChannelConfig] = {}
         """All channels, also those that are not streamed."""
+        self._keys = keys
         self._boot = token_hex(4)
         self._shelves: dict[str, Shelf] = {}
         self._most: dict[str, int] = {}
@@ -40,7 +42,7 @@ class Shelves:
             if name not in self._shelves:
                 self.newest += 1
                 self._shelves[name] = Shelf(seq=self.newest)
-            self._shelves[name].keys = max(KEYS, config.max_hints)
+            self._shelves[name].keys = max(self._keys, config.max_hints)
         self._most = {name: config.max_hints for name, config in streamed.items()}
 
     @property

@@ -45,9 +45,9 @@ class ReadingCounts:
 class Stream:
     """Of one run of the sidecar."""
 
-    def __init__(self, *, mode: Callable[[], Mode]) -> None:
+    def __init__(self, *, mode: Callable[[], Mode], shelves: Shelves | None = None) -> None:
         """`mode`: asked at each event, and after `mode_changed`."""
-        self.shelves = Shelves()
+        self.shelves = shelves or Shelves()
         self.tally = Tally()
         self.ending = False
         self._mode = mode
