@@ -61,6 +61,7 @@ class SidecarProcess:
                 "NOTIFYCHANNEL_SECRET": str(self.folder / "secret"),
                 "NOTIFYCHANNEL_STATUS_HOST": "127.0.0.1",
                 "NOTIFYCHANNEL_STATUS_PORT": "0",
+                "NOTIFYCHANNEL_LOCAL_PORT": "0",
                 "NOTIFYCHANNEL_POD": "api-7f9c",
                 **self.environment,
             },
@@ -113,6 +114,10 @@ class SidecarProcess:
         except TimeoutError:
             raise AssertionError(f"never said {words!r}: {self.logged}") from None
         return found[0]
+
+    async def local_port(self) -> int:
+        """Of streams and claims, once it is open."""
+        return int((await self.logs("serving streams and claims at")).rsplit(":", 1)[1])
 
     async def get(self, path: str) -> str:
         """The body of a path of the status port."""

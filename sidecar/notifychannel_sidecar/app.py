@@ -40,6 +40,10 @@ from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.sorting import Sorting
 from notifychannel_sidecar.spans import spans
 from notifychannel_sidecar.state import Phase, State
+from notifychannel_sidecar.stream import routes as streaming
+from notifychannel_sidecar.stream.stream import Stream
+from notifychannel_sidecar.stream.streamer import Streamer
+from notifychannel_sidecar.stream_metrics import StreamMetrics
 
 if TYPE_CHECKING:
     import aiohttp
@@ -101,7 +105,10 @@ class Sidecar:
             config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
             on_reload=lambda good: self._metrics.on_reload(good=good),
         )  # fmt: skip
-        self._door = Door(port=settings.local_port, token=lambda: self._files.token, routes=())
+        self._stream = Stream(mode=lambda: self._state.mode)
+        self._door = Door(
+            port=settings.local_port, token=lambda: self._files.token, routes=[*streaming.routes(self._stream)]
+        )
         self._deliverer: Deliverer | None = None
 
     def finish(self) -> None:
@@ -129,6 +136,7 @@ class Sidecar:
                 InboxMetrics(names=self._names, counts=self._sorting.counts, breaker_open=deliverer.breaker_open)
             )
             self._metrics.add(DurableMetrics(agendas=self._durable.named))
+            self._metrics.add(StreamMetrics(stream=self._stream))
             self.port = await stack.enter_async_context(
                 health.serve(
                     host=self._settings.status_host, port=self._settings.status_port, status=self.status,
@@ -156,7 +164,7 @@ class Sidecar:
                 config.name: status.channel(
                     config, self._sorting.counts(config.name), delivering=deliverer.delivering(config.name),
                     breaker_open=deliverer.breaker_open(config.name), agenda=self._durable.agenda(config.name),
-                    claims=self._claims,
+                    claims=self._claims, readers=self._stream.readers(config.name),
                 )
                 for config in self._channels()
                 if deliverer is not None
@@ -170,6 +178,8 @@ class Sidecar:
         )  # fmt: skip
 
         def carrier(config: ChannelConfig, source: Source) -> Carrier:
+            if config.way is Way.STREAM:
+                return Streamer(config, source=source, stream=self._stream, on_answer=self._metrics.on_answer)
             return Courier(config, source=source, surroundings=surroundings, breaker=Breaker(random=SystemRandom()))
 
         return Deliverer(source=lambda config: self._sorting.of(config.name), carrier=carrier)
@@ -188,6 +198,7 @@ class Sidecar:
         self._on_state(State(phase=Phase.FINISHED, since_s=time.time()))
         self._durable.hurry(asyncio.get_running_loop().time())
         await deliverer.finish(FINISH_TIMEOUT_S)
+        await self._stream.end()
         await asyncio.wait([claiming], timeout=LEAVE_TIMEOUT_S)
         claiming.cancel()
         left = sum(self._sorting.counts(name).pending_keys for name in self._names())
@@ -207,6 +218,7 @@ class Sidecar:
         """The inbox first: a channel is known there before it is heard."""
         if self._files.config is not None:
             self._sorting.configure(self._files.config)
+        self._stream.configure(self._channels())
         if self._deliverer is not None:
             self._deliverer.configure(self._channels())
         self._door.want(any(config.way is not Way.POST for config in self._channels()))
@@ -236,6 +248,7 @@ class Sidecar:
     def _on_state(self, state: State) -> None:
         self._state = state
         self._metrics.on_state(state)
+        self._stream.mode_changed()
 
     def _on_relay(self, look: Look) -> None:
         self._candidate.look(look)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_sidecar.config import Way
+
 if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.durable.agenda import Agenda
@@ -67,9 +69,11 @@ def channel(
     breaker_open: bool,
     agenda: Agenda | None = None,
     claims: State | None = None,
+    readers: int = 0,
 ) -> dict[str, Any]:
-    """One channel's part of it; `agenda` and `claims` where it is delivered AtLeastOnce."""
+    """One channel's part of it; `agenda` and `claims` where it is delivered AtLeastOnce, `readers` of a stream."""
     return {
+        "way": config.way.value,
         "suspended": config.suspend,
         "pending": counts.pending_keys,
         "delivering": delivering[0],
@@ -78,6 +82,7 @@ def channel(
         "notifications": counts.notifications,
         "resyncs": {reason.value: count for reason, count in counts.resyncs.items() if count},
         "malformed": counts.malformed,
+        "readers": readers if config.way is Way.STREAM else None,
         "queue": None if agenda is None else _queue(agenda, claims),
     }
 
