@@ -35,6 +35,8 @@ from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.listener import Listener
 from notifychannel_sidecar.local.door import Door
 from notifychannel_sidecar.metrics import Metrics
+from notifychannel_sidecar.pull import routes as pulling
+from notifychannel_sidecar.pull.desks import Desks
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.sorting import Sorting
@@ -101,7 +103,14 @@ class Sidecar:
             config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
             on_reload=lambda good: self._metrics.on_reload(good=good),
         )  # fmt: skip
-        self._door = Door(port=settings.local_port, token=lambda: self._files.token, routes=())
+        self._desks = Desks(
+            durable=self._durable, on_answer=self._metrics.on_answer,
+            channels=lambda: None if self._files.config is None else self._files.config.channels,
+        )  # fmt: skip
+        self._door = Door(
+            port=settings.local_port, token=lambda: self._files.token,
+            routes=[*pulling.routes(self._desks, mode=lambda: self._state.mode)],
+        )  # fmt: skip
         self._deliverer: Deliverer | None = None
 
     def finish(self) -> None:
@@ -170,6 +179,8 @@ class Sidecar:
         )  # fmt: skip
 
         def carrier(config: ChannelConfig, source: Source) -> Carrier:
+            if config.way is Way.CLAIM:
+                return self._desks.make(config, source)
             return Courier(config, source=source, surroundings=surroundings, breaker=Breaker(random=SystemRandom()))
 
         return Deliverer(source=lambda config: self._sorting.of(config.name), carrier=carrier)

@@ -106,7 +106,8 @@ class Metrics:
         """A POST has ended."""
         channel = answer.channel
         self._deliveries.labels(channel, answer_label(answer)).inc()
-        self._post.labels(channel).observe(answer.seconds)
+        if answer.word is None:
+            self._post.labels(channel).observe(answer.seconds)
         if answer.outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY):
             self._delivered.labels(channel).inc(len(answer.first_at_us))
         debounce = self._debounce.labels(channel)
@@ -133,7 +134,9 @@ class Metrics:
 
 
 def answer_label(answer: Answer) -> str:
-    """`2xx` … `5xx`, `429`, or why there was no answer: few values, whatever an application says."""
+    """`2xx` … `5xx`, `429`, why there was no answer, or how it went without one: few values, whatever is answered."""
+    if answer.word is not None:
+        return answer.word
     if answer.status is None:
         return answer.fault.value if answer.fault else "none"
     return "429" if answer.status == 429 else f"{answer.status // 100}xx"  # noqa: PLR2004

@@ -77,6 +77,8 @@ class Answer:
     waited_s: tuple[float, ...]
     """Of each hint sent: how long the inbox held it."""
     breaker_open: bool
+    word: str | None = None
+    """How it was handed over, where nobody was POSTed to."""
 
 
 def judge(reply: Reply, *, hints: int, retried: int) -> Outcome:
