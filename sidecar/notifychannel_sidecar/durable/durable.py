@@ -143,7 +143,7 @@ class Durable:
         return agenda is None or agenda.hold.rests or agenda.asked_s >= since_s
 
     def ours_until(self, work: Work[Claim]) -> float:
-        """Until when (time.monotonic()) others leave this alone, going out or extended now; -inf: it is ours no more."""
+        """Until when (time.monotonic()) it is left alone, going out or extended now; -inf: not ours any more."""
         return max((hold.ours_until(time.monotonic()) for hold in self._of(work)), default=-math.inf)
 
     def answer(self, work: Work[Claim], outcome: Outcome, error: str | None, on_told: Callable[[bool], None]) -> bool:

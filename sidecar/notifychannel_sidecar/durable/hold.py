@@ -191,7 +191,7 @@ class Hold:
         if self.rests:
             return 0
         if self._is_claimed_from:
-            return max(0, self._wanted - len(self._ready))
+            return min(max(0, self._wanted - len(self._ready)), READY_AT_MOST)
         most = max(self.config.max_hints, READY_AT_MOST)
         ahead = min(max(self._ahead * self.config.max_hints, READY_LEAST), most)
         room = ahead - len(self._ready)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_OUT = 10_000
 """Claims of one channel that are out at once: memory is bounded, whatever an application asks for."""
+MOST_WAITING = 1_000
+"""Claims of one channel that wait at once."""
 LOOK_WITHIN_S = 2.0
 """Past its wait a claim lasts for so long at most, until the queue has said that nothing is due."""
 SWEEP_S = 0.05
@@ -108,6 +110,11 @@ class Desk:
                 self._durable.answer(ticket.work, Outcome.BACK, None, lambda _: None)
         self._want()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return len(self._asked) >= MOST_WAITING
+
     def has(self, token: str) -> bool:
         """Whether that is a claim of this desk's, in time or not."""
         return token in self._out
@@ -120,11 +127,11 @@ class Desk:
         del self._out[token]
         told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         outcome, word = (Outcome.DONE, tickets.DONE) if is_done else (Outcome.RETRY, tickets.RETRY)
-        is_ours = self._durable.answer(ticket.work, outcome, error, lambda it: told.done() or told.set_result(it))
-        if is_ours:
-            self._on_answer(ticket.answer(word, now))
+        if not self._durable.answer(ticket.work, outcome, error, told.set_result):
+            return None
+        self._on_answer(ticket.answer(word, now))
         self._serve()
-        return told if is_ours else None
+        return told
 
     def extend(self, token: str) -> bool:
         """Its whole time again, from now on; False: it is gone already."""

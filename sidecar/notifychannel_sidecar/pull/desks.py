@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.pull.request import Acknowledging
 
 NOT_YET = "the sidecar waits for its configuration; ask again"
+CROWDED = "too many claims of this channel wait here already; ask again, for more hints at once, from fewer places"
 FINISHING = "the sidecar is ending: it hands out nothing more, and takes acknowledgements"
 OTHER_WAYS = {
     Way.POST: "is POSTed to the application's endpoint; to claim it, leave out `endpoint` with `delivery: AtLeastOnce`",
@@ -67,9 +68,7 @@ class Desks:
         way = next((config.way for config in channels if config.name == channel), None)
         if way is None:
             names = ", ".join(config.name for config in channels if config.way is Way.CLAIM)
-            raise RefusedError(
-                404, f"there is no such channel; {f'to be claimed are: {names}' if names else 'none is to be claimed'}"
-            )
+            raise RefusedError(404, f"there is no such channel; to be claimed: {names or 'none'}")
         if way is not Way.CLAIM:
             raise RefusedError(409, f"channel {channel} {OTHER_WAYS[way]}")
         desk = self._desks.get(channel)
@@ -77,6 +76,8 @@ class Desks:
             raise RefusedError(503, NOT_YET)
         if desk.is_closing:
             raise RefusedError(503, FINISHING)
+        if desk.is_full:
+            raise RefusedError(503, CROWDED)
         return desk
 
     async def acknowledge(self, said: Acknowledging) -> dict[str, int | list[str]]:
@@ -87,9 +88,8 @@ class Desks:
         settled = {token: told for token, told in {**done, **retry}.items() if told is not None}
         if settled:
             await asyncio.wait(settled.values())
-        heard = {token for token, told in settled.items() if told.result()} | {
-            it for it, did in extended.items() if did
-        }
+        heard = {token for token, told in settled.items() if told.result()}
+        heard |= {token for token, did in extended.items() if did}
         return {
             "done": len(heard & done.keys()),
             "retry": len(heard & retry.keys()),
