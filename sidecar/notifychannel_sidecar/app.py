@@ -35,6 +35,8 @@ from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.listener import Listener
 from notifychannel_sidecar.local.door import Door
 from notifychannel_sidecar.metrics import Metrics
+from notifychannel_sidecar.pull import routes as pulling
+from notifychannel_sidecar.pull.desks import Desks
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.sorting import Sorting
@@ -106,9 +108,14 @@ class Sidecar:
             on_reload=lambda good: self._metrics.on_reload(good=good),
         )  # fmt: skip
         self._stream = Stream(mode=lambda: self._state.mode)
+        self._desks = Desks(
+            durable=self._durable, on_answer=self._metrics.on_answer,
+            channels=lambda: None if self._files.config is None else self._files.config.channels,
+        )  # fmt: skip
         self._door = Door(
-            port=settings.local_port, token=lambda: self._files.token, routes=[*streaming.routes(self._stream)]
-        )
+            port=settings.local_port, token=lambda: self._files.token,
+            routes=[*streaming.routes(self._stream), *pulling.routes(self._desks, mode=lambda: self._state.mode)],
+        )  # fmt: skip
         self._deliverer: Deliverer | None = None
 
     def finish(self) -> None:
@@ -180,6 +187,8 @@ class Sidecar:
         def carrier(config: ChannelConfig, source: Source) -> Carrier:
             if config.way is Way.STREAM:
                 return Streamer(config, source=source, stream=self._stream, on_answer=self._metrics.on_answer)
+            if config.way is Way.CLAIM:
+                return self._desks.make(config, source)
             return Courier(config, source=source, surroundings=surroundings, breaker=Breaker(random=SystemRandom()))
 
         return Deliverer(source=lambda config: self._sorting.of(config.name), carrier=carrier)

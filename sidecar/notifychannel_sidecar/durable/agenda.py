@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.hints import Reason, stronger
 from notifychannel_sidecar.inbox.work import Counts
 
@@ -67,6 +68,8 @@ class Agenda:
         self.claimer: int | None = None
         """Its number in the queue; None: it has to enter first."""
         self.enter_at = self.claim_at = self.count_at = self.escalate_at = self.mark_at = -math.inf
+        self.asked_s = -math.inf
+        """When a call began, of those that have succeeded, that asked for rows."""
         self.waiting: Waiting | None = None
         self.has_left = False
         """Nothing is to be called about any more."""
@@ -76,7 +79,7 @@ class Agenda:
         self.resyncs: Counter[Reason] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._asks: Reason | None = None
-        self._asked_s = -math.inf
+        self._asked_s = self._asking_s = -math.inf
         self._unanswered: Reason | None = None
         """A resync that the queue may not have heard of."""
         self._count_wait_s, self._in_vain_s = COUNT_S, IN_VAIN_S
@@ -97,6 +100,10 @@ class Agenda:
         """Want a resync of the queue."""
         self._asks = reason if self._asks is None else stronger(self._asks, reason)
         return True
+
+    def look(self, clock_s: float) -> None:
+        """Somebody has just begun to wait: ask the queue, for it tells nobody of what others let go."""
+        self.claim_at = min(self.claim_at, clock_s)
 
     def asking(self, clock_s: float) -> Reason | None:
         """The resync to ask for now; the same again until it was `asked`."""
@@ -123,7 +130,7 @@ class Agenda:
         """How many rows to claim now; what is heard from here on is a reason for another claim."""
         if clock_s < max(self.claim_at, self.hold.quiet_until) or not (room := self.hold.room()):
             return 0
-        self.claim_at = math.inf
+        self.claim_at, self._asking_s = math.inf, clock_s
         return room
 
     def called(
@@ -142,6 +149,8 @@ class Agenda:
     def exchanged(self, settlements: Sequence[Settlement], claims: Sequence[Claim], asked: int, clock_s: float) -> None:
         """The queue was told of these, and was asked for so many."""
         self.outcomes.update(it.outcome.value for it in settlements)
+        self.hold.told()
+        self.asked_s = self._asking_s if asked else self.asked_s
         self.hold.claimed(claims, asked, clock_s)
         self.claimed += len(claims)
         self.resyncs.update(claim.reason for claim in claims if not claim.key)
@@ -219,7 +228,8 @@ class Agenda:
     @property
     def escalates(self) -> bool:
         """Whether somebody wants to be told of what nobody acknowledges."""
-        return self.hold.config.escalation_path is not None and not self.hold.is_closing
+        config = self.hold.config
+        return config.escalation_path is not None and config.way is Way.POST and not self.hold.is_closing
 
     @property
     def beat_at(self) -> float:

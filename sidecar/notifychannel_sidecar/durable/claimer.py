@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.durable.session import Session
 from notifychannel_sidecar.durable.turns import Turns
 from notifychannel_sidecar.events import Event
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOVE_WITHIN_S = 30.0
+"""For claims that the application has, which it may extend for ever: what is out then, the next session knows no more."""
+
 
 class _Moved(Exception):  # noqa: N818 - a change of course
     """The database is another one now, or nothing is durable any more."""
@@ -49,6 +53,8 @@ class Claimer:
     _target: Target | Why = Why.NOT_CONFIGURED
     _database: tuple[str, str] | None = None
     """Whose rows were claimed and told of last."""
+    _moving_s: float | None = None
+    """Since when (time.monotonic()) this session is to be left."""
 
     def aim(self, target: Target | Why) -> None:
         """Where the queue is, as far as the files say."""
@@ -79,6 +85,7 @@ class Claimer:
 
     async def _serve(self, target: Target) -> None:
         self._say(Phase.CONNECTING)
+        self._moving_s = None
         async with connection(target.arguments, self.timings) as opened:
             identity = await ListenerSession(opened, target.arguments, self.timings).identify()
             if not target.means(system_identifier=identity.system_identifier, dbname=identity.dbname):
@@ -122,13 +129,18 @@ class Claimer:
         return not isinstance(self._target, Target) or self._target.server != target.server
 
     async def _move(self, session: Session) -> None:
-        """Away from this session, when all that is in flight is answered and told, so that nothing comes twice."""
+        """Away from this session, when all that is in flight is answered and told, so that nothing comes twice. What
+        goes on too long is left to the time that it has: nobody gives it back before.
+        """
+        self._moving_s = time.monotonic() if self._moving_s is None else self._moving_s
+        may_wait = time.monotonic() < self._moving_s + MOVE_WITHIN_S
         for agenda in self.durable.agendas:
             agenda.hold.pause()
-        if any(agenda.hold.claims for agenda in self.durable.agendas):
+        holds = [agenda.hold for agenda in self.durable.agendas if agenda.hold.claims]
+        if any(may_wait or hold.config.way is Way.POST for hold in holds):
             return
         for agenda in self.durable.agendas:
-            if agenda.claimer is not None:
+            if agenda.claimer is not None and agenda.hold not in holds:
                 await session.leave(agenda.claimer)
         raise _Moved
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from notifychannel_sidecar.config import ChannelConfig
     from notifychannel_sidecar.durable.claim import Claim
+    from notifychannel_sidecar.durable.settlement import Outcome
     from notifychannel_sidecar.inbox.work import Counts, Work
 
 ASKED_FOR = frozenset({Reason.BULK, Reason.SKIPPED, Reason.RULES})
@@ -122,6 +123,37 @@ class Durable:
         for agenda in self._agendas.values():
             agenda.close()
         self.news.set()
+
+    # ---- what a desk calls beside these, where the application claims its hints
+
+    def want(self, name: str, hints: int) -> None:
+        """The application waits for so many now; nothing is claimed for it beyond that."""
+        if (agenda := self._agendas.get(name)) is not None and agenda.hold.want(hints):
+            self.news.set()
+
+    def look(self, name: str) -> None:
+        """Somebody has just begun to wait."""
+        if (agenda := self._agendas.get(name)) is not None:
+            agenda.look(time.monotonic())
+            self.news.set()
+
+    def has_looked(self, name: str, since_s: float) -> bool:
+        """Whether the queue was asked for rows by a call that began since then (time.monotonic()), or will not be."""
+        agenda = self._agendas.get(name)
+        return agenda is None or agenda.hold.rests or agenda.asked_s >= since_s
+
+    def ours_until(self, work: Work[Claim]) -> float:
+        """Until when (time.monotonic()) it is left alone, going out or extended now; -inf: not ours any more."""
+        return max((hold.ours_until(time.monotonic()) for hold in self._of(work)), default=-math.inf)
+
+    def answer(self, work: Work[Claim], outcome: Outcome, error: str | None, on_told: Callable[[bool], None]) -> bool:
+        """What became of it; `on_told`: whether the queue has heard. False: it is not ours any more."""
+        return any(hold.answer(work, outcome, error, on_told) for hold in self._of(work))
+
+    def keep(self, work: Work[Claim], until_s: float) -> None:
+        """Nobody minds it any more; it may be worked on, and answered, until then."""
+        for hold in self._of(work):
+            hold.keep(work, until_s)
 
     # ---- what the claimer calls
 

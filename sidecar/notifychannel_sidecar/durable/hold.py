@@ -1,25 +1,27 @@
-"""What one channel holds of the queue: claims that may go out, claims in POSTs, and what became of them.
+"""What one channel holds of the queue: claims that may go out, claims that are out, and what became of them.
 
     claimed ──► ready ──take──► in flight ──answer──► to be settled ──► (the queue)
                   └── given back ──────────────────────────┘
 
 Nothing goes out unless the database has lately said that the claims are still ours: a sidecar that was frozen, or whose
-wire is, must not deliver what others have long been given. Pure: told the time, seconds of the monotonic clock.
+wire is, must not deliver what others have long been given. For POSTs rows are claimed ahead, by batches; for an
+application that claims only what it waits for, one hint a Work. Pure: told the time, seconds of the monotonic clock.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.durable.settlement import Outcome, Settlement
 from notifychannel_sidecar.hints import RELAYED_VERSION, VERSION, Reason
 from notifychannel_sidecar.inbox.keys import MalformedKeyError
 from notifychannel_sidecar.inbox.work import Hint, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from notifychannel_sidecar.config import ChannelConfig
@@ -35,6 +37,13 @@ _RULES = 9
 """Version and hash of the rules: what a payload begins with."""
 ASKED = "asked"
 """The error of a hint that the application answered 2xx for and wants again."""
+
+
+class _Flight(NamedTuple):
+    """A claim that is out, and for how long it may be worked on from then."""
+
+    claim: Claim
+    timeout_s: float
 
 
 class Hold:
@@ -58,17 +67,24 @@ class Hold:
         self._epochs = epochs
         self._ready: deque[Claim] = deque()
         self._ready_since = math.inf
-        self._in_flight: dict[str, Claim] = {}
+        self._in_flight: dict[str, _Flight] = {}
         self._broken: list[tuple[float, Claim]] = []
         self._settled: list[Settlement] = []
+        self._telling: list[Settlement] = []
+        """Of a call that is under way."""
+        self._wanted = 0
+        """Hints that an application waits for, where it claims them."""
         self._ahead = READY_BATCHES
         self.asks: Reason | None = None
         """A resync that the queue has to be asked for before it is told of any settlement."""
 
     def configure(self, config: ChannelConfig) -> None:
         """Other settings, from the next POST on."""
+        is_another_way = config.way is not self.config.way
         self.config = config
-        if config.suspend:
+        if is_another_way:
+            self.quiet_until, self._ahead, self._wanted = -math.inf, READY_BATCHES, 0
+        if config.suspend or is_another_way:
             self._give_back_all()
 
     def knows(self, payload: str) -> bool:
@@ -79,7 +95,11 @@ class Hold:
 
     def next_due(self, clock_s: float) -> float | None:
         """When `take` has something; None: after an answer, or after a further call of the database."""
-        if not self._ready or not self._may_start(clock_s) or "" in self._in_flight:
+        if not self._ready or not self._may_start(clock_s):
+            return None
+        if self._is_claimed_from:  # each by itself, a resync too: workers of other pods are at their keys all the same
+            return -math.inf
+        if "" in self._in_flight:
             return None
         head = self._ready[0]
         if not head.key:
@@ -126,7 +146,33 @@ class Hold:
 
     def broke_off(self, work: Work[Claim], clock_s: float) -> None:
         """The POST was cancelled, and the application may work on it for as long as it may take to answer."""
-        self._broken += [(clock_s + self.config.timeout, claim) for claim in self._landed(work)]
+        self._broken += [(clock_s + flight.timeout_s, flight.claim) for flight in self._flights(work)]
+
+    # ---- towards an application that claims
+
+    def want(self, hints: int) -> bool:
+        """It waits for so many; what is ready beyond that goes back at once. Whether the database has to hear of it."""
+        is_more, self._wanted = hints > self._wanted, hints
+        if not self._is_claimed_from:
+            return False
+        is_too_much = len(self._ready) > hints
+        while len(self._ready) > hints:
+            self._settle(Outcome.BACK, None, self._ready.pop())
+        return is_more or is_too_much
+
+    def ours_until(self, clock_s: float) -> float:
+        """Until when others leave alone what goes out, or is extended, now."""
+        return min(clock_s, self.proven_s + FRESH_S) + min(self.config.timeout, self.told_timeout_s)
+
+    def answer(self, work: Work[Claim], outcome: Outcome, error: str | None, on_told: Callable[[bool], None]) -> bool:
+        """What became of one; False: it is not ours any more, and nobody will be told."""
+        claims = self._landed(work) or self._taken_up(work)
+        self._settled += [Settlement(claim, outcome, error, on_told) for claim in claims]
+        return bool(claims)
+
+    def keep(self, work: Work[Claim], until_s: float) -> None:
+        """Nobody minds it any more, and it may be worked on until then: it can be answered still, or goes back."""
+        self._broken += [(until_s, claim) for claim in self._landed(work)]
 
     # ---- towards the database
 
@@ -136,21 +182,29 @@ class Hold:
         self._is_paused = False
         self.proven_s = self.told_timeout_s = -math.inf
         self._ready.clear()
-        self._in_flight, self._broken, self._settled = {}, [], []
+        lost = [*self._telling, *self._settled]
+        self._in_flight, self._broken, self._settled, self._telling = {}, [], [], []
+        _say(lost, is_told=False)
 
     def room(self) -> int:
         """How many rows to claim now, however many are due; few at a time are not worth a call."""
-        if self._rests:
+        if self.rests:
             return 0
+        if self._is_claimed_from:
+            return min(max(0, self._wanted - len(self._ready)), READY_AT_MOST)
         most = max(self.config.max_hints, READY_AT_MOST)
         ahead = min(max(self._ahead * self.config.max_hints, READY_LEAST), most)
         room = ahead - len(self._ready)
         return room if room * 2 >= ahead else 0
 
     def claimed(self, claims: Sequence[Claim], asked: int, clock_s: float) -> None:
-        """That many were asked for. Where the channel came to rest meanwhile they go back."""
-        if self._rests:
+        """That many were asked for. Where the channel came to rest meanwhile, or nobody waits, they go back."""
+        if self.rests:
             self._settle(Outcome.BACK, None, *claims)
+            return
+        if self._is_claimed_from:
+            self._ready.extend(claims)
+            self.want(self._wanted)
             return
         if not self._ready and len(claims) == asked:
             self._ahead = min(2 * self._ahead, READY_MOST)
@@ -173,7 +227,13 @@ class Hold:
         self._settle(Outcome.BACK, None, *[claim for until_s, claim in self._broken if until_s <= clock_s])
         self._broken = [(until_s, claim) for until_s, claim in self._broken if until_s > clock_s]
         found, self._settled = self._settled, []
+        self._telling = found
         return found
+
+    def told(self) -> None:
+        """The queue has heard of the settlements that were asked for last."""
+        told, self._telling = self._telling, []
+        _say(told, is_told=True)
 
     @property
     def settles_at(self) -> float:
@@ -195,12 +255,17 @@ class Hold:
         return Work(channel=self.config.name, hints=hints, reason=reason, generation=self.epoch)
 
     def _out(self, reason: Reason, claims: Sequence[Claim], hints: tuple[Hint[Claim], ...]) -> Work[Claim]:
-        self._in_flight.update((claim.key, claim) for claim in claims)
+        self._in_flight.update((claim.key, _Flight(claim, self.config.timeout)) for claim in claims)
         return Work(channel=self.config.name, hints=hints, reason=reason, generation=self.epoch)
 
     @property
-    def _rests(self) -> bool:
+    def rests(self) -> bool:
+        """Nothing is claimed."""
         return self.is_closing or self._is_paused or self.config.suspend
+
+    @property
+    def _is_claimed_from(self) -> bool:
+        return self.config.way is Way.CLAIM
 
     def _may_start(self, clock_s: float) -> bool:
         is_known = self.config.timeout <= self.told_timeout_s
@@ -208,7 +273,7 @@ class Hold:
 
     def _next_claims(self) -> list[Claim]:
         claims = [self._ready.popleft()]
-        if claims[0].alone or not claims[0].key:
+        if claims[0].alone or not claims[0].key or self._is_claimed_from:
             return claims
         while len(claims) < self.config.max_hints and self._ready and self._ready[0].key and not self._ready[0].alone:
             claims.append(self._ready.popleft())
@@ -224,10 +289,21 @@ class Hold:
 
     def _landed(self, work: Work[Claim]) -> list[Claim]:
         """The claims of a POST that is over, none if they are not ours any more."""
+        return [flight.claim for flight in self._flights(work)]
+
+    def _flights(self, work: Work[Claim]) -> list[_Flight]:
         if work.generation != self.epoch:
             return []
-        keys = [hint.entry.key for hint in work.hints] or [""]
-        return [claim for key in keys if (claim := self._in_flight.pop(key, None)) is not None]
+        return [flight for key in _keys(work) if (flight := self._in_flight.pop(key, None)) is not None]
+
+    def _taken_up(self, work: Work[Claim]) -> list[Claim]:
+        """The same of what is only kept."""
+        if work.generation != self.epoch:
+            return []
+        keys = _keys(work)
+        found = [claim for _, claim in self._broken if claim.key in keys]
+        self._broken = [(until_s, claim) for until_s, claim in self._broken if claim.key not in keys]
+        return found
 
     def _give_back_all(self) -> None:
         self._settle(Outcome.BACK, None, *self._ready)
@@ -235,3 +311,13 @@ class Hold:
 
     def _settle(self, outcome: Outcome, error: str | None, *claims: Claim) -> None:
         self._settled += [Settlement(claim, outcome, error) for claim in claims]
+
+
+def _keys(work: Work[Claim]) -> list[str]:
+    return [hint.entry.key for hint in work.hints] or [""]
+
+
+def _say(settlements: Sequence[Settlement], *, is_told: bool) -> None:
+    for it in settlements:
+        if it.on_told is not None:
+            it.on_told(is_told)

@@ -6,6 +6,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from notifychannel_sidecar.durable.claim import Claim
 
 
@@ -24,3 +26,5 @@ class Settlement(NamedTuple):
     claim: Claim
     outcome: Outcome
     error: str | None
+    on_told: Callable[[bool], None] | None = None
+    """Called once: whether the queue has heard of it, or it is lost with the session."""
