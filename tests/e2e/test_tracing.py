@@ -6,7 +6,6 @@ would cost each run half a minute. So: `make e2e OTEL=1 E2E="-k test_tracing"`.
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
@@ -16,7 +15,7 @@ from tests.e2e import shop as shops
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.skipif("OTEL" not in os.environ, reason='wants another image: make e2e OTEL=1 E2E="-k test_tracing"'),
+    pytest.mark.otel,
 ]
 RELEASE_VALUES = ("sidecar.otlpEndpoint=http://collector:4318",)
 TAKE = """
