@@ -1,12 +1,11 @@
 """Spans of an injected sidecar, by the chart's `sidecar.otlpEndpoint`, at a collector behind a Service.
 
 The sidecar's image of the other tests is the default one, without OpenTelemetry; an image that is built a second time
-would cost each run half a minute. So: `make e2e OTEL=1 E2E="-k collector"`.
+would cost each run half a minute. So: `make e2e OTEL=1 E2E="-k test_tracing"`.
 """
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
@@ -16,7 +15,7 @@ from tests.e2e import shop as shops
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.skipif("OTEL" not in os.environ, reason='wants another image: make e2e OTEL=1 E2E="-k collector"'),
+    pytest.mark.otel,
 ]
 RELEASE_VALUES = ("sidecar.otlpEndpoint=http://collector:4318",)
 TAKE = """
@@ -54,7 +53,7 @@ def until_told_of_a_change(kubectl):
 
 
 async def test_the_collector_of_a_cluster_gets_the_spans_of_an_injected_sidecar(shop, images):
-    """Mutants: the chart's value not given to the injector; `make images` that leaves OTEL out."""
+    """A pair for the POST: what was waited for, and the request."""
     made = shops.deployment(images, name="collector", group=None)
     made["spec"]["template"]["spec"]["containers"][0]["args"] = ["-c", TAKE]
     service = {

@@ -456,6 +456,13 @@ async def test_a_database_that_lets_nobody_in_has_a_remedy(shop, dsn, remedies):
     assert [shlex.split(it, comments=True)[-1] for it in found["remedy"]] == remedies
 
 
+async def test_triggers_that_no_pass_could_plan_are_not_called_well(shop):
+    """Mutant: steps alone: without its table a channel has none, and its triggers are as they should be."""
+    await shop.site.app.execute("ALTER TABLE orders RENAME TO old_orders")
+    found = await shop.examined()
+    assert (found.wrong(), found.of("channel/triggers")["verdict"]) == ({"channel/tables"}, "not checked")
+
+
 async def test_a_trigger_function_that_somebody_dropped_with_its_triggers_is_named_once_with_the_file(shop):
     """Two steps of one pass. Mutants: a finding a step; `sql` of another installation, which makes others beside."""
     dropped = (

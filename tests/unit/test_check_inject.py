@@ -78,14 +78,15 @@ def test_everything_in_a_file_that_makes_pods_is_judged_and_nothing_else():
     ],
 )
 def test_a_label_that_stands_on_what_makes_the_pods_is_said_with_where_it_belongs(kind, spec, where):
-    """Mutants: only the template looked at; said also where the template has it."""
+    """And where the template has it too, nothing. Mutants: only the template looked at; `elif misplaced:`."""
     label = "labels: {notifychannel.io/inject: orders-api}"
     result = run(f"{{kind: {kind}, metadata: {{name: a, {label}}}, spec: {spec}}}")
     assert result.exit_code == 1
     assert f"not injected (LabelMisplaced): the label notifychannel.io/inject stands on {kind}/a" in result.output
     assert result.output.rstrip().endswith(f"move it to {where}")
-    both = FILE.replace("HOSTNETWORK, ", "").replace("{name: nightly}", f"{{name: nightly, {label}}}")
-    assert json.loads(run(both, "--json").output)[1]["reason"] == "Injected"
+    both = FILE.replace("{name: nightly}", f"{{name: nightly, {label}}}")
+    for host, reason in (("", "Injected"), ("hostNetwork: true, ", "HostNetwork")):
+        assert json.loads(run(both.replace("HOSTNETWORK, ", host), "--json").output)[1]["reason"] == reason
 
 
 def test_what_does_not_ask_for_the_sidecar_is_no_failure_beside_what_has_it():

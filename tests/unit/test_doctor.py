@@ -154,13 +154,6 @@ def test_a_headline_is_what_is_so():
     assert checks.NOTIFY_QUEUE.sentence not in headline
 
 
-def test_a_remedy_wants_no_cluster_where_there_is_none():
-    """Mutant: `without_cluster` not taken."""
-    trouble = Trouble(why="w", remedy=("kubectl get pods",), without_cluster=("look",))
-    (found,) = judged(checks.OUTBOX, 0, lambda _: (trouble,))
-    assert (found.remedy, found.without_cluster) == (("kubectl get pods",), ("look",))
-
-
 def held(*sessions, usage=1e-4, before=None, named=None):
     look = Look(usage=usage, pages=1_048_576, held=sessions)
     return NotifyQueue(before=look if before is None else replace(look, held=before), after=look, named=named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_cli.check_inject import template
+from notifychannel_operator.inject import GROUP_LABEL
 from notifychannel_operator.kinds import Kind
 from notifychannel_operator.kube import Forbidden, NotFound
 
@@ -18,7 +19,9 @@ MOST = 3
 
 
 async def misplaced(kube: Kube, pod: Mapping[str, Any], namespace: str) -> tuple[str, str] | None:
-    """(`Deployment/orders-api`, where the label belongs); None: nowhere that the person may look."""
+    """(`Deployment/orders-api`, where the label belongs); None: the pod has it, or nothing that the person may see."""
+    if GROUP_LABEL in (pod["metadata"].get("labels") or {}):
+        return None
     body = pod
     for _ in range(MOST):
         owner = next((it for it in body["metadata"].get("ownerReferences") or () if it.get("controller")), None)

@@ -76,15 +76,14 @@ def _templates(document: object) -> Iterator[Template]:
 
 
 def misplaced(maker: Mapping[str, Any]) -> str | None:
-    """Where the label belongs that stands on what makes pods, whose pods don't inherit it; None: it does not."""
+    """Where the label belongs that stands on what makes pods, which don't inherit it; None: it is not there."""
     parts = MAKERS.get(str(maker.get("kind")), ())
     above: list[Any] = []
     body: Any = maker
     for part in parts:
         above.append(body)
         body = body.get(part) if isinstance(body, dict) else None
-    is_above = any(GROUP_LABEL in _labels(it) for it in above)
-    return ".".join((*parts, "metadata.labels")) if is_above and GROUP_LABEL not in _labels(body) else None
+    return ".".join((*parts, "metadata.labels")) if any(GROUP_LABEL in _labels(it) for it in above) else None
 
 
 def _labels(body: Any) -> Mapping[str, Any]:

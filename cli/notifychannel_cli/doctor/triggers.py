@@ -9,13 +9,13 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from notifychannel_cli.doctor.finding import Trouble
+from notifychannel_cli.doctor.finding import Trouble, Unseen
 from notifychannel_cli.doctor.psql import AS_ADMIN
 from notifychannel_operator import plan, refusals
 from notifychannel_operator.passes.installed import GRANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from notifychannel_operator.objects import Facts
     from notifychannel_operator.spec import Channel
@@ -117,17 +117,17 @@ def partitions(seen: Sequence[Installed]) -> Iterator[Trouble]:
 def row_security(seen: Sequence[Installed]) -> Iterator[Trouble]:
     """Policies that would run with the installer's rights."""
     for it in seen:
-        for said in _problems(it):
-            if ROW_SECURITY in said:
-                yield _granted(it, said)
+        yield from _folded(_granted(it, said) for said in _problems(it) if ROW_SECURITY in said)
 
 
-def triggers(seen: Sequence[Installed]) -> Iterator[Trouble]:
+def triggers(seen: Sequence[Installed]) -> Iterator[Trouble | Unseen]:
     """What a pass would do: somebody changed our objects, or no pass has been there since the channel changed."""
     for it in seen:
-        steps = plan.of(it.channel, it.but_for_listeners, allow_superuser=True).steps
-        if steps:
-            would = "\n".join(f"the next pass would {step.sentence}" for step in steps)
+        planned = plan.of(it.channel, it.but_for_listeners, allow_superuser=True)
+        if planned.problems:
+            yield Unseen(about=it.name, why="no pass can tell what should be there: mend what is wrong above first")
+        elif planned.steps:
+            would = "\n".join(f"the next pass would {step.sentence}" for step in planned.steps)
             yield Trouble(about=it.name, why=f"the database is not as the channel says\n{would}", remedy=(_pass(it),))
 
 
@@ -155,10 +155,19 @@ def _is_right(said: str) -> bool:
     return any(mark in said for mark in GRANTS)
 
 
+def _folded(troubles: Iterable[Trouble]) -> Iterator[Trouble]:
+    """Those that one command mends as one: two sources may look up in one table."""
+    found: dict[tuple[str, ...], Trouble] = {}
+    for it in troubles:
+        first = found.get(it.remedy)
+        found[it.remedy] = replace(it, why=f"{first.why}\n{it.why}") if first else it
+    yield from found.values()
+
+
 def _granted(it: Installed, said: str) -> Trouble:
     """The sentence, and the statement at its end as a command."""
     why, _, statement = said.rpartition("run: ")
-    return Trouble(about=it.name, why=why.rstrip(" ;,"), remedy=(_as_owner(statement),))
+    return Trouble(about=it.name, why=why.rstrip(" ;,").removesuffix(", or"), remedy=(_as_owner(statement),))
 
 
 def _as_owner(statement: str) -> str:
