@@ -31,7 +31,7 @@ def look_at_every_key():
 AT_WORK = """
 [claim] = ask("/v1/claim", channel="orders", wait=20)["claims"]
 with kept(claim):
-    time.sleep(4 * claim["expires_in"])
+    time.sleep(2.5 * claim["expires_in"])
 print(ask("/v1/ack", done=[claim["claim"]])["done"], flush=True)
 """
 
@@ -87,7 +87,7 @@ async def test_the_pages_worker_works_and_says_what_it_could_not_do(database):
 
 
 async def test_the_pages_worker_keeps_what_it_is_still_at(database):
-    queue = await Queue.on(database, timeout=1.5)
+    queue = await Queue.on(database, timeout=4.0)
     code = WORKER.partition("\n\n\nwhile True")[0] + "\n\n" + KEPT + AT_WORK
     async with beside(queue) as one, running(code, await local_port(one)) as printed:
         await queue.change(1)
