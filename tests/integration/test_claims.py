@@ -9,13 +9,18 @@ import signal
 import pytest
 
 from notifychannel_sidecar.config import Way
+from notifychannel_sidecar.durable.claimer import Claimer
+from notifychannel_sidecar.durable.durable import Durable
+from notifychannel_sidecar.durable.escalation import Escalation
+from notifychannel_sidecar.durable.settlement import Outcome
+from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.pull.desks import FINISHING, OTHER_WAYS
 from notifychannel_sidecar.pull.request import ACK_EXAMPLE, CLAIM_EXAMPLE
 from tests import queueing
 from tests.application import Application, Say, Work
 from tests.claiming import Worker, ids, jobs, local_port, pod
 from tests.durably import Queue, claims, told
-from tests.listening import channel, config
+from tests.listening import channel, config, target
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -355,3 +360,45 @@ async def test_a_channel_that_becomes_claimed_from_best_effort_posts_looks_at_ev
             assert ids(found) == [1]
             assert [it["reason"] for it in found if not it["hints"]] == ["rules"]
             assert (await worker.ack(done=found))["done"] == 2
+
+
+async def test_a_rotated_secret_moves_the_claims_without_a_duplicate(queue):
+    """Who is at work is waited for. Mutant: `_move` that raises at once."""
+    async with pod(queue) as one, await Worker.beside(one) as worker:
+        await claims(one)
+        working = asyncio.create_task(worker.work(most=3, seconds=0.05))
+        await queue.change(*range(60))
+        while len(worker.got) < 10:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+        one.write("secret/uri", f"{queue.database.dsn()}?sslmode=disable")
+        await one.logs("claiming anew")
+        await queue.is_done()
+        working.cancel()
+        await asyncio.wait({working})
+        assert working.cancelled()
+    assert sorted(ids(worker.got)) == list(range(60)), "each once"
+
+
+async def test_who_is_at_work_holds_up_a_rotated_secret_for_so_long_and_keeps_its_time(queue, monkeypatch):
+    """Or one that extends for ever would. Mutants: no bound; `leave`, which gives it to others at once."""
+    monkeypatch.setattr("notifychannel_sidecar.durable.claimer.MOVE_WITHIN_S", 0.5)
+    await queue.change(1)
+    await queue.admin.execute("SELECT notifychannel.drain('0', '{}', 100)")
+    durable = Durable(on_due=lambda _: None, on_entered=lambda _: None)
+    durable.configure([jobs(queue)])
+    claimer = Claimer(durable=durable, backoff=Backoff(), escalation=Escalation(post=None))
+    claimer.aim(target(queue.database.dsn()))
+    task = asyncio.create_task(claimer.run())
+    agenda = durable.agenda("orders")
+    durable.want("orders", 1)
+    async with asyncio.timeout(60):
+        while (work := durable.take("orders", 0.0)) is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+        before = agenda.hold.epoch
+        claimer.aim(target(queue.database.dsn(), fingerprint="2"))
+        while agenda.hold.epoch == before or agenda.claimer is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+        assert await queue.rows() == {"[1]": "claimed"}
+        assert not durable.answer(work, Outcome.DONE, None, lambda _: None)
+        durable.hurry(0.0)
+        await task
