@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from notifychannel_sidecar.app import FINISH_TIMEOUT_S
 from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.durable.claimer import Claimer
 from notifychannel_sidecar.durable.durable import Durable
@@ -189,7 +190,7 @@ async def test_a_pod_whose_application_never_claims_holds_back_nothing_from_the_
 
 async def test_a_sidecar_that_finishes_takes_answers_and_hands_out_nothing(queue):
     """What is answered is done, and who waits hears at once. Mutants: `finish` that does not wait for what is out;
-    `Desks.of` without the look at `is_closing`.
+    `Desks.of` without the look at `is_closing`; `_finishing` that waits five seconds for it.
     """
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
@@ -202,6 +203,8 @@ async def test_a_sidecar_that_finishes_takes_answers_and_hands_out_nothing(queue
         status, said, headers = await worker.ask("/v1/claim", {"channel": "orders"})
         assert (status, said["error"], headers["Retry-After"]) == (503, FINISHING, "1")
         await queue.change(2)
+        await asyncio.sleep(FINISH_TIMEOUT_S + 1.0)
+        assert not [line for line in one.logged if "finished" in line], "the worker lives, and so does the pod"
         assert (await worker.ack(done=[given]))["done"] == 1
         await one.logs("finished; 0 keys are left")
         await queue.until(lambda rows: rows == {} or set(rows.values()) <= {"pending", "appended"})
@@ -402,3 +405,15 @@ async def test_who_is_at_work_holds_up_a_rotated_secret_for_so_long_and_keeps_it
         assert not durable.answer(work, Outcome.DONE, None, lambda _: None)
         durable.hurry(0.0)
         await task
+
+
+async def test_a_sidecar_that_is_only_terminated_waits_five_seconds_for_answers(queue):
+    """Nobody says how long its worker lives. Mutant: `_until_answered` without the look at `stop`."""
+    async with pod(queue) as one, await Worker.beside(one) as worker:
+        await claims(one)
+        await settled_in(queue, 1)
+        [given] = await worker.claim()
+        one.signal(signal.SIGTERM)
+        assert (await worker.ack(extend=[given]))["extended"] == 1
+        assert await one.ends() == 0
+    assert await queue.rows() == {"[1]": "claimed"}, "others leave it alone until its time is over"

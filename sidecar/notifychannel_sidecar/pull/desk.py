@@ -108,7 +108,7 @@ class Desk:
         for ticket in given:
             if self._out.pop(ticket.token, None) is not None:
                 self._durable.answer(ticket.work, Outcome.BACK, None, lambda _: None)
-        self._want()
+        self._serve()
 
     @property
     def is_full(self) -> bool:
@@ -196,6 +196,7 @@ class Desk:
         finally:
             self._has_ended = True
             self._send_away()
+            self._empty.set()
             for ticket in self._out.values():
                 self._durable.keep(ticket.work, ticket.until_s)
 
@@ -203,7 +204,7 @@ class Desk:
         """Hand out nothing more; return when all that is out was answered."""
         self.is_closing = True
         self._send_away()
-        while self._out:
+        while self._out and not self._has_ended:
             self._empty.clear()
             await self._empty.wait()
 
