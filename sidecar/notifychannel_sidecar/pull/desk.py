@@ -135,9 +135,9 @@ class Desk:
 
     def extend(self, token: str) -> bool:
         """Its whole time again, from now on; False: it is gone already."""
-        ticket = self._out[token]
-        until_s = self._durable.ours_until(ticket.work)
-        if ticket.until_s <= time.monotonic() or until_s == -math.inf:
+        ticket, now = self._out[token], time.monotonic()
+        until_s = self._durable.ours_until(ticket.work, now)
+        if ticket.until_s <= now or until_s == -math.inf:
             return False
         ticket.until_s = max(ticket.until_s, until_s)
         return True
@@ -232,7 +232,7 @@ class Desk:
         while len(given) < most and len(self._out) < MOST_OUT and not self.is_closing:
             if (work := self._durable.take(self._config.name, now)) is None:
                 break
-            ticket = Ticket(work=work, taken_s=now, until_s=self._durable.ours_until(work))
+            ticket = Ticket(work=work, taken_s=now, until_s=self._durable.ours_until(work, now))
             self._out[ticket.token] = ticket
             given.append(ticket)
             if ticket.until_s < self._alarm_s:
