@@ -266,7 +266,8 @@ $pause$;
 --          has all attempts before it
 --   back   the endpoint was in trouble: as if it had not been taken, in `wait` seconds
 --   alone  its batch was refused: at once, by itself, no attempt
--- An error is a status or one of our words, never a text of the application's.
+-- An error is a status, one of our words, or what workers say who claim by themselves, behind `application: `: that is
+-- for who may read the queue, and stays out of conditions, Events and logs.
 CREATE OR REPLACE FUNCTION notifychannel.settle(
     me integer, keys text[], versions bigint[], outcomes text[], errors text[], waits double precision[]
 ) RETURNS integer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
@@ -63,7 +64,7 @@ class Worker:
 
     async def ask(self, path: str, body: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Status, JSON and headers."""
-        how = {"data": body} if isinstance(body, bytes) else {"json": body}
+        how = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         async with self.http.post(path, **how) as answer:
             assert answer.content_type == "application/json"
             return answer.status, await answer.json(), dict(answer.headers)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from notifychannel_cli.embedded import Server
 
 SLOW = {
-    "test_bench", "test_checker", "test_consumers_switch", "test_demo", "test_durable", "test_durable_wire",
-    "test_faults", "test_outbox", "test_prometheus", "test_queue_machine", "test_sidecar",
+    "test_bench", "test_checker", "test_claims", "test_claims_wire", "test_consumers_switch", "test_demo",
+    "test_durable", "test_durable_wire", "test_faults", "test_outbox", "test_prometheus", "test_queue_machine",
+    "test_sidecar",
 }  # fmt: skip
 """Files whose tests take ten seconds and more each, for most of which they wait."""
 _numbers = itertools.count(1)

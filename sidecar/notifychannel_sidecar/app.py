@@ -208,6 +208,7 @@ class Sidecar:
         self._durable.hurry(asyncio.get_running_loop().time())
         await deliverer.finish(FINISH_TIMEOUT_S)
         await self._stream.end()
+        await self._until_answered()
         await asyncio.wait([claiming], timeout=LEAVE_TIMEOUT_S)
         claiming.cancel()
         left = sum(self._sorting.counts(name).pending_keys for name in self._names())
@@ -216,6 +217,13 @@ class Sidecar:
             left,
             extra=Event.FINISHED.tag,
         )
+
+    async def _until_answered(self) -> None:
+        """Workers may be at their claims for as long as the pod lives: its other containers end before this one."""
+        waiting = [asyncio.create_task(it) for it in (self._desks.finish(), self._stop.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
 
     def _channels(self) -> tuple[ChannelConfig, ...]:
         return self._files.config.channels if self._files.config else ()

@@ -8,6 +8,7 @@ import pytest
 
 from notifychannel_sidecar.durable.claim import Claim
 from notifychannel_sidecar.durable.hold import FRESH_S, READY_BATCHES, READY_LEAST, READY_MOST, Hold
+from notifychannel_sidecar.durable.settlement import Outcome
 from notifychannel_sidecar.hints import Reason
 from tests.notification import channel
 
@@ -220,3 +221,96 @@ def test_a_post_that_was_broken_off_is_given_back_when_it_can_no_longer_be_worke
 )
 def test_only_who_writes_under_our_rules_has_told_the_queue(payload, known):
     assert holding().knows(payload) is known
+
+
+CLAIMED = {"port": 0, "path": "", "delivery": "AtLeastOnce"}
+
+
+def ignored(_is_told):
+    pass
+
+
+def test_where_hints_are_claimed_room_is_what_is_waited_for_and_each_goes_out_alone():
+    """Mutants: `room` in batches; a resync that waits until nothing is out."""
+    hold = holding(**CLAIMED)
+    assert (hold.room(), hold.want(3), hold.room()) == (0, True, 3)
+    hold.claimed([claim(1), resync(), claim(2)], 3, 0.0)
+    assert hold.room() == 0
+    assert [orders(hold.take(0.0)) for _ in range(3)] == [[1], [], [2]]
+    assert hold.take(0.0) is None
+
+
+def test_what_nobody_waits_for_any_more_goes_back_also_what_a_call_brings_that_was_under_way():
+    """Mutants: `want` that keeps it; `claimed` that does."""
+    hold = holding(**CLAIMED)
+    hold.want(2)
+    hold.claimed([claim(1), claim(2)], 2, 0.0)
+    assert hold.want(1)
+    assert settled(hold) == [(2, "back", None)]
+    hold.want(0)
+    hold.claimed([claim(3)], 1, 0.0)
+    assert settled(hold) == [(1, "back", None), (3, "back", None)]
+
+
+@pytest.mark.parametrize("towards", ["claims", "posts"])
+def test_a_channel_that_changes_its_way_gives_back_what_is_not_out(towards):
+    """What was claimed ahead for POSTs is more than anybody waits for. Mutant: `configure` without the way."""
+    before, after = ({}, CLAIMED) if towards == "claims" else (CLAIMED, {})
+    hold = holding(**before)
+    hold.want(3)
+    hold.claimed([claim(1), claim(2), claim(3)], 3, 0.0)
+    hold.quiet_until = 100.0
+    hold.configure(channel(**after))
+    assert [it[1] for it in settled(hold)] == ["back"] * 3
+    assert (hold.claims, hold.quiet_until < 0.0) == (0, True)
+
+
+def test_a_post_that_is_cut_off_by_a_shorter_timeout_is_kept_for_as_long_as_it_may_take():
+    """Mutant: `broke_off` by the configuration of now."""
+    hold = holding(claim(1), timeout=10.0)
+    work = hold.take(0.0)
+    hold.configure(channel(**CLAIMED, timeout=1.0))
+    hold.broke_off(work, 0.0)
+    assert hold.settles_at == 10.0
+
+
+def test_what_is_kept_can_be_answered_until_its_time_is_over_and_once():
+    hold = holding(**CLAIMED)
+    hold.want(2)
+    hold.claimed([claim(1), claim(2)], 2, 0.0)
+    first, second = hold.take(0.0), hold.take(0.0)
+    for work in (first, second):
+        hold.keep(work, 30.0)
+    told = []
+    assert hold.answer(first, Outcome.DONE, None, told.append)
+    assert not hold.answer(first, Outcome.DONE, None, told.append)
+    assert settled(hold, 29.0) == [(1, "done", None)]
+    assert told == []
+    hold.told()
+    assert (told, settled(hold, 30.0)) == ([True], [(2, "back", None)])
+
+
+def test_who_has_answered_hears_that_a_lost_session_took_it_along_also_when_it_was_being_told():
+    """Mutants: `lose` that forgets `_telling`; `_settled`."""
+    hold = holding(**CLAIMED)
+    hold.want(2)
+    hold.claimed([claim(1), claim(2)], 2, 0.0)
+    works = [hold.take(0.0), hold.take(0.0)]
+    told = []
+    hold.answer(works[0], Outcome.DONE, None, told.append)
+    hold.settlements(0.0)
+    hold.answer(works[1], Outcome.RETRY, "x", told.append)
+    hold.lose()
+    assert told == [False, False]
+    hold.told()
+    assert told == [False, False]
+    assert not hold.answer(works[0], Outcome.DONE, None, ignored)
+
+
+def test_what_goes_out_or_is_extended_is_ours_no_longer_than_others_count_on():
+    """Mutants: the time alone; the configured timeout alone, of which others have not heard."""
+    hold = holding(now=100.0, **CLAIMED, timeout=10.0)
+    assert hold.ours_until(102.0) == 112.0
+    assert hold.ours_until(200.0) == 100.0 + FRESH_S + 10.0
+    hold.configure(channel(**CLAIMED, timeout=60.0))
+    assert hold.ours_until(102.0) == 112.0

@@ -12,8 +12,12 @@ import pytest
 from notifychannel_sidecar.deliverer import message
 from notifychannel_sidecar.deliverer.answer import Outcome
 from notifychannel_sidecar.hints import EVENTS, STRENGTH, Mode, Reason
+from notifychannel_sidecar.pull.request import LONGEST_WAIT_S, MOST_ERROR, MOST_HINTS
+from notifychannel_sidecar.pull.ticket import Ticket
 from tests.answers import TABLE
 from tests.notification import channel, inbox_with, payload
+from tests.unit.test_durable_hold import claim as channel_claim
+from tests.unit.test_durable_hold import holding
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http-contract.md").read_text()
 CONFIG = channel(poll_interval=30.0)
@@ -111,7 +115,7 @@ class Ticking:
 
 def test_the_pages_application_reads_hints_and_resyncs():
     app = application()
-    for example in blocks("json"):
+    for example in blocks("json")[:2]:
         app["handle"](json.loads(example))
     assert app["looks"] == [{"tenant_id": 7, "order_id": 42}, ("everything", "2026-01-01T00:00:00.000000Z")]
 
@@ -125,3 +129,28 @@ def test_the_pages_application_looks_by_itself_when_it_hears_nothing(next_within
     with pytest.raises(Silence):
         app["watch"]()
     assert at == looks
+
+
+def test_the_example_of_a_claim_is_a_real_one():
+    """Its two fields before the body of a POST with one hint."""
+    (example,) = json.loads(blocks("json")[2])["claims"]
+    hold = holding(port=0, path="", delivery="AtLeastOnce", timeout=30.0)
+    hold.want(1)
+    hold.claimed([channel_claim(1)], 1, 0.0)
+    ticket = Ticket(work=hold.take(0.0), taken_s=100.0, until_s=130.0)
+    real = json.loads(ticket.body(Mode.LISTENING))
+    assert list(real) == list(example)
+    assert list(real["hints"][0]) == list(example["hints"][0])
+    assert len(real["claim"]) == len(example["claim"])
+    assert real["expires_in"] == example["expires_in"]
+
+
+def test_the_page_names_every_field_of_claims_and_answers():
+    claiming, acknowledging = PAGE.partition("## Claiming")[2].partition("## `since`")[0].split("POST /v1/ack")
+    for name in ("channel", "max", "wait"):
+        assert f"| `{name}` |" in claiming
+    for name in ("done", "retry", "extend", "`gone` in the answer"):
+        assert f"| {name if '`' in name else f'`{name}`'} |" in acknowledging
+    assert str(MOST_HINTS) in claiming
+    assert f"{LONGEST_WAIT_S:g}" in claiming
+    assert str(MOST_ERROR) in acknowledging

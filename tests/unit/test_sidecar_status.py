@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifychannel_operator.passes.conditions import Reason
+from notifychannel_operator.names import Owner
+from notifychannel_operator.passes.conditions import Condition, Reason, Status, Type
 from notifychannel_operator.passes.sidecar import ANSWERS, ODD_ANSWER, WHY, Sidecar, parse
+from notifychannel_operator.passes.waiting import Waiting, judged
 from notifychannel_sidecar.deliverer.answer import Fault, Reply, sentence
 from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.pull.desk import CLAIMS
+from notifychannel_sidecar.pull.silence import STEPS, silence
 from notifychannel_sidecar.state import Phase, Why
 
 JSON = st.recursive(
@@ -44,6 +48,24 @@ def test_every_answer_that_the_sidecar_can_tell_is_known_here(fault, timeout_s):
     said = sentence(reply, address="127.0.0.1:65535", timeout_s=timeout_s)
     assert any(pattern.fullmatch(said) for pattern in ANSWERS), said
     assert any(pattern.fullmatch(NOTHING_YET) for pattern in ANSWERS)
+
+
+@pytest.mark.parametrize("said", [CLAIMS, *[silence(seconds + 1.0) for seconds, _ in STEPS]])
+def test_what_the_sidecar_tells_of_who_claims_is_known_here(said):
+    """Mutant: another step, or another word, on one side alone."""
+    assert any(pattern.fullmatch(said) for pattern in ANSWERS), said
+
+
+def test_what_a_worker_says_of_a_failure_is_in_no_condition_and_what_the_sidecar_says_is():
+    """Mutant: `_sentence` with every last error."""
+    delivering = Condition(type=Type.DELIVERING, status=Status.TRUE, reason=Reason.DELIVERING, message="")
+    owner = Owner(installation="i", namespace="shop", name="jobs")
+    for error, shown in (("application: s3cret of key 7", False), ("timeout", True), (None, False)):
+        found = Waiting(group="app", rows=1, dead=1, escalated=0, oldest_s=1.0, last_error=error)
+        message = judged(delivering, [found], owner).message
+        assert "has a dead letter" in message
+        assert ("the last answer" in message) is shown
+        assert "s3cret" not in message
 
 
 @pytest.mark.parametrize(

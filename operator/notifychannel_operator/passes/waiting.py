@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
+FROM_APPLICATION = "application: "
+"""What a claimer says of itself begins so: it is no word of ours, and stays in the database."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
@@ -79,7 +82,8 @@ def news(before: Sequence[Waiting], found: Sequence[Waiting]) -> Iterator[tuple[
 
 def _sentence(found: Waiting, owner: Owner) -> str:
     letters = "a dead letter" if found.dead == 1 else f"{found.dead} dead letters"
-    error = f" (the last answer: {found.last_error})" if found.last_error else ""
+    is_ours = found.last_error is not None and not found.last_error.startswith(FROM_APPLICATION)
+    error = f" (the last answer: {found.last_error})" if is_ours else ""
     whose = ", ".join(map(literal, (owner.installation, owner.namespace, owner.name, found.group)))
     command = sqlfile.fill("queue/redrive_by_hand.sql", whose=whose)
     return (

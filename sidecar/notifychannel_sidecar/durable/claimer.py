@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOVE_WITHIN_S = 30.0
-"""For claims that the application has, which it may extend for ever: what is out then, the next session knows no more."""
+"""For claims that the application has and may extend for ever: what is out then, the next session does not know."""
 
 
 class _Moved(Exception):  # noqa: N818 - a change of course

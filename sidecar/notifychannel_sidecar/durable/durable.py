@@ -142,9 +142,9 @@ class Durable:
         agenda = self._agendas.get(name)
         return agenda is None or agenda.hold.rests or agenda.asked_s >= since_s
 
-    def ours_until(self, work: Work[Claim]) -> float:
-        """Until when (time.monotonic()) it is left alone, going out or extended now; -inf: not ours any more."""
-        return max((hold.ours_until(time.monotonic()) for hold in self._of(work)), default=-math.inf)
+    def ours_until(self, work: Work[Claim], clock_s: float) -> float:
+        """Until when (time.monotonic()) it is left alone, going out or extended then; -inf: not ours any more."""
+        return max((hold.ours_until(clock_s) for hold in self._of(work)), default=-math.inf)
 
     def answer(self, work: Work[Claim], outcome: Outcome, error: str | None, on_told: Callable[[bool], None]) -> bool:
         """What became of it; `on_told`: whether the queue has heard. False: it is not ours any more."""

@@ -108,7 +108,7 @@ class Desk:
         for ticket in given:
             if self._out.pop(ticket.token, None) is not None:
                 self._durable.answer(ticket.work, Outcome.BACK, None, lambda _: None)
-        self._want()
+        self._serve()
 
     @property
     def is_full(self) -> bool:
@@ -135,9 +135,9 @@ class Desk:
 
     def extend(self, token: str) -> bool:
         """Its whole time again, from now on; False: it is gone already."""
-        ticket = self._out[token]
-        until_s = self._durable.ours_until(ticket.work)
-        if ticket.until_s <= time.monotonic() or until_s == -math.inf:
+        ticket, now = self._out[token], time.monotonic()
+        until_s = self._durable.ours_until(ticket.work, now)
+        if ticket.until_s <= now or until_s == -math.inf:
             return False
         ticket.until_s = max(ticket.until_s, until_s)
         return True
@@ -196,6 +196,7 @@ class Desk:
         finally:
             self._has_ended = True
             self._send_away()
+            self._empty.set()
             for ticket in self._out.values():
                 self._durable.keep(ticket.work, ticket.until_s)
 
@@ -203,7 +204,7 @@ class Desk:
         """Hand out nothing more; return when all that is out was answered."""
         self.is_closing = True
         self._send_away()
-        while self._out:
+        while self._out and not self._has_ended:
             self._empty.clear()
             await self._empty.wait()
 
@@ -231,7 +232,7 @@ class Desk:
         while len(given) < most and len(self._out) < MOST_OUT and not self.is_closing:
             if (work := self._durable.take(self._config.name, now)) is None:
                 break
-            ticket = Ticket(work=work, taken_s=now, until_s=self._durable.ours_until(work))
+            ticket = Ticket(work=work, taken_s=now, until_s=self._durable.ours_until(work, now))
             self._out[ticket.token] = ticket
             given.append(ticket)
             if ticket.until_s < self._alarm_s:

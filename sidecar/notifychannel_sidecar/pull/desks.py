@@ -80,6 +80,11 @@ class Desks:
             raise RefusedError(503, CROWDED)
         return desk
 
+    async def finish(self) -> None:
+        """Return when all that is out was answered, or nobody has in time."""
+        for desk in self._desks.values():
+            await desk.finish()
+
     async def acknowledge(self, said: Acknowledging) -> dict[str, int | list[str]]:
         """What became of them, when the queue has heard of it."""
         done = self._settle(said.done, is_done=True, error=None)
