@@ -80,6 +80,14 @@ class Reading:
             found.append(event)
         return found
 
+    async def heartbeat(self) -> None:
+        """Past the next one; nothing else may come before."""
+        before = self.heartbeats
+        async with asyncio.timeout(PATIENCE_S):
+            while self.heartbeats == before:
+                assert self._take(await self._line() or "") is None
+            self._take(await self._line() or "")
+
     async def body(self) -> dict[str, Any]:
         """Of an answer that is no stream."""
         async with asyncio.timeout(PATIENCE_S):
