@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -71,6 +72,15 @@ class Reading:
         found = [await self.message()]
         while key not in found[-1].keys:
             found.append(await self.message())
+        return found
+
+    async def until_cut(self) -> set[int]:
+        """What its hints named as `order_id` until the connection broke."""
+        found: set[int] = set()
+        with contextlib.suppress(ConnectionResetError, asyncio.IncompleteReadError):
+            while (event := await self.next()) is not None:
+                if event.kind == "message":
+                    found |= {key["order_id"] for key in event.keys}
         return found
 
     async def rest(self) -> list[Read]:
@@ -150,7 +160,7 @@ async def opened(
     sent = {"Host": f"127.0.0.1:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     if last_id is not None:
         sent["Last-Event-ID"] = last_id
-    lines = [f"GET {PATH}{query and '?' + query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+    lines = [f"GET {PATH}{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     async with asyncio.timeout(PATIENCE_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
