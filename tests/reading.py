@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -73,12 +74,29 @@ class Reading:
             found.append(await self.message())
         return found
 
+    async def until_cut(self) -> set[int]:
+        """What its hints named as `order_id` until the connection broke."""
+        found: set[int] = set()
+        with contextlib.suppress(ConnectionResetError, asyncio.IncompleteReadError):
+            while (event := await self.next()) is not None:
+                if event.kind == "message":
+                    found |= {key["order_id"] for key in event.keys}
+        return found
+
     async def rest(self) -> list[Read]:
         """All events up to the clean end."""
         found = []
         while (event := await self.next()) is not None:
             found.append(event)
         return found
+
+    async def heartbeat(self) -> None:
+        """Past the next one; nothing else may come before."""
+        before = self.heartbeats
+        async with asyncio.timeout(PATIENCE_S):
+            while self.heartbeats == before:
+                assert self._take(await self._line() or "") is None
+            self._take(await self._line() or "")
 
     async def body(self) -> dict[str, Any]:
         """Of an answer that is no stream."""
@@ -142,7 +160,7 @@ async def opened(
     sent = {"Host": f"127.0.0.1:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     if last_id is not None:
         sent["Last-Event-ID"] = last_id
-    lines = [f"GET {PATH}{query and '?' + query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+    lines = [f"GET {PATH}{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     async with asyncio.timeout(PATIENCE_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from notifychannel_sidecar.deliverer.answer import Answer, Fault, Outcome
 from notifychannel_sidecar.durable.agenda import Agenda, Waiting
 from notifychannel_sidecar.durable.hold import Hold
 from notifychannel_sidecar.durable_metrics import DurableMetrics
-from notifychannel_sidecar.hints import Reason
+from notifychannel_sidecar.hints import Mode, Reason
 from notifychannel_sidecar.inbox.work import Counts
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.metrics import Metrics
 from notifychannel_sidecar.state import Phase, State, Why
+from notifychannel_sidecar.stream.stream import Stream
+from notifychannel_sidecar.stream_metrics import StreamMetrics
 from tests.notification import ORDERS
 from tests.unit.test_roundtrip import trip
 
@@ -41,7 +44,7 @@ def metrics(clock):
 
 
 def filled(clock):
-    """With one channel that is delivered in both ways."""
+    """With one channel that is delivered in all ways."""
     made = Metrics(clock=clock, version="1.2.3")
     made.add(InboxMetrics(names=lambda: ["orders"], counts=lambda _: COUNTS, breaker_open=lambda _: True))
     agenda = Agenda(Hold(ORDERS, epochs=itertools.count()))
@@ -49,6 +52,9 @@ def filled(clock):
     agenda.claimed = 9
     agenda.outcomes["done"] = 7
     made.add(DurableMetrics(agendas=lambda: [("orders", agenda)]))
+    stream = Stream(mode=lambda: Mode.LISTENING)
+    stream.configure([replace(ORDERS, port=0, path="")])
+    made.add(StreamMetrics(stream=stream))
     return made
 
 
@@ -110,6 +116,15 @@ def test_the_inbox_is_asked_when_prometheus_comes(metrics):
     assert samples["notifychannel_resyncs_total", "orders", "start"] == 1
     assert samples["notifychannel_breaker_open", "orders"] == 1
     assert ("notifychannel_resyncs_total", "orders", "poll") not in samples
+
+
+def test_what_is_put_on_the_stream_is_delivered_and_no_post(metrics):
+    """Mutant: `delivery_seconds` told of it too."""
+    metrics.on_answer(answer(status=None, word="stream", seconds=0.0, first_at_us=(1,)))
+    samples = told(metrics)
+    assert samples["notifychannel_deliveries_total", "orders", "stream"] == 1
+    assert samples["notifychannel_hints_delivered_total", "orders"] == 1
+    assert ("notifychannel_delivery_seconds_count", "orders") not in samples
 
 
 def test_listening_is_one_only_while_it_is_proven(metrics):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import socket
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -33,30 +34,39 @@ if TYPE_CHECKING:
 @click.option("--exec", "run_command", metavar="CMD", help="Run a command for each body (JSON on standard input); "
               "exit code 0 acknowledges, 75 is 503 (try later), any other is 500.")  # fmt: skip
 @click.option("--print", "show", is_flag=True, help="Acknowledge everything; only show it.")
+@click.option("--serve", metavar="PORT", type=click.IntRange(1, 65535), help="As in the pod: the application reads the "
+              "stream, or claims, at this port of 127.0.0.1; a channel with an endpoint is POSTed there.")  # fmt: skip
 @click.option("--group", help="The consumer to be; needed when the files name several.")
 @click.option("--keep", is_flag=True, help="Leave the triggers in the database at the end.")
 @click.option("--force", is_flag=True, help="Remove at the end also what no application has acknowledged.")
 @click.option("--allow-superuser", is_flag=True, help="Accept a superuser as installer: for a database of one's own.")
-def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: str | None, show: bool, group: str | None,
-            keep: bool, force: bool, allow_superuser: bool) -> None:  # fmt: skip
+def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: str | None, show: bool, serve: int | None,
+            group: str | None, keep: bool, force: bool, allow_superuser: bool) -> None:  # fmt: skip
     """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
     On Ctrl-C it removes what it installed, unless --keep, or unless keys of `delivery: AtLeastOnce` wait; triggers that
     were there before stay. Of a channel's consumers it is one, and the others are left out. The same DSN serves
     as installer and as listener; in production these are two roles (see: notifychannel sql --grants). With --post the
-    channel's `timeout` holds; a command of --exec may take five minutes, and no shell is between.
+    channel's `timeout` holds; a command of --exec may take five minutes, and no shell is between. All but --serve stand
+    in for the application also where it has no endpoint.
 
     Exit codes: 0 ended by Ctrl-C, 1 the files or the database refuse, 2 wrong usage, 3 the database can't be reached.
     """
     chosen = [
-        (kind, value) for kind, value in (("post", post), ("exec", run_command), ("print", show or None)) if value
+        (kind, value)
+        for kind, value in (("post", post), ("exec", run_command), ("print", show or None), ("serve", serve))
+        if value
     ]
     if len(chosen) != 1:
-        raise click.UsageError("say what to do with a delivery: exactly one of --post URL, --exec CMD, --print")
+        raise click.UsageError(
+            "say what to do with a delivery: exactly one of --post URL, --exec CMD, --print, --serve PORT"
+        )
     if run_command is not None:
         _check_command(run_command)
     if post is not None:
         _check_url(post)
+    if serve is not None:
+        _check_port(serve)
     with problems():
         channels = manifests.channels(files)
     chosen_group = _group(channels, group)
@@ -92,6 +102,13 @@ def _check_url(text: str) -> None:
         good = False
     if not good:
         raise click.UsageError(f"--post: {text} is no URL; write for example http://127.0.0.1:8080/hints")
+
+
+def _check_port(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise click.UsageError(f"--serve: port {port} can't be opened ({error.strerror}); write another") from None
 
 
 def _group(channels: Sequence[Channel], asked: str | None) -> str:

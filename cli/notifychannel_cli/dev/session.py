@@ -7,7 +7,7 @@ import shlex
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import aiohttp
 
@@ -18,6 +18,7 @@ from notifychannel_cli.identity import connected
 from notifychannel_cli.install import InstallError, RowsWaitError, install, remove
 from notifychannel_cli.sidecar_process import SidecarProcess
 from notifychannel_operator import configmap
+from notifychannel_sidecar.config import Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from notifychannel_operator.spec import Channel
-    from notifychannel_sidecar.config import Config
+    from notifychannel_sidecar.config import ChannelConfig, Config
 
 INSTALLATION = "dev"
 EXEC_TIMEOUT_S = 300.0
@@ -43,9 +44,9 @@ class Task:
     group: str
     dsn: str
     answer: str
-    """`post`, `exec` or `print`."""
+    """`post`, `exec`, `print` or `serve`."""
     target: str
-    """The URL or the command."""
+    """The URL, the command or the port."""
     keep: bool
     force: bool
     allow_superuser: bool
@@ -63,19 +64,43 @@ async def run(task: Task, out: Console) -> None:
             on_installed=installed.append,
         )  # fmt: skip
         out.print("The triggers are installed; the sidecar starts ...")
-        answer = await stack.enter_async_context(_answer(task))
-        config = _config(task)
-        timeouts = {each.name: each.timeout for each in config.channels}
-        receiver = await stack.enter_async_context(
-            Receiver(answer=answer, out=out, clock_offset_s=offset, timeouts_s=timeouts)
-        )
-        here = tuple(replace(each, port=receiver.port) for each in config.channels)
-        process = SidecarProcess(config=replace(config, channels=here), uri=task.dsn)
+        if task.answer == "serve":
+            process = SidecarProcess(config=_config(task), uri=task.dsn, local_port=int(task.target))
+        else:
+            process = await _with_receiver(task, out, offset, stack)
         sidecar = await stack.enter_async_context(process)
         await sidecar.listening()
         names = ", ".join(channel.name for channel in task.channels)
         out.print(f"Listening as {task.group}, to: {names}. Change a row and see; Ctrl-C ends.")
+        if task.answer == "serve":
+            for channel in process.config.channels:
+                out.print(_way(channel, process.local_port), markup=False, highlight=False)
         await _watch(sidecar, out)
+
+
+async def _with_receiver(task: Task, out: Console, offset: float, stack: AsyncExitStack) -> SidecarProcess:
+    """A sidecar whose application we are, whatever way its hints would go."""
+    answer = await stack.enter_async_context(_answer(task))
+    config = _config(task)
+    timeouts = {each.name: each.timeout for each in config.channels}
+    receiver = await stack.enter_async_context(
+        Receiver(answer=answer, out=out, clock_offset_s=offset, timeouts_s=timeouts)
+    )
+    here = tuple(replace(each, port=receiver.port, path=each.path or "/") for each in config.channels)
+    return SidecarProcess(config=replace(config, channels=here), uri=task.dsn)
+
+
+def _way(channel: ChannelConfig, port: int) -> str:
+    """How the application comes to this channel's hints."""
+    match channel.way:
+        case Way.POST:
+            return f"  {channel.name} is POSTed to http://127.0.0.1:{channel.port}{channel.path}"
+        case Way.STREAM:
+            return f"  {channel.name} is read: GET http://127.0.0.1:{port}/v1/stream?channel={channel.name}"
+        case Way.CLAIM:
+            return f"  {channel.name} is claimed: POST http://127.0.0.1:{port}/v1/claim"
+        case never:
+            assert_never(never)
 
 
 async def _watch(sidecar: SidecarProcess, out: Console) -> None:
