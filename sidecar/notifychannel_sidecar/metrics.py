@@ -27,6 +27,10 @@ BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0
 """From a bare loopback delivery to an application that was down for minutes."""
 
 
+BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000)
+"""Up to the largest `maxHints`."""
+
+
 class Metrics:
     """Told what happened by the callbacks of listener, deliverer and reload."""
 
@@ -42,6 +46,10 @@ class Metrics:
         self._delivered = self._counter("hints_delivered", "Hints that the application acknowledged", "channel")
         self._deliveries = self._counter("deliveries", "POSTs by what came back", "channel", "answer")
         self._post = self._histogram("delivery_seconds", "A POST until its answer", "channel")
+        self._batch = Histogram(
+            "notifychannel_batch_hints", "Hints of a POST, resyncs left out", ["channel"], registry=self.registry,
+            buckets=BATCHES,
+        )  # fmt: skip
         self._latency = self._histogram(
             "change_to_delivery_seconds", "From the statement to the application's 2xx", "channel"
         )
@@ -107,6 +115,8 @@ class Metrics:
         channel = answer.channel
         self._deliveries.labels(channel, answer_label(answer)).inc()
         self._post.labels(channel).observe(answer.seconds)
+        if answer.hints:
+            self._batch.labels(channel).observe(answer.hints)
         if answer.outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY):
             self._delivered.labels(channel).inc(len(answer.first_at_us))
         debounce = self._debounce.labels(channel)

@@ -53,7 +53,8 @@ def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post:
     On Ctrl-C it removes what it installed, unless --keep, or unless keys of `delivery: AtLeastOnce` wait; triggers that
     were there before stay. Of a channel's consumers it is one, and the others are left out. The same DSN serves
     as installer and as listener; in production these are two roles (see: notifychannel sql --grants). With --post the
-    channel's `timeout` holds; a command of --exec may take five minutes, and no shell is between.
+    channel's `timeout` holds; a command of --exec may take five minutes, finds the database in DATABASE_URL, and no
+    shell is between.
 
     With --services the deliveries go to programs of yours, that find their port in PORT and the database in
     DATABASE_URL, and whose lines are shown; `python` is the one that runs this. The file, whose last part is optional:

@@ -63,7 +63,7 @@ async def _alone(alone: Alone, channels: Sequence[Channel], place: Place, out: C
     async with AsyncExitStack() as stack:
         offset = await _clock_offset(place.installer)
         out.print("The triggers are installed; the sidecar starts ...")
-        answer = await stack.enter_async_context(_answer(alone))
+        answer = await stack.enter_async_context(_answer(alone, place))
         made = _patient(config(channels, alone.group), alone)
         timeouts = {each.name: each.timeout for each in made.channels}
         receiver = await stack.enter_async_context(
@@ -129,13 +129,13 @@ def _patient(made: Config, alone: Alone) -> Config:
 
 
 @asynccontextmanager
-async def _answer(alone: Alone) -> AsyncIterator[Callable[[bytes, str | None], Awaitable[Answer]]]:
+async def _answer(alone: Alone, place: Place) -> AsyncIterator[Callable[[bytes, str | None], Awaitable[Answer]]]:
     match alone.answer:
         case "post":
             async with aiohttp.ClientSession() as http:
                 yield Posting(url=alone.target, session=http)
         case "exec":
-            yield Executing(words=tuple(shlex.split(alone.target)))
+            yield Executing(words=tuple(shlex.split(alone.target)), environment={"DATABASE_URL": place.application})
         case _:
             yield printing
 
