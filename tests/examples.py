@@ -86,21 +86,16 @@ async def example(
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
-    schema: bool = True,
-    keep: bool = False,
 ) -> AsyncIterator[Example]:
     """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel's document.
 
-    `without`: services that are not started. `schema`: the application's tables are made.
+    `without`: services that are not started.
     """
     folder, ports, status_ports = copy(name, tmp_path, change=change, without=without)
-    admin = await database.connect()
-    if schema:
-        await admin.execute((folder / "schema.sql").read_text())
-    arguments = ["-f", str(folder / "channels.yaml"), "--services", str(folder / "services.yaml")]
-    more = ["--keep"] if keep else ["--force"]
+    admin, owner = await owned(database, folder / "schema.sql")
+    arguments = ["-f", str(folder / "channels.yaml"), "--services", str(folder / "services.yaml"), "--force"]
     async with (
-        notifychannel("dev", *arguments, "--dsn", database.dsn(), "--allow-superuser", *more) as program,
+        notifychannel("dev", *arguments, "--dsn", database.dsn(owner)) as program,
         aiohttp.ClientSession() as http,
     ):
         await program.line("Ready.")
@@ -116,6 +111,16 @@ async def example(
                 await reading
         program.interrupt()
         assert await program.ends() == 130, program.printed
+
+
+async def owned(database: Database, schema: Path) -> tuple[asyncpg.Connection, str]:
+    """The application's tables, and a role that owns them and the database: a superuser's connection, and that role."""
+    admin, owner = await database.connect(), await database.role("app")
+    await admin.execute(f'ALTER DATABASE "{database.name}" OWNER TO "{owner}"')
+    connection = await database.connect(owner)
+    await connection.execute(schema.read_text())  # noqa: ASYNC240
+    await connection.close()
+    return admin, owner
 
 
 def copy(
