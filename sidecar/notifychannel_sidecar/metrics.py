@@ -46,6 +46,9 @@ class Metrics:
         self._delivered = self._counter("hints_delivered", "Hints that the application acknowledged", "channel")
         self._deliveries = self._counter("deliveries", "POSTs by what came back", "channel", "answer")
         self._post = self._histogram("delivery_seconds", "A POST until its answer", "channel")
+        self._answered_at = self._gauge(
+            "last_answer_timestamp_seconds", "Unix time of the application's last answer, whatever it was", "channel"
+        )
         self._batch = Histogram(
             "notifychannel_batch_hints", "Hints of a POST, resyncs left out", ["channel"], registry=self.registry,
             buckets=BATCHES,
@@ -115,6 +118,8 @@ class Metrics:
         channel = answer.channel
         self._deliveries.labels(channel, answer_label(answer)).inc()
         self._post.labels(channel).observe(answer.seconds)
+        if answer.status is not None:
+            self._answered_at.labels(channel).set_to_current_time()
         if answer.hints:
             self._batch.labels(channel).observe(answer.hints)
         if answer.outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY):

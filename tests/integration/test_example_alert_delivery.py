@@ -169,6 +169,7 @@ async def test_alerts_are_delivered_with_a_trail_and_the_registry_knows_who_did_
     assert f'notifychannel_settled_total{{channel="alerts",outcome="done"}} {registry["executions"]:.1f}' in metrics
     assert 'notifychannel_queue_rows{channel="alerts",state="dead"} 0.0' in metrics
     assert "notifychannel_claiming 1.0" in metrics
+    assert 'notifychannel_last_answer_timestamp_seconds{channel="alerts"}' in metrics
     health = await started.get("delivery", "/webhooks")
     assert (health["pager"]["healthy"], health["pager"]["delivered"]) == (True, 20)
     assert await admin.fetchval("SELECT retention FROM notifychannel.audited") == 30 * 86400
@@ -191,7 +192,7 @@ async def test_a_broken_webhook_is_tried_three_times_escalated_and_redriven_and_
     wait = (job["next_attempt_at"] - datetime.now(UTC)).total_seconds() / 60
     assert 2 < wait <= 5
     assert (job["last_error"], job["waits_since"] < datetime.now(UTC)) == ("418", True)
-    jobs = json.loads(await alerts.cli("queue", "--keys", "--json"))
+    jobs = json.loads(await alerts.cli("queue", "--group", "alert-delivery", "--keys", "--json"))
     assert {(it["state"], it["attempts"]) for it in jobs if it["key"] == {"id": broken[0]}} == {("retrying", 1)}
     await alerts.minutes_pass(5)
     for alert in broken:

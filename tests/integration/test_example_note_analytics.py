@@ -110,7 +110,7 @@ async def test_comments_become_facts_in_batches_and_what_fails_is_tried_listed_a
         assert await facts(started) == 21
         assert await facts(started, "words", f"comment_id = {in_americas}") == 5
         europe, americas = await started.metrics("europe"), await started.metrics("americas")
-        small, all_of_them = (float(re.search(BATCHES % size, europe)[1]) for size in ("10.0", "+Inf"))
+        small, all_of_them = (float(re.search(BATCHES % re.escape(size), europe)[1]) for size in ("10.0", "+Inf"))
         assert small == all_of_them < 20
         assert 'notifychannel_hints_delivered_total{channel="note-inserted-europe"} 20.0' in europe
         assert 'notifychannel_hints_delivered_total{channel="note-inserted-americas"} 1.0' in americas
@@ -190,7 +190,7 @@ async def test_bulks_bursts_a_full_server_and_a_suspended_channel_lose_nothing(d
         dsn = database.dsn(owner)
         await install([replace(it, suspend=True) for it in channels], dsn=dsn, installation="dev")
         await admin.execute(MANY, "DE", 15)
-        assert await admin.fetchval("SELECT count(*) FROM notifychannel.jobs") == 0
+        assert await admin.fetchval("SELECT count(*) FROM notifychannel.jobs WHERE key <> ''") == 0
         assert await admin.fetchval(MISSING) == 15
         await install(channels, dsn=dsn, installation="dev")
         await all_are_facts(started)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from notifychannel_cli.__main__ import cli
@@ -121,3 +125,29 @@ def test_an_example_holds_what_the_runner_and_the_cluster_need(name):
         assert (folder / file).exists(), file
     for service in load(folder / "services.yaml").services:
         assert (folder / service.command[-1]).exists()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"image: notifychannel/sidecar:{version}\n" in (folder / "kubernetes.yaml").read_text()
+    channels = [it for it in yaml.safe_load_all((folder / "channels.yaml").read_text()) if it]
+    groups = {consumer["group"] for channel in channels for consumer in channel["spec"]["consumers"]}
+    assert groups == load(folder / "services.yaml").groups
+    labelled = re.findall(r"notifychannel\.io/inject: (\S+)", (folder / "kubernetes.yaml").read_text())
+    assert set(labelled) == groups
+
+
+def lines(*files):
+    """Without empty ones and comments."""
+    texts = [line.strip() for file in files for line in file.read_text().splitlines()]
+    return len([line for line in texts if line and not line.startswith("#")])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_table_of_examples_counts_what_is_left_to_write(name):
+    folder = ROOT / "examples" / name
+    programs = {service.command[-1] for service in load(folder / "services.yaml").services} - {"receiver.py"}
+    shared = set(re.findall(r"^from (\w+) import", "".join((folder / it).read_text() for it in programs), re.MULTILINE))
+    programs |= {f"{it}.py" for it in shared if (folder / f"{it}.py").exists()}
+    counted = (lines(folder / "channels.yaml"), lines(*(folder / it for it in programs)))
+    (row,) = [
+        line for line in (ROOT / "examples" / "README.md").read_text().splitlines() if f"[{name}]({name}/" in line
+    ]
+    assert "{} lines of YAML, {} of application".format(*counted) in row

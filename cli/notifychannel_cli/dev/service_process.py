@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from notifychannel_cli.dev.services import Service
 
 STOP_TIMEOUT_S = 5.0
+LAST_LINES_S = 1.0
 LONGEST_LINE = 1024 * 1024
 ASK_AGAIN_S = 0.05
 
@@ -53,11 +55,11 @@ class ServiceProcess:
 
     async def __aexit__(self, *_: object) -> None:
         if self._process.returncode is None:
-            self._process.terminate()
+            self._signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
             except (TimeoutError, asyncio.CancelledError):  # cancelled: whoever waits for us is in a hurry
-                self._process.kill()
+                self._signal(signal.SIGKILL)
                 await self._process.wait()
         self._reading.cancel()
 
@@ -69,12 +71,23 @@ class ServiceProcess:
     async def ends(self) -> None:
         """Wait for its end, which is one of the whole: raises WrongError with its exit code."""
         code = await self._process.wait()
-        await self._reading
+        await asyncio.wait({self._reading}, timeout=LAST_LINES_S)  # one that it has started may hold the pipe
         raise WrongError(f"the service {self.service.name} ended with exit code {code}; its lines above say why")
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To it and to what it has started, as a terminal does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     async def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
-        async for line in self._process.stdout:
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:
+                line = f"(a line of more than {LONGEST_LINE} bytes)\n".encode()
+            if not line:
+                return
             text = line.decode(errors="replace").rstrip("\n")
             self.out.print(f"{self.service.name} | {text}", markup=False, highlight=False)
 
