@@ -11,11 +11,16 @@ import logging
 import math
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import aiohttp
 import asyncpg
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
 
 LOG = logging.getLogger("delivery")
 TODO = """
@@ -25,6 +30,8 @@ WHERE NOT EXISTS (SELECT FROM alert_deliveries d WHERE d.alert_id = a.id)
 """
 DONE = "INSERT INTO alert_deliveries (alert_id) VALUES ($1) ON CONFLICT DO NOTHING"
 ESCALATE = "INSERT INTO alert_escalations (alert_id) VALUES ($1) ON CONFLICT DO NOTHING"
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What it raises where the database can't be asked now."""
 UNREACHABLE = 599
 WEBHOOK_TIMEOUT_S = 5
 LEFT_ALONE_S = 10
@@ -112,8 +119,18 @@ class Delivery:
         while True:
             await asyncio.sleep(1)
             if time.monotonic() >= self.silent_at:
-                await self.deliver_all()
+                with suppress(*AWAY):
+                    await self.deliver_all()
                 self.heard(60)
+
+
+@web.middleware
+async def try_later(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Without a database nothing can be done here: 503 says so, and is no attempt of any hint."""
+    try:
+        return await handler(request)
+    except AWAY as error:
+        return web.Response(status=503, text=type(error).__name__)
 
 
 async def main() -> web.Application:
@@ -128,7 +145,7 @@ async def main() -> web.Application:
         await http.close()
         await database.close()
 
-    application = web.Application()
+    application = web.Application(middlewares=[try_later])
     application.router.add_post("/hints", delivery.hints)
     application.router.add_post("/escalations", delivery.escalations)
     application.router.add_get("/webhooks", delivery.health)

@@ -6,9 +6,12 @@ import asyncio
 import math
 import os
 import time
+from contextlib import suppress
 
 import asyncpg
 from aiohttp import web
+
+from application import AWAY, try_later
 
 COUNT = """
 INSERT INTO alert_statistics (severity, alerts)
@@ -37,7 +40,8 @@ async def look_by_itself(application: web.Application):
         while True:
             await asyncio.sleep(1)
             if time.monotonic() >= silent_at:
-                await application["database"].execute(COUNT)
+                with suppress(*AWAY):
+                    await application["database"].execute(COUNT)
                 heard(60)
 
     async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=2) as application["database"]:
@@ -47,7 +51,7 @@ async def look_by_itself(application: web.Application):
 
 
 if __name__ == "__main__":
-    application = web.Application()
+    application = web.Application(middlewares=[try_later])
     application.router.add_post("/hints", hints)
     application.cleanup_ctx.append(look_by_itself)
     web.run_app(application, host="127.0.0.1", port=int(os.environ.get("PORT", "8080")), print=None, access_log=None)

@@ -7,10 +7,11 @@ import json
 import math
 import os
 import time
+from contextlib import suppress
 
 import asyncpg
 from aiohttp import web
-from micro_etl import process
+from micro_etl import AWAY, process, try_later
 
 
 class Processor:
@@ -36,7 +37,8 @@ class Processor:
         while True:
             await asyncio.sleep(1)
             if time.monotonic() >= self.silent_at:
-                log(reason="silence", failed=await process(self.database, None, "stream"))
+                with suppress(*AWAY):
+                    log(reason="silence", failed=await process(self.database, None, "stream"))
                 self.heard(60)
 
 
@@ -53,7 +55,7 @@ async def main() -> web.Application:
         net.cancel()
         await database.close()
 
-    application = web.Application()
+    application = web.Application(middlewares=[try_later])
     application.router.add_post("/comments", processor.comments)
     application.on_cleanup.append(close)
     return application

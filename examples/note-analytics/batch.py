@@ -9,10 +9,11 @@ import asyncio
 import json
 import os
 import time
+from contextlib import suppress
 
 import asyncpg
 from aiohttp import web
-from micro_etl import process
+from micro_etl import AWAY, process, try_later
 
 EVERY_S = 15 * 60
 STATUSES = """
@@ -24,7 +25,7 @@ WHERE n.id = f.note_id AND f.note_status <> n.status AND ($1::bigint[] IS NULL O
 class Batch:
     def __init__(self, database: asyncpg.Pool) -> None:
         self.database = database
-        self.done_at = -EVERY_S
+        self.done_at = time.monotonic()
 
     async def run(self, why: str) -> None:
         failed = await process(self.database, None, "batch")
@@ -46,7 +47,8 @@ class Batch:
         while True:
             await asyncio.sleep(1)
             if time.monotonic() >= self.done_at + 2 * EVERY_S:
-                await self.run("silence")
+                with suppress(*AWAY):
+                    await self.run("silence")
 
 
 async def main() -> web.Application:
@@ -58,7 +60,7 @@ async def main() -> web.Application:
         net.cancel()
         await database.close()
 
-    application = web.Application()
+    application = web.Application(middlewares=[try_later])
     application.router.add_post("/imports", batch.imports)
     application.router.add_post("/statuses", batch.statuses)
     application.on_cleanup.append(close)

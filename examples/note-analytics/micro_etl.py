@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import asyncpg
+import asyncpg
+from aiohttp import web
 
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What it raises where the database can't be asked now."""
 READ = """
 SELECT c.id, c.note_id, c.country, c.event, n.status, c.body, c.stars
 FROM note_comments c JOIN notes n ON n.id = c.note_id
@@ -44,3 +49,12 @@ def fact(row: asyncpg.Record, who: str) -> tuple[object, ...]:
     stars = None if row["stars"] is None else int(row["stars"])
     words = len(row["body"].split())
     return (row["id"], row["note_id"], row["country"], row["event"], row["status"], words, stars, who)
+
+
+@web.middleware
+async def try_later(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Without a database nothing can be done here: 503 says so, and is no attempt of any hint."""
+    try:
+        return await handler(request)
+    except AWAY as error:
+        return web.Response(status=503, text=type(error).__name__)
