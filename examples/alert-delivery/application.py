@@ -33,7 +33,7 @@ ESCALATE = "INSERT INTO alert_escalations (alert_id) VALUES ($1) ON CONFLICT DO 
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What it raises where the database can't be asked now."""
 UNREACHABLE = 599
-WEBHOOK_TIMEOUT_S = 5
+WEBHOOK_TIMEOUT_S = 2
 LEFT_ALONE_S = 10
 """After a webhook did not answer: it must not hold up the alerts of the others."""
 

@@ -72,7 +72,8 @@ class Alerts:
 
     async def until_steps(self, alert, *steps):
         async def asked():
-            return [row[0] for row in await self.admin.fetch(STEPS, alert)]
+            told = [row[0] for row in await self.admin.fetch(STEPS, alert)]
+            return [step for step in told if not step.startswith("back")]  # not tried: given back for another pod
 
         await self.example.until(asked, lambda it: it == list(steps))
 

@@ -182,16 +182,19 @@ async def test_bulks_bursts_a_full_server_and_a_suspended_channel_lose_nothing(d
         await admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT 0')
         await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", owner)
         await admin.execute(MANY, "FR", 20)
+        lost = 'notifychannel_reconnections_total{reason="TooManyConnections"}'
+        await started.until(lambda: started.metrics("europe"), lambda it: lost in it)
         await started.until(lambda: said(started, "Not listening: TooManyConnections"))
         await admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT -1')
         await all_are_facts(started)
-        assert 'notifychannel_reconnections_total{reason="TooManyConnections"}' in await started.metrics("europe")
 
+        waiting = "SELECT count(*) FROM notifychannel.jobs WHERE key <> ''"
+        await started.until_row(waiting, holds=lambda it: it == 0)
         channels = manifests.channels([str(started.folder / "channels.yaml")])
         dsn = database.dsn(owner)
         await install([replace(it, suspend=True) for it in channels], dsn=dsn, installation="dev")
         await admin.execute(MANY, "DE", 15)
-        assert await admin.fetchval("SELECT count(*) FROM notifychannel.jobs WHERE key <> ''") == 0
+        assert await admin.fetchval(waiting) == 0
         assert await admin.fetchval(MISSING) == 15
         await install(channels, dsn=dsn, installation="dev")
         await all_are_facts(started)
