@@ -56,7 +56,6 @@ def put(shop, folder, images):
 
 
 async def test_each_example_does_on_a_cluster_what_its_manifests_say(shop, images):
-    """Mutants: a Secret's name in kubernetes.yaml; a group's label left out."""
     owner = await shop.postgres.connect()
     channels = []
     for folder in EXAMPLES:

@@ -72,7 +72,6 @@ def files(tmp_path):
 
 
 async def test_each_service_hears_by_a_sidecar_of_its_own_until_one_ends_by_itself(database, files, tmp_path):
-    """Mutants: the channel's own port instead of the service's; `ends` not watched; `_remove` not pushed."""
     admin = await database.connect()
     await admin.execute(SCHEMA)
     async with notifychannel(*files, "--dsn", database.dsn(), "--allow-superuser") as dev:
@@ -92,7 +91,7 @@ async def test_each_service_hears_by_a_sidecar_of_its_own_until_one_ends_by_itse
 
 
 async def test_with_a_schema_there_is_a_database_of_its_own_and_ctrl_c_leaves_nothing(files, tmp_path, monkeypatch):
-    """Without psql on the PATH, it is told where one is. Mutant: exit code 0, as that of --print."""
+    """Without psql on the PATH, it is told where one is."""
     path = tmp_path / "bin"
     path.mkdir()
     (path / "python").symlink_to(sys.executable)
@@ -110,7 +109,7 @@ async def test_with_a_schema_there_is_a_database_of_its_own_and_ctrl_c_leaves_no
 
 
 async def test_what_is_in_the_way_is_said_before_anything_is_started(files, tmp_path):
-    """A taken port, a program or a schema not there, SQL that PostgreSQL refuses. Mutant: `check` not called."""
+    """A taken port, a program or a schema not there, SQL that PostgreSQL refuses."""
     schema, services = tmp_path / "schema.sql", tmp_path / "services.yaml"
     good = services.read_text()
     port = int(good.partition("port: ")[2].partition(",")[0])

@@ -99,7 +99,7 @@ def definitions(database):
 
 
 async def test_it_is_installed_on_an_existing_database_and_uninstalled_without_a_trace_each_twice(database):
-    """Rows and definition of the application's tables stay as they are. Mutant: a column added in 030_queue.sql."""
+    """Rows and definition of the application's tables stay as they are."""
     admin = await database.connect()
     await admin.execute(SCHEMA.read_text())
     await admin.execute("INSERT INTO alert_notification_queue (webhook, message) VALUES ('chat', 'old')")
@@ -124,10 +124,7 @@ async def test_it_is_installed_on_an_existing_database_and_uninstalled_without_a
 
 
 async def test_alerts_are_delivered_with_a_trail_and_the_registry_knows_who_did_it(alerts, record_property):
-    """From the transaction that made them, none that was rolled back; hundreds at once, none lost.
-
-    Mutants: AtLeastOnce taken out of channels.yaml; DONE left out of application.py (the resync delivers them again).
-    """
+    """From the transaction that made them, none that was rolled back; hundreds at once, none lost."""
     admin, hooks, started = alerts.admin, alerts.hooks, alerts.example
     async with admin.transaction():
         alert = await alerts.queue()
@@ -179,11 +176,7 @@ async def test_alerts_are_delivered_with_a_trail_and_the_registry_knows_who_did_
 
 
 async def test_a_broken_webhook_is_tried_three_times_escalated_and_redriven_and_holds_up_nobody(alerts):
-    """Five minutes, and half an hour, are the manifest's own.
-
-    Mutants: maxAttempts 2; `escalation` left out; the status not handed on by application.py; `unreachable_until` left
-    out, with which the pager's alerts wait behind the chat's.
-    """
+    """Five minutes, and half an hour, are the manifest's own."""
     admin, hooks, started = alerts.admin, alerts.hooks, alerts.example
     hooks.answers["chat"] = 418
     broken = [await alerts.queue() for _ in range(3)]

@@ -95,10 +95,7 @@ async def run(started, *words):
 
 
 async def test_comments_become_facts_in_batches_and_what_fails_is_tried_listed_and_redriven(database, tmp_path):
-    """Beside the batch, which does the same comments once more; each region by its own processor.
-
-    Mutants: `when` without the event; maxHints 1; ON CONFLICT left out of micro_etl.py; maxAttempts 2.
-    """
+    """Beside the batch, which does the same comments once more; each region by its own processor."""
     async with example("note-analytics", database, tmp_path, change=sooner) as started:
         admin = started.admin
         await notes(admin)
@@ -149,10 +146,7 @@ async def said(started, words):
 
 
 async def test_bulks_bursts_a_full_server_and_a_suspended_channel_lose_nothing(database, tmp_path, record_property):
-    """A bulk load is one look at everything; the batch alone does the rest, when the channels have gone.
-
-    Mutants: maxKeys 5000; `deliver all` of application.py without MISSING; suspended channels that go on.
-    """
+    """A bulk load is one look at everything; the batch alone does the rest, when the channels have gone."""
     async with example("note-analytics", database, tmp_path, change=sooner) as started:
         admin = started.admin
         await notes(admin)
@@ -210,10 +204,7 @@ async def test_bulks_bursts_a_full_server_and_a_suspended_channel_lose_nothing(d
 
 
 async def test_any_program_may_be_the_processor_and_a_country_makes_a_pilot(database, tmp_path):
-    """`notifychannel dev --exec`, which brings the JSON on standard input and the database in DATABASE_URL.
-
-    Mutants: DATABASE_URL not handed on; the `when` on the country left out.
-    """
+    """`notifychannel dev --exec`, which brings the JSON on standard input and the database in DATABASE_URL."""
 
     def pilot(channel):
         if channel["metadata"]["name"] == "note-inserted-europe":
@@ -239,7 +230,7 @@ async def test_any_program_may_be_the_processor_and_a_country_makes_a_pilot(data
 
 
 def test_the_alerts_of_the_page_are_those_of_the_chart_with_their_limits():
-    """And every metric of the page is one that the tests above have found. Mutant: another limit in the chart."""
+    """And every metric of the page is one that the tests above have found."""
     groups = yaml.safe_load((ROOT / "charts" / "notifychannel" / "alerts" / "notifychannel.yaml").read_text())["groups"]
     rules = {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
     page = (HERE / "README.md").read_text()
