@@ -196,7 +196,7 @@ async def test_a_broken_webhook_is_tried_three_times_escalated_and_redriven_and_
         await alerts.until_state(alert, "dead 3")
     await alerts.until_steps(broken[0], "captured", "refused 418", "refused 418", "dead 418")
     assert len(hooks.of("chat")) == 9
-    assert len(hooks.of("pager")) == 2
+    await hooks.until(lambda _: len(hooks.of("pager")) == 2)
     health = await started.get("delivery", "/webhooks")
     assert (health["chat"]["healthy"], health["chat"]["failed"], health["chat"]["last_status"]) == (False, 9, 418)
     assert health["pager"]["healthy"]
