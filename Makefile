@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -34,6 +34,10 @@ install: $(VENV)/ready ## Make .venv with everything for development
 .PHONY: demo
 demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar, application; half a minute
 	@$(BIN)/notifychannel demo
+
+example-%: $(VENV)/ready ## Start examples/%, on a PostgreSQL of its own, until Ctrl-C: make example-alert-delivery
+	@test -f examples/$*/services.yaml || { echo "There is no example $*; there are:" $$(cd examples && ls -d */services.yaml | xargs -n1 dirname); exit 1; }
+	@exec $(BIN)/notifychannel dev -f examples/$*/channels.yaml --schema examples/$*/schema.sql --services examples/$*/services.yaml
 
 .PHONY: test
 test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about nine minutes on two cores)

@@ -418,6 +418,22 @@ LEFT JOIN (
 CROSS JOIN LATERAL notifychannel.waiting(c.id) AS q;
 REVOKE ALL ON TABLE notifychannel.consumers FROM PUBLIC;
 
+-- Every key that waits for a consumer, or was refused too often (dead). `attempts`: how often what waits now was refused;
+-- `next_attempt_at`: when it is due, NULL while somebody has it and where it is dead. Times by this server's clock.
+CREATE OR REPLACE VIEW notifychannel.jobs AS
+SELECT c.installation, c.namespace, c.channel, c."group", c.id AS consumer, c.key_names,
+    notifychannel.hint_id(c, q.key, CASE q.state WHEN 'claimed' THEN q.taken_version ELSE q.version END) AS id,
+    q.key, q.state,
+    CASE WHEN q.state = 'claimed' OR q.taken_version = q.version THEN q.attempts ELSE 0 END AS attempts,
+    q.since - k.ahead AS waits_since,
+    CASE WHEN q.state IN ('pending', 'retrying') THEN q.due_at - k.ahead END AS next_attempt_at,
+    q.last_error, q.died_at, q.escalated_at
+FROM notifychannel.queue AS q
+JOIN notifychannel.consumer AS c ON c.id = q.consumer
+CROSS JOIN notifychannel.queue_clock AS k
+WHERE q.state <> 'resting';
+REVOKE ALL ON TABLE notifychannel.jobs FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION notifychannel.claimers_look() FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.reclaim(integer[], bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.set_clock(double precision) FROM PUBLIC;

@@ -20,23 +20,28 @@ if TYPE_CHECKING:
     import asyncpg
 
 STATES = ("pending", "claimed", "retrying", "dead")
+JOB = ("channel", "group", "state", "id", "key", "attempts", "next attempt", "last error", "waits since")
 LETTER = ("channel", "group", "id", "key", "attempts", "last error", "died at")
 HEAD = ("channel", "group", *STATES, "escalated", "oldest", "pods", "last error")
 
 
 @click.command(
     short_help="What waits in the durable queue, by channel and group.",
-    epilog="Examples: notifychannel queue --dsn $DSN; notifychannel queue --dsn $DSN --channel shop/orders --dead",
+    epilog="Examples: notifychannel queue --dsn $DSN; notifychannel queue --dsn $DSN --channel shop/orders --keys",
 )
 @dsn_option
 @channel_option
 @group_option
 @click.option("--dead", is_flag=True, help="List the dead letters instead: id, key, attempts, why, since when.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many dead letters.")
+@click.option(
+    "--keys", is_flag=True, help="List each key instead: state, id, attempts, when it is tried next, last error."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many of these at most.")
 @json_option
 def command(
-    *, dsn: str, channel: str | None, installation: str | None, group: str | None, dead: bool, limit: int, as_json: bool
-) -> None:
+    *, dsn: str, channel: str | None, installation: str | None, group: str | None, dead: bool, keys: bool, limit: int,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Count what waits by state, for each consumer with `delivery: AtLeastOnce`, and how old the oldest is.
 
     pending: waits until it is due; claimed: a pod has it; retrying: was refused, waits for its next attempt; dead:
@@ -47,7 +52,12 @@ def command(
     reached.
     """
     selection = Selection.of(installation=installation, channel=channel, group=group)
-    asyncio.run(_dead(dsn, selection, limit, as_json) if dead else _counts(dsn, selection, as_json))
+    if dead and keys:
+        raise click.UsageError("--keys lists dead letters too: leave one of --dead and --keys out")
+    if dead or keys:
+        asyncio.run((_dead if dead else _jobs)(dsn, selection, limit, as_json))
+    else:
+        asyncio.run(_counts(dsn, selection, as_json))
 
 
 async def _counts(dsn: str, selection: Selection, as_json: bool) -> None:
@@ -100,6 +110,37 @@ def _as_json(row: asyncpg.Record) -> dict[str, object]:
         **{name: row[name] for name in (*STATES, "escalated", "executions", "failures", "last_error")},
         "oldest_seconds": row["oldest_s"],
         "last_execution": None if last is None else last.isoformat(),
+    }
+
+
+async def _jobs(dsn: str, selection: Selection, limit: int, as_json: bool) -> None:
+    async with registry.opened(dsn) as connection:
+        of = {row["id"]: row for row in await registry.consumers(connection, selection)}
+        jobs = await connection.fetch(sqlfile.read("queue/jobs.sql"), list(of), limit)
+    if as_json:
+        click.echo(json.dumps([_job_as_json(of[job["consumer"]], job) for job in jobs], indent=2))
+        return
+    rows = [_job(of[job["consumer"]], job) for job in jobs]
+    for line in shown.columns(JOB, rows) if rows else ("nothing waits",):
+        console().print(line, markup=False)
+    if len(rows) == limit:
+        complaints().print(f"the first {limit}; more with --limit", markup=False)
+
+
+def _job(consumer: asyncpg.Record, job: asyncpg.Record) -> tuple[object, ...]:
+    key = shown.key(job["key"], consumer["key_names"])
+    whose = (registry.channel_name(consumer), consumer["group"])
+    next_at, since = shown.time(job["next_attempt_at"]), shown.time(job["waits_since"])
+    return (*whose, job["state"], job["id"], key, job["attempts"], next_at, job["last_error"] or "", since)
+
+
+def _job_as_json(consumer: asyncpg.Record, job: asyncpg.Record) -> dict[str, object]:
+    times = ("waits_since", "next_attempt_at", "died_at", "escalated_at")
+    return {
+        **{name: consumer[name] for name in ("installation", "namespace", "channel", "group")},
+        **{name: job[name] for name in ("state", "id", "attempts", "last_error")},
+        "key": shown.key_value(job["key"], consumer["key_names"]),
+        **{name: None if job[name] is None else job[name].isoformat() for name in times},
     }
 
 

@@ -27,6 +27,10 @@ BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0
 """From a bare loopback delivery to an application that was down for minutes."""
 
 
+BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000)
+"""Up to the largest `maxHints`."""
+
+
 class Metrics:
     """Told what happened by the callbacks of listener, deliverer and reload."""
 
@@ -42,6 +46,13 @@ class Metrics:
         self._delivered = self._counter("hints_delivered", "Hints that the application acknowledged", "channel")
         self._deliveries = self._counter("deliveries", "POSTs by what came back", "channel", "answer")
         self._post = self._histogram("delivery_seconds", "A POST until its answer", "channel")
+        self._answered_at = self._gauge(
+            "last_answer_timestamp_seconds", "Unix time of the application's last answer, whatever it was", "channel"
+        )
+        self._batch = Histogram(
+            "notifychannel_batch_hints", "Hints of a POST, resyncs left out", ["channel"], registry=self.registry,
+            buckets=BATCHES,
+        )  # fmt: skip
         self._latency = self._histogram(
             "change_to_delivery_seconds", "From the statement to the application's 2xx", "channel"
         )
@@ -106,8 +117,12 @@ class Metrics:
         """A POST has ended."""
         channel = answer.channel
         self._deliveries.labels(channel, answer_label(answer)).inc()
-        if answer.word is None:
+        if answer.word is None:  # a POST
             self._post.labels(channel).observe(answer.seconds)
+            if answer.hints:
+                self._batch.labels(channel).observe(answer.hints)
+        if answer.status is not None:
+            self._answered_at.labels(channel).set_to_current_time()
         if answer.outcome in (Outcome.ACKNOWLEDGED, Outcome.PARTLY):
             self._delivered.labels(channel).inc(len(answer.first_at_us))
         debounce = self._debounce.labels(channel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -69,6 +70,29 @@ async def test_the_queue_is_counted_by_channel_group_and_state(queue, dsn):
     assert "notifychannel redrive" in result.stderr
     await queue.owner.execute(APPEND, "orders", payload("[1]"))
     assert re.search(r"^outbox: about [12] rows?, ", (await run("queue", *dsn)).stdout, re.MULTILINE)
+
+
+async def test_each_key_is_listed_with_its_state_how_often_it_was_tried_and_when_it_is_next(queue, dsn):
+    """As a table and for programs."""
+    claimer = await queue.claimer()
+    await queue.passes()
+    rows = await claimer.claim()
+    await claimer.settle([row for row in rows if row["key"] == "[9]"], "retry", error="503")
+    asked = ("queue", *dsn, "--channel", "shop/orders", "--keys")
+    lines = [line.split() for line in (await run(*asked)).stdout.splitlines()]
+    assert lines[0][:6] == ["channel", "group", "state", "id", "key", "attempts"]
+    told = [(line[2], line[4], line[5]) for line in lines[1:]]
+    assert told == [("retrying", '{"id":9}', "1"), ("dead", '{"id":1}', "3")]
+    retrying, dead = json.loads((await run(*asked, "--json")).stdout)
+    assert (retrying["state"], retrying["last_error"], retrying["key"]) == ("retrying", "503", {"id": 9})
+    wait = datetime.fromisoformat(retrying["next_attempt_at"]) - datetime.now(UTC)
+    assert 0 < wait.total_seconds() <= 40
+    assert (dead["attempts"], dead["next_attempt_at"], dead["last_error"]) == (3, None, "500")
+    assert datetime.fromisoformat(dead["died_at"]) <= datetime.now(UTC)
+    few = await run("queue", *dsn, "--keys", "--limit", "1")
+    assert len(few.stdout.splitlines()) == 2
+    assert "the first 1" in few.stderr
+    await run("queue", *dsn, "--keys", "--dead", code=2)
 
 
 async def test_the_counts_are_there_for_programs(queue, dsn):

@@ -71,6 +71,7 @@ def test_versions_in_the_readme_are_the_chart_s():
 
 def test_make_targets_that_pages_name_exist():
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets |= {f"example-{path.parent.name}" for path in (ROOT / "examples").glob("*/services.yaml")}
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         named = " ".join(
             re.findall(r"(?:^|`)make ([a-z0-9 -]+?)(?=`|  | NOTIFY| E2E|$)", page.read_text(), re.MULTILINE)

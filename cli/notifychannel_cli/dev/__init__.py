@@ -5,22 +5,26 @@ from __future__ import annotations
 import shlex
 import shutil
 import socket
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from notifychannel_cli import manifests
-from notifychannel_cli.console import console, problems
-from notifychannel_cli.dev import session
+from notifychannel_cli.console import complaints, console, problems
+from notifychannel_cli.dev import services, session
+from notifychannel_cli.dev.task import Alone, Task
 from notifychannel_cli.manifests import files_option
 from notifychannel_cli.running import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from notifychannel_cli.dev.services import Services
     from notifychannel_operator.spec import Channel
 
 
@@ -29,37 +33,63 @@ if TYPE_CHECKING:
     epilog="Example: notifychannel dev -f orders.yaml --dsn postgresql://me@localhost/shop --print --allow-superuser",
 )
 @files_option
-@click.option("--dsn", required=True, envvar="NOTIFYCHANNEL_DSN", show_envvar=True, help="The database.")
+@click.option("--dsn", envvar="NOTIFYCHANNEL_DSN", show_envvar=True, help="The database.")
+@click.option("--schema", type=click.Path(path_type=Path), metavar="FILE", help="In place of --dsn: an embedded "
+              "PostgreSQL with the tables of this SQL file, gone at the end.")  # fmt: skip
 @click.option("--post", metavar="URL", help="Forward each body; the application's answer is the answer.")
 @click.option("--exec", "run_command", metavar="CMD", help="Run a command for each body (JSON on standard input); "
               "exit code 0 acknowledges, 75 is 503 (try later), any other is 500.")  # fmt: skip
 @click.option("--print", "show", is_flag=True, help="Acknowledge everything; only show it.")
 @click.option("--serve", metavar="PORT", type=click.IntRange(1, 65535), help="As in the pod: the application reads the "
               "stream, or claims, at this port of 127.0.0.1; a channel with an endpoint is POSTed there.")  # fmt: skip
+@click.option("--services", "services_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Run these programs, each with a sidecar of its own.")  # fmt: skip
 @click.option("--group", help="The consumer to be; needed when the files name several.")
 @click.option("--keep", is_flag=True, help="Leave the triggers in the database at the end.")
 @click.option("--force", is_flag=True, help="Remove at the end also what no application has acknowledged.")
 @click.option("--allow-superuser", is_flag=True, help="Accept a superuser as installer: for a database of one's own.")
-def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: str | None, show: bool, serve: int | None,
-            group: str | None, keep: bool, force: bool, allow_superuser: bool) -> None:  # fmt: skip
-    """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
+def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post: str | None, run_command: str | None,
+            show: bool, serve: int | None, services_file: Path | None, group: str | None, keep: bool, force: bool,
+            allow_superuser: bool) -> None:  # fmt: skip
+    r"""Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
     On Ctrl-C it removes what it installed, unless --keep, or unless keys of `delivery: AtLeastOnce` wait; triggers that
     were there before stay. Of a channel's consumers it is one, and the others are left out. The same DSN serves
     as installer and as listener; in production these are two roles (see: notifychannel sql --grants). With --post the
-    channel's `timeout` holds; a command of --exec may take five minutes, and no shell is between. All but --serve stand
-    in for the application also where it has no endpoint.
+    channel's `timeout` holds; a command of --exec may take five minutes, finds the database in DATABASE_URL, and no
+    shell is between. --post, --exec and --print stand in for the application also where it has no endpoint.
 
-    Exit codes: 0 ended by Ctrl-C, 1 the files or the database refuse, 2 wrong usage, 3 the database can't be reached.
+    With --services the deliveries go to programs of yours, that find their port in PORT and the database in
+    DATABASE_URL, and whose lines are shown; `python` is the one that runs this. The file, whose last part is optional:
+
+    \b
+        services:
+          - name: orders                       # stands before each of its lines
+            group: orders-api                  # which consumer it is; without: a program without a sidecar
+            port: 8080
+            statusPort: 9789                   # of its sidecar; else a free one
+            command: [python, application.py]  # started in the folder of this file
+        try:                                   # shown when all is up
+          - curl http://127.0.0.1:8080/orders
+
+    With --schema three roles are made as in production: `application`, which owns the tables, an installer, a listener.
+
+    Exit codes: 0 ended by Ctrl-C (130 with --services), 1 the files or the database refuse, or a service ended, 2 wrong
+    usage, 3 the database can't be reached.
     """
+    database = _database(dsn, schema, keep=keep)
     chosen = [
         (kind, value)
-        for kind, value in (("post", post), ("exec", run_command), ("print", show or None), ("serve", serve))
+        for kind, value in (
+            ("post", post), ("exec", run_command), ("print", show or None), ("serve", serve),
+            ("services", services_file),
+        )
         if value
-    ]
+    ]  # fmt: skip
     if len(chosen) != 1:
         raise click.UsageError(
-            "say what to do with a delivery: exactly one of --post URL, --exec CMD, --print, --serve PORT"
+            "say what to do with a delivery: exactly one of --post URL, --exec CMD, --print, --serve PORT, "
+            "--services FILE"
         )
     if run_command is not None:
         _check_command(run_command)
@@ -69,18 +99,53 @@ def command(*, files: Sequence[str], dsn: str, post: str | None, run_command: st
         _check_port(serve)
     with problems():
         channels = manifests.channels(files)
-    chosen_group = _group(channels, group)
-    task = session.Task(
-        channels=_narrowed(channels, chosen_group), files=files, group=chosen_group, dsn=dsn, answer=chosen[0][0],
-        target=str(chosen[0][1]), keep=keep, force=force, allow_superuser=allow_superuser,
+    if services_file is None:
+        alone = Alone(group=_group(channels, group), answer=chosen[0][0], target=str(chosen[0][1]))
+        consumers: Alone | Services = alone
+        groups = frozenset({alone.group})
+    else:
+        consumers = services.load(services_file)
+        groups = consumers.groups
+        _check_groups(channels, groups, asked=group)
+    task = Task(
+        channels=_narrowed(channels, groups), files=files, database=database, consumers=consumers, keep=keep,
+        force=force, allow_superuser=allow_superuser,
     )  # fmt: skip
-    with suppress(KeyboardInterrupt):
+    with nullcontext() if services_file is not None else suppress(KeyboardInterrupt):
         run(session.run(task, console()))
 
 
-def _narrowed(channels: Sequence[Channel], group: str) -> tuple[Channel, ...]:
+def _database(dsn: str | None, schema: Path | None, *, keep: bool) -> str | Path:
+    """--schema wins over the environment's DSN, which stands there for all commands."""
+    if schema is not None:
+        given = click.get_current_context().get_parameter_source("dsn")
+        if dsn is not None and given is not ParameterSource.ENVIRONMENT:
+            raise click.UsageError("--dsn is a database, --schema makes one: leave one of them out")
+        if keep:
+            raise click.UsageError("--keep: the database of --schema goes at the end; leave one of them out")
+        return schema
+    if dsn is None:
+        raise click.UsageError("name the database: --dsn DSN (or NOTIFYCHANNEL_DSN), or --schema FILE to have one made")
+    return dsn
+
+
+def _narrowed(channels: Sequence[Channel], groups: frozenset[str]) -> tuple[Channel, ...]:
     """Without the consumers that nobody is here: what is told at least once would wait for them for ever."""
-    return tuple(replace(it, consumers=tuple(each for each in it.consumers if each.group == group)) for it in channels)
+    return tuple(replace(it, consumers=tuple(each for each in it.consumers if each.group in groups)) for it in channels)
+
+
+def _check_groups(channels: Sequence[Channel], groups: frozenset[str], *, asked: str | None) -> None:
+    if asked is not None:
+        raise click.UsageError("--group: the file of --services says who is which consumer; leave it out")
+    there = {consumer.group for channel in channels for consumer in channel.consumers}
+    if unknown := sorted(groups - there):
+        raise click.UsageError(f"--services: no channel has the consumer {unknown[0]}; {_named(there)}")
+    if unserved := sorted(there - groups):
+        complaints().print(f"No service is the consumer {', '.join(unserved)}: left out.", markup=False)
+
+
+def _named(groups: Iterable[str]) -> str:
+    return f"the files name {', '.join(sorted(groups))}"
 
 
 def _check_command(text: str) -> None:
@@ -114,7 +179,7 @@ def _check_port(port: int) -> None:
 def _group(channels: Sequence[Channel], asked: str | None) -> str:
     groups = sorted({consumer.group for channel in channels for consumer in channel.consumers})
     if asked is not None and asked not in groups:
-        raise click.UsageError(f"no channel has the consumer {asked}; the files name {', '.join(groups)}")
+        raise click.UsageError(f"no channel has the consumer {asked}; {_named(groups)}")
     if asked is not None:
         return asked
     if len(groups) > 1:

@@ -7,9 +7,14 @@ application means them: 2xx acknowledges, everything else comes again.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TEMPORARY_FAILURE = 75
 """EX_TEMPFAIL of sysexits(3): the endpoint is in trouble, not this hint."""
@@ -55,11 +60,15 @@ class Executing:
 
     words: tuple[str, ...]
     """The program and its arguments."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Over ours."""
 
     async def __call__(self, body: bytes, _idempotency_key: str | None) -> Answer:
         """Exit code 0 acknowledges, 75 says try later (503), any other is a failure of these hints (500)."""
         try:
-            process = await asyncio.create_subprocess_exec(*self.words, stdin=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(
+                *self.words, stdin=asyncio.subprocess.PIPE, env={**os.environ, **self.environment}
+            )
         except OSError as error:
             return Answer(503, note=f"{self.words[0]}: {error.strerror}")
         try:

@@ -6,18 +6,22 @@ import asyncio
 import shlex
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 import aiohttp
 
+from notifychannel_cli.dev import together
 from notifychannel_cli.dev.answer import Answer, Executing, Posting, printing
+from notifychannel_cli.dev.place import Place, embedded
 from notifychannel_cli.dev.receiver import Receiver
+from notifychannel_cli.dev.services import Services
+from notifychannel_cli.dev.task import INSTALLATION, Alone, config
+from notifychannel_cli.dev.watch import watch
 from notifychannel_cli.exits import UnreachableError, WrongError
 from notifychannel_cli.identity import connected
 from notifychannel_cli.install import InstallError, RowsWaitError, install, remove
 from notifychannel_cli.sidecar_process import SidecarProcess
-from notifychannel_operator import configmap
 from notifychannel_sidecar.config import Way
 
 if TYPE_CHECKING:
@@ -25,69 +29,70 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from notifychannel_cli.dev.task import Task
     from notifychannel_operator.spec import Channel
     from notifychannel_sidecar.config import ChannelConfig, Config
 
-INSTALLATION = "dev"
 EXEC_TIMEOUT_S = 300.0
 """A command may take longer than an application's endpoint is given by default."""
 REMOVAL_TRIES, REMOVAL_PAUSE_S = 5, 0.5
-LOOK_EVERY_S = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What the person asked for, read and checked."""
-
-    channels: tuple[Channel, ...]
-    files: Sequence[str]
-    group: str
-    dsn: str
-    answer: str
-    """`post`, `exec`, `print` or `serve`."""
-    target: str
-    """The URL, the command or the port."""
-    keep: bool
-    force: bool
-    allow_superuser: bool
 
 
 async def run(task: Task, out: Console) -> None:
     """Until cancelled; raises WrongError or UnreachableError with what is in the way."""
     installed: list[Channel] = []
     async with AsyncExitStack() as stack:
-        offset = await _clock_offset(task.dsn)
-        # Before the first channel is installed: the second may be refused.
-        stack.push_async_callback(_remove, task, installed, out)
+        if not isinstance(task.consumers, Alone):
+            together.check(task.consumers)
+        place = await stack.enter_async_context(_place(task, out))
+        if not place.is_embedded:
+            # Before the first channel is installed: the second may be refused.
+            stack.push_async_callback(_remove, task, installed, place, out)
         await install(
-            task.channels, dsn=task.dsn, installation=INSTALLATION, allow_superuser=task.allow_superuser,
+            task.channels, dsn=place.installer, installation=INSTALLATION, allow_superuser=task.allow_superuser,
             on_installed=installed.append,
         )  # fmt: skip
+        match task.consumers:
+            case Alone() as alone:
+                await _alone(alone, task.channels, place, out)
+            case Services() as services:
+                out.print("The triggers are installed; the services and their sidecars start ...")
+                await together.run(services, task.channels, place, out)
+
+
+async def _alone(alone: Alone, channels: Sequence[Channel], place: Place, out: Console) -> None:
+    async with AsyncExitStack() as stack:
         out.print("The triggers are installed; the sidecar starts ...")
-        if task.answer == "serve":
-            process = SidecarProcess(config=_config(task), uri=task.dsn, local_port=int(task.target))
+        if alone.answer == "serve":
+            made = config(channels, alone.group)
+            process = SidecarProcess(config=made, uri=place.listener, local_port=int(alone.target))
         else:
-            process = await _with_receiver(task, out, offset, stack)
+            process = await _with_receiver(alone, channels, place, out, stack)
         sidecar = await stack.enter_async_context(process)
         await sidecar.listening()
-        names = ", ".join(channel.name for channel in task.channels)
-        out.print(f"Listening as {task.group}, to: {names}. Change a row and see; Ctrl-C ends.")
-        if task.answer == "serve":
+        names = ", ".join(channel.name for channel in channels)
+        out.print(f"Listening as {alone.group}, to: {names}. Change a row and see; Ctrl-C ends.")
+        if alone.answer == "serve":
             for channel in process.config.channels:
                 out.print(_way(channel, process.local_port), markup=False, highlight=False)
-        await _watch(sidecar, out)
+        if place.is_embedded:
+            out.print(f"The database: {place.application}", markup=False, highlight=False)
+        await watch(sidecar, out)
 
 
-async def _with_receiver(task: Task, out: Console, offset: float, stack: AsyncExitStack) -> SidecarProcess:
+async def _with_receiver(
+    alone: Alone, channels: Sequence[Channel], place: Place, out: Console, stack: AsyncExitStack
+) -> SidecarProcess:
     """A sidecar whose application we are, whatever way its hints would go."""
-    answer = await stack.enter_async_context(_answer(task))
-    config = _config(task)
-    timeouts = {each.name: each.timeout for each in config.channels}
+    offset = await _clock_offset(place.installer)
+    answer = await stack.enter_async_context(_answer(alone, place))
+    made = _patient(config(channels, alone.group), alone)
+    timeouts = {each.name: each.timeout for each in made.channels}
     receiver = await stack.enter_async_context(
         Receiver(answer=answer, out=out, clock_offset_s=offset, timeouts_s=timeouts)
     )
-    here = tuple(replace(each, port=receiver.port, path=each.path or "/") for each in config.channels)
-    return SidecarProcess(config=replace(config, channels=here), uri=task.dsn)
+    here = tuple(replace(each, port=receiver.port, path=each.path or "/") for each in made.channels)
+    return SidecarProcess(config=replace(made, channels=here), uri=place.listener)
 
 
 def _way(channel: ChannelConfig, port: int) -> str:
@@ -103,21 +108,17 @@ def _way(channel: ChannelConfig, port: int) -> str:
             assert_never(never)
 
 
-async def _watch(sidecar: SidecarProcess, out: Console) -> None:
-    """Say when it stops to listen, and why, and when it listens again; raises SidecarError when it ends."""
-    before = "LISTENING"
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        said = await sidecar.status()
-        now = said["state"] if said["state"] == "LISTENING" else str(said["reason"])
-        if now in (before, "None"):
-            continue
-        before = now
-        line = "Listening again." if now == "LISTENING" else f"Not listening: {now}. {said['remedy']} Trying again ..."
-        out.print(line, markup=False, style="yellow")
+@asynccontextmanager
+async def _place(task: Task, out: Console) -> AsyncIterator[Place]:
+    if isinstance(task.database, str):
+        yield Place.given(task.database)
+        return
+    out.print(f"Starting PostgreSQL in a temporary folder, with the tables of {task.database} ...", markup=False)
+    async with embedded(task.database, task.channels) as place:
+        yield place
 
 
-async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
+async def _remove(task: Task, installed: list[Channel], place: Place, out: Console) -> None:
     hint = f"notifychannel sql {' '.join(f'-f {file}' for file in task.files)} --installation {INSTALLATION} --remove"
     given, psql = "with this --dsn in NOTIFYCHANNEL_DSN", 'psql "$NOTIFYCHANNEL_DSN"'
     if task.keep:
@@ -126,7 +127,7 @@ async def _remove(task: Task, installed: list[Channel], out: Console) -> None:
     if not installed:
         return
     try:
-        if await _removed(installed, dsn=task.dsn, force=task.force):
+        if await _removed(installed, dsn=place.installer, force=task.force):
             out.print("Removed what was installed.")
     except RowsWaitError as error:
         left = f"They and the triggers are still in the database. To drop both, {given}: {hint} --force | {psql}"
@@ -150,24 +151,19 @@ async def _removed(installed: Sequence[Channel], *, dsn: str, force: bool) -> bo
     return await remove(installed, dsn=dsn, installation=INSTALLATION, force=force)
 
 
-def _config(task: Task) -> Config:
-    config = configmap.config_for(
-        task.channels, installation=INSTALLATION, namespace=task.channels[0].namespace, group=task.group,
-        system_identifier=None, dbname=None,
-    )  # fmt: skip
-    least = EXEC_TIMEOUT_S if task.answer == "exec" else 0.0
-    channels = tuple(replace(each, timeout=max(each.timeout, least)) for each in config.channels)
-    return replace(config, channels=channels)
+def _patient(made: Config, alone: Alone) -> Config:
+    least = EXEC_TIMEOUT_S if alone.answer == "exec" else 0.0
+    return replace(made, channels=tuple(replace(each, timeout=max(each.timeout, least)) for each in made.channels))
 
 
 @asynccontextmanager
-async def _answer(task: Task) -> AsyncIterator[Callable[[bytes, str | None], Awaitable[Answer]]]:
-    match task.answer:
+async def _answer(alone: Alone, place: Place) -> AsyncIterator[Callable[[bytes, str | None], Awaitable[Answer]]]:
+    match alone.answer:
         case "post":
             async with aiohttp.ClientSession() as http:
-                yield Posting(url=task.target, session=http)
+                yield Posting(url=alone.target, session=http)
         case "exec":
-            yield Executing(words=tuple(shlex.split(task.target)))
+            yield Executing(words=tuple(shlex.split(alone.target)), environment={"DATABASE_URL": place.application})
         case _:
             yield printing
 

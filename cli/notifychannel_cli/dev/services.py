@@ -1,0 +1,109 @@
+"""The file of `notifychannel dev --services`: which programs belong together on this machine, as values. Pure.
+
+services:
+- name: delivery                      # stands before each of its lines
+group: alert-delivery               # its sidecar is this consumer; without: a program without a sidecar
+port: 8080                          # where it serves; it finds it in PORT
+statusPort: 9791                    # of its sidecar; a free one where nothing is written
+command: [python, application.py]   # started in the file's folder
+try:                                    # printed when all is up, for the next terminal
+- curl http://127.0.0.1:8080/webhooks
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from notifychannel_cli.exits import WrongError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIELDS = {"name", "group", "port", "statusPort", "command"}
+PORTS = range(1, 65536)
+
+
+class ServicesError(WrongError):
+    """The file can't be used; the message says where and what to write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One program, with a sidecar beside it where it is a consumer."""
+
+    name: str
+    command: tuple[str, ...]
+    group: str | None = None
+    port: int | None = None
+    status_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All of a file."""
+
+    folder: Path
+    services: tuple[Service, ...]
+    tries: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The consumers that they are."""
+        return frozenset(it.group for it in self.services if it.group is not None)
+
+
+def load(path: Path) -> Services:
+    """Read a file; raises ServicesError."""
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ServicesError(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError):
+        raise ServicesError(f"{path}: is no YAML; see notifychannel dev --help") from None
+    try:
+        return _services(document, path.resolve().parent)
+    except ServicesError as error:
+        raise ServicesError(f"{path}: {error.message}") from None
+
+
+def _services(document: Any, folder: Path) -> Services:
+    if not isinstance(document, dict) or not document.keys() <= {"services", "try"}:
+        raise ServicesError("write a list `services`, a list `try`, and nothing else")
+    found, tries = document.get("services"), document.get("try") or []
+    if not isinstance(found, list) or not found:
+        raise ServicesError("`services` is empty; write one with name, port and command")
+    if not _are_words(tries):
+        raise ServicesError("`try` is no list of lines; quote those that hold a colon")
+    services = tuple(_service(it, number) for number, it in enumerate(found))
+    ports = [port for it in services for port in (it.port, it.status_port) if port is not None]
+    for what, values in (("name", [it.name for it in services]), ("port", ports)):
+        if twice := [value for value, count in Counter(values).items() if count > 1]:
+            raise ServicesError(f"two services have the {what} {twice[0]}; give each its own")
+    return Services(folder=folder, services=services, tries=tuple(tries))
+
+
+def _service(it: Any, number: int) -> Service:
+    where = f"services[{number}]"
+    if not isinstance(it, dict) or not it.keys() <= FIELDS:
+        raise ServicesError(f"{where}: its fields are {', '.join(sorted(FIELDS))}")
+    name, group, command = it.get("name"), it.get("group"), it.get("command")
+    if not isinstance(name, str) or not name:
+        raise ServicesError(f"{where}: has no name")
+    if not _are_words(command) or not command:
+        raise ServicesError(f"{where}: `command` is a list of words: [python, application.py]")
+    for field in ("port", "statusPort"):
+        if it.get(field) is not None and (type(it[field]) is not int or it[field] not in PORTS):
+            raise ServicesError(f"{where}: `{field}` is a number from 1 to 65535")
+    if group is not None and (not isinstance(group, str) or it.get("port") is None):
+        raise ServicesError(f"{where}: a `group` is a consumer's name, and needs the `port` where hints are served")
+    return Service(
+        name=name, command=tuple(command), group=group, port=it.get("port"), status_port=it.get("statusPort")
+    )
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)

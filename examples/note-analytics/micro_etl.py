@@ -1,0 +1,60 @@
+"""From comments to facts: the same for ten comments, for one that is tried again, and for all of them.
+
+An upsert: to do it twice, or beside the batch, changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What it raises where the database can't be asked now."""
+READ = """
+SELECT c.id, c.note_id, c.country, c.event, n.status, c.body, c.stars
+FROM note_comments c JOIN notes n ON n.id = c.note_id
+WHERE c.event IN ('opened', 'closed', 'reopened', 'commented')
+"""
+SOME = f"{READ} AND c.id = ANY ($1)"
+MISSING = f"{READ} AND NOT EXISTS (SELECT FROM facts f WHERE f.comment_id = c.id)"
+UPSERT = """
+INSERT INTO facts (comment_id, note_id, country, event, note_status, words, stars, processed_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (comment_id) DO UPDATE SET
+    note_status = excluded.note_status, words = excluded.words, stars = excluded.stars,
+    processed_by = excluded.processed_by, processed_at = now()
+"""
+
+
+async def process(database: asyncpg.Pool | asyncpg.Connection, ids: list[int] | None, who: str) -> dict[int, str]:
+    """These comments, or all that have no fact yet (None); those that can't be processed, and why."""
+    rows = await (database.fetch(MISSING) if ids is None else database.fetch(SOME, ids))
+    facts, failed = [], {}
+    for row in rows:
+        try:
+            facts.append(fact(row, who))
+        except ValueError as error:
+            failed[row["id"]] = str(error)
+    await database.executemany(UPSERT, facts)
+    return failed
+
+
+def fact(row: asyncpg.Record, who: str) -> tuple[object, ...]:
+    """Raises ValueError where what somebody wrote is no number."""
+    stars = None if row["stars"] is None else int(row["stars"])
+    words = len(row["body"].split())
+    return (row["id"], row["note_id"], row["country"], row["event"], row["status"], words, stars, who)
+
+
+@web.middleware
+async def try_later(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Without a database nothing can be done here: 503 says so, and is no attempt of any hint."""
+    try:
+        return await handler(request)
+    except AWAY as error:
+        return web.Response(status=503, text=type(error).__name__)

@@ -1,0 +1,75 @@
+"""The examples on a cluster by their own manifests: one release and one server for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tests.e2e import shop as shops
+from tests.e2e.cluster import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GUARD_S = 120.0
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/kubernetes.yaml"))
+ALERT = """
+UPDATE webhooks SET url = replace(url, '127.0.0.1:8082', 'alert-receiver:8080');
+INSERT INTO alert_notification_queue (webhook, message) VALUES ('chat', 'disk full'), ('pager', 'disk fuller');
+"""
+COMMENTS = """
+INSERT INTO notes (country, region) VALUES ('DE', 'europe'), ('BR', 'americas');
+INSERT INTO note_comments (note_id, country, region, event) SELECT id, country, region, 'opened' FROM notes;
+UPDATE notes SET status = 'closed';
+"""
+DELIVERED = "SELECT sum(alerts) = 2 AND (SELECT count(*) = 2 FROM alert_deliveries) FROM alert_statistics"
+DONE = {
+    "alert-delivery": (
+        ALERT,
+        DELIVERED,
+    ),
+    "note-analytics": (COMMENTS, "SELECT count(*) = 2 FROM facts WHERE note_status = 'closed'"),
+}
+"""What is done in the database of each, and what is so then."""
+
+
+def documents(folder: Path, file: str) -> list[dict]:
+    return [it for it in yaml.safe_load_all((folder / file).read_text()) if it]
+
+
+def put(shop, folder, images):
+    """What the example's page has a person do: Secrets, the ConfigMap of its folder, both manifests."""
+    name = folder.name
+    shop.postgres.secret(f"{name}-installer", "installer", allowed=True)
+    shop.postgres.secret(f"{name}-database", "app_owner")
+    for channel in documents(folder, "channels.yaml"):
+        for consumer in channel["spec"]["consumers"]:
+            shop.postgres.secret(f"notifychannel-{consumer['group']}", "listener")
+    shop.kubectl.run("create", "configmap", name, f"--from-file={folder}")
+    manifest = (folder / "kubernetes.yaml").read_text()
+    assert "image: notifychannel/sidecar:0.1.0" in manifest
+    shop.kubectl.apply(manifest.replace("notifychannel/sidecar:0.1.0", images["sidecar"]))
+    shop.kubectl.apply((folder / "channels.yaml").read_text())
+
+
+async def test_each_example_does_on_a_cluster_what_its_manifests_say(shop, images):
+    owner = await shop.postgres.connect()
+    channels = []
+    for folder in EXAMPLES:
+        await owner.execute((folder / "schema.sql").read_text())
+        channels += documents(folder, "channels.yaml")
+    named = [{**it, "metadata": {**it["metadata"], "namespace": shop.release.served}} for it in channels]
+    await shop.postgres.grant(*map(json.dumps, named))
+    for folder in EXAMPLES:
+        put(shop, folder, images)
+    for channel in channels:
+        shops.until_condition(shop.kubectl, channel["metadata"]["name"], "Ready", "True")
+    for folder in EXAMPLES:
+        change, is_done = DONE[folder.name]
+        await owner.execute(change)
+        async with asyncio.timeout(GUARD_S):
+            while not await owner.fetchval(is_done):  # noqa: ASYNC110 - it can only be asked
+                await asyncio.sleep(0.2)

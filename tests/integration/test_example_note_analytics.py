@@ -1,0 +1,244 @@
+"""examples/note-analytics, line by line, by its own manifest, but that a batch goes when it is full or a second old.
+
+The other times are the manifest's own. What takes minutes passes on the queue's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from notifychannel_cli import manifests
+from notifychannel_cli.commands import cli
+from notifychannel_cli.install import install, remove
+from tests.examples import FOLDER, copy, example, owned
+from tests.pages import ROOT
+from tests.process import notifychannel
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+HERE = FOLDER / "note-analytics"
+COMMENT = """
+INSERT INTO note_comments (note_id, country, region, event, body, stars)
+SELECT n.id, n.country, n.region, $2, 'a bench is missing here', $3 FROM notes n WHERE n.country = $1 RETURNING id
+"""
+MANY = """
+INSERT INTO note_comments (note_id, country, region, event)
+SELECT n.id, n.country, n.region, 'commented' FROM notes n, generate_series(1, $2::int) WHERE n.country = $1
+"""
+LATER = "UPDATE notifychannel.queue_clock SET ahead = ahead + '2 min'"
+MISSING = """
+SELECT count(*) FROM note_comments c
+WHERE c.event <> 'read' AND NOT EXISTS (SELECT FROM facts f WHERE f.comment_id = c.id)
+"""
+LATENCY = """
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM f.processed_at - c.created_at)) FROM facts f
+JOIN (SELECT * FROM note_comments ORDER BY id DESC LIMIT $1) c ON c.id = f.comment_id
+"""
+BATCHES = r'notifychannel_batch_hints_bucket{channel="note-inserted-europe",le="%s"} (\S+)'
+METRICS = {
+    "notifications": "notifychannel_notifications_total", "processed": "notifychannel_hints_delivered_total",
+    "latency": "notifychannel_change_to_delivery_seconds_count", "errors": "notifychannel_settled_total",
+    "listening": "notifychannel_listening", "proof": "notifychannel_last_round_trip_timestamp_seconds",
+    "batch sizes": "notifychannel_batch_hints_count", "batch times": "notifychannel_delivery_seconds_count",
+}  # fmt: skip
+ALERTS = {
+    "NotifyChannelNotListening": (r"notifychannel_listening\) == 0", "1m"),
+    "NotifyChannelErrorRateHigh": (r"> 0\.05", "5m"),
+    "NotifyChannelLagHigh": (r"> 60", "2m"),
+    "NotifyChannelBacklogHigh": (r"> 100", "5m"),
+}
+
+
+@pytest.fixture(scope="session")
+def server(newest):
+    """What differs between versions is in SQL, and that has its own tests."""
+    return newest
+
+
+def sooner(channel):
+    """The same batches, of which one that is not full goes after a second."""
+    for consumer in channel["spec"]["consumers"]:
+        if "batch" in consumer:
+            assert consumer["batch"] == {"maxHints": 10, "maxWait": "5s"}
+            consumer["batch"]["maxWait"] = "1s"
+
+
+async def notes(admin):
+    await admin.execute(
+        "INSERT INTO notes (country, region) VALUES ('DE', 'europe'), ('FR', 'europe'), ('BR', 'americas')"
+    )
+
+
+async def facts(started, how="count(*)", where="true"):
+    return await started.admin.fetchval(f"SELECT {how} FROM facts WHERE {where}")
+
+
+async def all_are_facts(started):
+    await started.until_row(MISSING, holds=lambda it: it == 0)
+
+
+async def run(started, *words):
+    arguments = [words[0], "--dsn", started.database.dsn(), *words[1:]]
+    result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+async def test_comments_become_facts_in_batches_and_what_fails_is_tried_listed_and_redriven(database, tmp_path):
+    """Beside the batch, which does the same comments once more; each region by its own processor."""
+    async with example("note-analytics", database, tmp_path, change=sooner) as started:
+        admin = started.admin
+        await notes(admin)
+        await admin.executemany(COMMENT, [("DE", "commented", str(number % 5)) for number in range(20)])
+        await all_are_facts(started)
+        await admin.fetchval(COMMENT, "DE", "read", None)  # nobody wants to hear of it
+        in_americas = await admin.fetchval(COMMENT, "BR", "opened", "3")
+        await all_are_facts(started)
+        delivered = 'notifychannel_hints_delivered_total{channel="note-inserted-%s"} %s.0'
+        await started.until(lambda: started.metrics("europe"), lambda it: delivered % ("europe", 20) in it)
+        await started.until(lambda: started.metrics("americas"), lambda it: delivered % ("americas", 1) in it)
+        assert await facts(started) == 21
+        assert await facts(started, "words", f"comment_id = {in_americas}") == 5
+        europe = await started.metrics("europe")
+        small, all_of_them = (float(re.search(BATCHES % re.escape(size), europe)[1]) for size in ("10.0", "+Inf"))
+        assert small == all_of_them < 20
+        for line in ("europe", "americas"):
+            assert any(it.startswith(f'{line} | {{"channel": "note-inserted-{line}"') for it in started.program.printed)
+
+        bad = await admin.fetchval(COMMENT, "DE", "commented", "many")
+        dead = "SELECT dead FROM notifychannel.consumers WHERE \"group\" = 'note-etl-europe'"
+        waits = "SELECT state || ' ' || attempts FROM notifychannel.jobs"
+        await started.until_row(waits, holds=lambda it: it == "retrying 1")
+        await started.until_row(dead, holds=lambda it: it == 1)
+        (letter,) = json.loads(await run(started, "queue", "--dead", "--json"))
+        assert (letter["key"], letter["attempts"]) == ({"id": bad}, 4)
+        await admin.execute("UPDATE note_comments SET stars = '4' WHERE id = $1", bad)
+        await run(started, "redrive", "--id", letter["id"])
+        await all_are_facts(started)
+        assert await facts(started, "stars", f"comment_id = {bad}") == 4
+
+        before = await facts(started)
+        await admin.execute("INSERT INTO bulk_imports DEFAULT VALUES")
+        await started.until(lambda: said(started, '{"batch": "bulk"'))
+        await admin.execute("UPDATE notes SET status = 'closed' WHERE country = 'BR'")
+        await started.until_row("SELECT count(*) FROM facts WHERE note_status = 'closed'", holds=lambda it: it == 1)
+        assert await facts(started) == before
+
+        europe = await started.metrics("europe")
+        for name, metric in METRICS.items():
+            values = [float(line.rsplit(" ", 1)[1]) for line in europe.splitlines() if line.startswith(metric)]
+            assert max(values) > 0, name
+        assert "# TYPE notifychannel_reconnections_total counter" in europe
+
+
+async def said(started, words):
+    return any(words in line for line in started.program.printed)
+
+
+async def test_bulks_bursts_a_full_server_and_a_suspended_channel_lose_nothing(database, tmp_path, record_property):
+    """A bulk load is one look at everything; the batch alone does the rest, when the channels have gone."""
+    async with example("note-analytics", database, tmp_path, change=sooner) as started:
+        admin = started.admin
+        await notes(admin)
+        await admin.execute(MANY, "DE", 3000)
+        await all_are_facts(started)
+        await started.until_row("SELECT count(*) FROM notifychannel.jobs", holds=lambda it: it == 0)
+        europe = await started.metrics("europe")
+        assert 'notifychannel_hints_delivered_total{channel="note-inserted-europe"} 0.0' in europe
+        assert 'notifychannel_resyncs_total{channel="note-inserted-europe",reason="bulk"} 1.0' in europe
+
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await admin.execute(MANY, "BR", 900)
+        await all_are_facts(started)
+        burst_s = loop.time() - began
+        for _ in range(10):
+            await admin.executemany(COMMENT, [("FR", "commented", None), ("BR", "commented", None)] * 10)
+        await all_are_facts(started)
+        steady_s = await admin.fetchval(LATENCY, 200)
+        record_property(
+            "figures",
+            f"900 comments at once are facts after {burst_s:.1f} s; of 200, one after the other, a half within "
+            f"{steady_s * 1000:.0f} ms (by the batch: up to 15 minutes)",
+        )
+
+        owner = next(iter(database.passwords))
+        await admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT 0')
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", owner)
+        await admin.execute(MANY, "FR", 20)
+        lost = 'notifychannel_reconnections_total{reason="TooManyConnections"}'
+        await started.until(lambda: started.metrics("europe"), lambda it: lost in it)
+        await started.until(lambda: said(started, "Not listening: TooManyConnections"))
+        await admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT -1')
+        await all_are_facts(started)
+
+        waiting = "SELECT count(*) FROM notifychannel.jobs WHERE key <> ''"
+        await started.until_row(waiting, holds=lambda it: it == 0)
+        channels = manifests.channels([str(started.folder / "channels.yaml")])
+        dsn = database.dsn(owner)
+        await install([replace(it, suspend=True) for it in channels], dsn=dsn, installation="dev")
+        await admin.execute(MANY, "DE", 15)
+        assert await admin.fetchval(waiting) == 0
+        assert await admin.fetchval(MISSING) == 15
+        await install(channels, dsn=dsn, installation="dev")
+        await all_are_facts(started)
+
+        await remove(channels, dsn=dsn, installation="dev", force=True)
+        last = await admin.fetchval("SELECT max(id) FROM note_comments")
+        await admin.execute(MANY, "DE", 5)
+        batch = f"http://127.0.0.1:{started.ports['batch']}/imports"
+        async with started.http.post(batch, json={"reason": "a quarter of an hour"}) as answer:
+            assert answer.status == 204
+        assert await admin.fetchval(MISSING) == 0
+        assert await facts(started, where=f"processed_by = 'batch' AND comment_id > {last}") == 5
+
+
+async def test_any_program_may_be_the_processor_and_a_country_makes_a_pilot(database, tmp_path):
+    """`notifychannel dev --exec`, which brings the JSON on standard input and the database in DATABASE_URL."""
+
+    def pilot(channel):
+        if channel["metadata"]["name"] == "note-inserted-europe":
+            (rule,) = channel["spec"]["sources"][0]["rules"]
+            rule["when"]["allOf"].append({"column": "country", "operator": "In", "values": ["FR"]})
+            channel["spec"]["consumers"][0]["batch"]["maxWait"] = "0s"
+
+    folder, _, _ = copy("note-analytics", tmp_path, change=pilot)
+    admin, owner = await owned(database, folder / "schema.sql")
+    await notes(admin)
+    words = ("dev", "-f", str(folder / "channels.yaml"), "--dsn", database.dsn(owner), "--group", "note-etl-europe")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    async with notifychannel(*words, "--exec", str(folder / "script.py"), PATH=path) as dev:
+        await dev.line("note-inserted-europe start", "→ 204")
+        await admin.fetchval(COMMENT, "DE", "commented", "1")
+        comment = await admin.fetchval(COMMENT, "FR", "commented", "2")
+        await dev.line("note-inserted-europe change 1 hint", "→ 204")
+        dev.interrupt()
+        assert await dev.ends() == 0
+    assert [tuple(row) for row in await admin.fetch("SELECT comment_id, processed_by FROM facts")] == [
+        (comment, "script")
+    ]
+
+
+def test_the_alerts_of_the_page_are_those_of_the_chart_with_their_limits():
+    """And every metric of the page is one that the tests above have found."""
+    groups = yaml.safe_load((ROOT / "charts" / "notifychannel" / "alerts" / "notifychannel.yaml").read_text())["groups"]
+    rules = {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+    page = (HERE / "README.md").read_text()
+    for alert, (limit, longest) in ALERTS.items():
+        assert f"(../../docs/runbooks/{alert}.md)" in page
+        assert re.search(limit, rules[alert]["expr"])
+        assert rules[alert]["for"] == longest
+    named = set(re.findall(r"notifychannel_[a-z_]+", page))
+    assert named == {metric.removesuffix("_count") for metric in METRICS.values()} | {
+        "notifychannel_reconnections_total", "notifychannel_deliveries_total",
+    }  # fmt: skip

@@ -1,0 +1,153 @@
+"""The file of `notifychannel dev --services`, read; each mistake is one sentence."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from notifychannel_cli.__main__ import cli
+from notifychannel_cli.dev.services import Service, ServicesError, load
+from tests.pages import ROOT
+
+GOOD = """
+services:
+  - {name: orders, group: orders-api, port: 8080, statusPort: 9789, command: [python, application.py]}
+  - {name: clock, command: [date]}
+try: [curl http://127.0.0.1:8080/orders]
+"""
+CHANNEL = """
+apiVersion: notifychannel.io/v1alpha1
+kind: NotifyChannel
+metadata: {name: orders}
+spec:
+  database: {secretRef: {name: orders-db}}
+  sources:
+    - {schema: public, table: orders, key: [{column: id}], rules: [{name: any, events: [Insert]}]}
+  consumers:
+    - group: orders-api
+      endpoint: {port: 8080, path: /hints}
+"""
+EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/services.yaml"))
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = tmp_path / "services.yaml"
+    made.write_text(GOOD)
+    return made
+
+
+def test_services_are_read_with_the_folder_that_they_start_in(file):
+    found = load(file)
+    assert found.folder == file.parent
+    assert found.services == (
+        Service(
+            name="orders", group="orders-api", port=8080, status_port=9789, command=("python", "application.py")
+        ),
+        Service(name="clock", command=("date",)),
+    )  # fmt: skip
+    assert found.tries == ("curl http://127.0.0.1:8080/orders",)
+    assert found.groups == {"orders-api"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (GOOD, "[", "is no YAML"),
+        (GOOD, "- a", "write a list `services`"),
+        ("try:", "tries:", "write a list `services`"),
+        (GOOD, "services: []", "`services` is empty"),
+        ("name: clock", "group: x", "services[1]: has no name"),
+        ("name: clock", "name: clock, portt: 1", "services[1]: its fields are"),
+        ("[date]", "date", "services[1]: `command` is a list of words"),
+        ("[date]", "[]", "services[1]: `command` is a list of words"),
+        ("port: 8080", "port: 80800", "services[0]: `port` is a number from 1 to 65535"),
+        ("port: 8080", 'port: "8080"', "services[0]: `port` is a number from 1 to 65535"),
+        ("port: 8080, ", "", "services[0]: a `group` is a consumer's name, and needs the `port`"),
+        ("name: clock", "name: orders", "two services have the name orders"),
+        ("name: clock", "name: clock, port: 9789", "two services have the port 9789"),
+        ("[curl http://127.0.0.1:8080/orders]", "[a: b]", "`try` is no list of lines"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_a_sentence_that_says_where(file, before, after, said):
+    file.write_text(GOOD.replace(before, after))
+    with pytest.raises(ServicesError) as refused:
+        load(file)
+    assert refused.value.message.startswith(f"{file}: ")
+    assert said in refused.value.message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ServicesError, match=r"nowhere\.yaml: No such file"):
+        load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--dsn", "postgresql://a/b", "--schema", "a.sql", "--print"], "--dsn is a database, --schema makes one"),
+        (["--schema", "a.sql", "--keep", "--print"], "the database of --schema goes at the end"),
+        (["--print"], "name the database"),
+        (["--dsn", "x", "--services", "{services}", "--print"], "exactly one of"),
+        (["--dsn", "x", "--services", "{services}", "--group", "orders-api"], "says who is which consumer"),
+        (["--dsn", "x", "--services", "{other}"], "no channel has the consumer payments; the files name orders-api"),
+    ],
+)  # fmt: skip
+def test_options_that_contradict_each_other_are_refused(tmp_path, file, options, said):
+    """Mutant: `_check_groups` not called."""
+    channel, other = tmp_path / "orders.yaml", tmp_path / "other.yaml"
+    channel.write_text(CHANNEL)
+    other.write_text(GOOD.replace("orders-api", "payments"))
+    words = [it.format(services=file, other=other) for it in options]
+    result = CliRunner().invoke(cli, ["dev", "-f", str(channel), *words], env={"NOTIFYCHANNEL_DSN": ""})
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_the_environment_may_name_a_database_where_a_schema_makes_one(tmp_path):
+    """The DSN stands there for all commands. Mutant: `_database` without the question where it comes from."""
+    channel = tmp_path / "orders.yaml"
+    channel.write_text(CHANNEL)
+    words = ["dev", "-f", str(channel), "--schema", str(tmp_path / "nowhere.sql"), "--print"]
+    result = CliRunner().invoke(cli, words, env={"NOTIFYCHANNEL_DSN": "postgresql://a/b"})
+    assert result.exit_code == 1
+    assert "nowhere.sql can't be read" in result.stderr
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_holds_what_the_runner_and_the_cluster_need(name):
+    folder = ROOT / "examples" / name
+    for file in ("README.md", "schema.sql", "channels.yaml", "kubernetes.yaml", "services.yaml"):
+        assert (folder / file).exists(), file
+    for service in load(folder / "services.yaml").services:
+        assert (folder / service.command[-1]).exists()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"image: notifychannel/sidecar:{version}\n" in (folder / "kubernetes.yaml").read_text()
+    channels = [it for it in yaml.safe_load_all((folder / "channels.yaml").read_text()) if it]
+    groups = {consumer["group"] for channel in channels for consumer in channel["spec"]["consumers"]}
+    assert groups == load(folder / "services.yaml").groups
+    labelled = re.findall(r"notifychannel\.io/inject: (\S+)", (folder / "kubernetes.yaml").read_text())
+    assert set(labelled) == groups
+
+
+def lines(*files):
+    """Without empty ones and comments."""
+    texts = [line.strip() for file in files for line in file.read_text().splitlines()]
+    return len([line for line in texts if line and not line.startswith("#")])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_table_of_examples_counts_what_is_left_to_write(name):
+    folder = ROOT / "examples" / name
+    programs = {service.command[-1] for service in load(folder / "services.yaml").services} - {"receiver.py"}
+    shared = set(re.findall(r"^from (\w+) import", "".join((folder / it).read_text() for it in programs), re.MULTILINE))
+    programs |= {f"{it}.py" for it in shared if (folder / f"{it}.py").exists()}
+    counted = (lines(folder / "channels.yaml"), lines(*(folder / it for it in programs)))
+    (row,) = [
+        line for line in (ROOT / "examples" / "README.md").read_text().splitlines() if f"[{name}]({name}/" in line
+    ]
+    assert "{} lines of YAML, {} of application".format(*counted) in row
