@@ -247,6 +247,12 @@ async def test_it_says_who_claims_and_that_nobody_does_where_something_waits(mon
     task.cancel()
     await asyncio.wait({task})
     assert queue.desk.delivering == (True, "the application claims")
+    task = await asking(queue)
+    queue.call(claim(1))
+    await task
+    queue.agenda.waiting = waiting
+    monkeypatch.setattr(time, "monotonic", lambda: long_after + 90.0)
+    assert queue.desk.delivering == (True, "the application claims"), "it is at work"
 
 
 async def test_a_channel_that_is_not_claimed_is_refused_by_its_way():
