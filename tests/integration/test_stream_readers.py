@@ -27,7 +27,7 @@ def order(number):
 
 async def test_a_reader_gets_the_channels_and_keys_that_it_asks_for_and_no_others():
     """Mutants: `offer` that wakes nobody for a channel asked for by name; `any` for `all` in Wanted.has_key."""
-    async with streaming(streamed(), CARTS) as parts:
+    async with streaming(streamed(), CARTS) as parts:  # noqa: SIM117 - the port is known then
         async with (
             reading(parts.port, "?channel=orders&key.order_id=3&key.order_id=4") as some,
             reading(parts.port, "?channel=carts") as carts,
@@ -264,7 +264,7 @@ async def test_a_websocket_gets_the_same_as_messages_and_what_it_says_is_not_rea
 
 async def test_a_websocket_that_says_too_much_at_once_is_closed():
     """Mutant: no `max_msg_size`."""
-    async with streaming() as parts, aiohttp.ClientSession() as http:
+    async with streaming() as parts, aiohttp.ClientSession() as http:  # noqa: SIM117 - the port is known then
         async with http.ws_connect(f"ws://127.0.0.1:{parts.port}{PATH}") as socket:
             await socket.send_str("x" * 100_000)
             while (message := await socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
@@ -275,7 +275,7 @@ async def test_a_websocket_that_says_too_much_at_once_is_closed():
 async def test_a_websocket_without_a_pong_is_gone(monkeypatch):
     """A peer whose process stands still: TCP says nothing. Mutant: no `heartbeat`."""
     monkeypatch.setattr(websocket, "PING_S", 0.2)
-    async with streaming() as parts, aiohttp.ClientSession() as http:
+    async with streaming() as parts, aiohttp.ClientSession() as http:  # noqa: SIM117 - the port is known then
         async with http.ws_connect(f"ws://127.0.0.1:{parts.port}{PATH}", autoping=False) as socket:
             while (message := await socket.receive(timeout=10)).type is not aiohttp.WSMsgType.PING:
                 assert message.type is aiohttp.WSMsgType.TEXT
@@ -286,7 +286,7 @@ async def test_a_websocket_without_a_pong_is_gone(monkeypatch):
 
 async def test_the_end_is_told_after_everything_that_was_due():
     """Mutants: `end` that does not wait; `carry` that returns before it has told everything."""
-    async with streaming(streamed(window=60.0, max_delay=60.0)) as parts, aiohttp.ClientSession() as http:
+    async with streaming(streamed(window=60.0, max_delay=60.0)) as parts, aiohttp.ClientSession() as http:  # noqa: SIM117 - the port is known then
         async with (
             reading(parts.port) as stream,
             http.ws_connect(f"ws://127.0.0.1:{parts.port}{PATH}") as socket,
@@ -320,7 +320,7 @@ async def test_the_end_waits_for_no_reader_that_does_not_read(monkeypatch):
 
 
 async def test_a_channel_that_comes_is_told_and_one_that_goes_ends_who_named_it():
-    async with streaming(streamed()) as parts:
+    async with streaming(streamed()) as parts:  # noqa: SIM117 - the port is known then
         async with reading(parts.port) as everything, reading(parts.port, "?channel=orders") as named:
             await everything.message()
             await named.message()

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from notifychannel_sidecar.hints import Mode, Reason
 from notifychannel_sidecar.inbox.work import Hint, Work
@@ -202,5 +209,5 @@ class Streaming(RuleBasedStateMachine):
             client.stack.close()
 
 
-TestStreaming = Streaming.TestCase
-TestStreaming.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+def test_a_reader_that_has_read_everything_was_told_of_every_key_after_its_last_change():
+    run_state_machine_as_test(Streaming, settings=settings(max_examples=200, stateful_step_count=50, deadline=None))
