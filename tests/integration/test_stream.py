@@ -46,7 +46,7 @@ async def test_a_change_is_an_event_whose_data_is_the_body_of_a_post(database):
             said = await sidecar.says(lambda it: it["channels"]["orders"]["readers"] == 1)
         assert said["channels"]["orders"]["way"] == "stream"
         assert said["channels"]["orders"]["delivering"] is True
-        assert said["channels"]["orders"]["last_answer"] == "1 reader"
+        assert said["channels"]["orders"]["last_answer"] == "the application reads the stream"
         assert await sidecar.metric("notifychannel_stream_events_total") == 2
         assert await sidecar.metric("notifychannel_hints_delivered_total") == 1
         assert await sidecar.metric("notifychannel_change_to_delivery_seconds_count") == 1

@@ -340,11 +340,11 @@ async def test_nobody_who_reads_is_said_and_forgotten_when_somebody_comes():
         assert parts.answers == []
         async with reading(parts.port) as stream:
             await stream.message()
-            assert parts.deliverer.delivering("orders") == (True, "1 reader")
+            assert parts.deliverer.delivering("orders") == (True, "the application reads the stream")
             parts.put(2)
             await stream.message()
             assert [answer.word for answer in parts.answers] == ["stream"]
         async with asyncio.timeout(10):
             while parts.stream.readers("orders"):  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0.02)
-        assert parts.deliverer.delivering("orders") == (True, "0 readers")
+        assert parts.deliverer.delivering("orders") == (True, "nothing had to be delivered yet")

@@ -310,8 +310,8 @@ def test_a_slip_of_the_pen_is_one_problem(edit, field, meant):
 
 
 def test_a_field_that_is_unknown_and_one_that_is_missing_are_two_problems_where_they_are_not_alike():
-    assert [it.partition("; ")[0] for it in complaints(GOOD.replace("      endpoint:", "      url:"))] == [
-        "18: spec.consumers[0].endpoint: is required", '19: spec.consumers[0]: unknown field "url"',
+    assert [it.partition("; ")[0] for it in complaints(GOOD.replace("group: orders-api", "pods: orders-api"))] == [
+        '18: spec.consumers[0]: unknown field "pods"', "18: spec.consumers[0].group: is required",
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from notifychannel_sidecar.deliverer.answer import Fault, Reply, sentence
 from notifychannel_sidecar.deliverer.courier import NOTHING_YET
 from notifychannel_sidecar.pull.desk import CLAIMS
 from notifychannel_sidecar.pull.silence import STEPS, silence
+from notifychannel_sidecar.stream.streamer import NOBODY, READS
 from notifychannel_sidecar.state import Phase, Why
 
 JSON = st.recursive(
@@ -50,7 +51,7 @@ def test_every_answer_that_the_sidecar_can_tell_is_known_here(fault, timeout_s):
     assert any(pattern.fullmatch(NOTHING_YET) for pattern in ANSWERS)
 
 
-@pytest.mark.parametrize("said", [CLAIMS, *[silence(seconds + 1.0) for seconds, _ in STEPS]])
+@pytest.mark.parametrize("said", [NOBODY, READS, CLAIMS, *[silence(seconds + 1.0) for seconds, _ in STEPS]])
 def test_what_the_sidecar_tells_of_who_claims_is_known_here(said):
     """Mutant: another step, or another word, on one side alone."""
     assert any(pattern.fullmatch(said) for pattern in ANSWERS), said

@@ -33,6 +33,8 @@ ANSWERS = tuple(
         r"the application on 127\.0\.0\.1:[0-9]{1,5} closes the connection before it has answered",
         r"no answer on 127\.0\.0\.1:[0-9]{1,5} within [0-9.e+-]{1,12} s",
         r"what listens on 127\.0\.0\.1:[0-9]{1,5} does not answer in HTTP",
+        r"the application reads the stream",
+        r"nobody reads the stream",
         r"the application claims",
         r"nobody has claimed for more than (a minute|5 minutes|15 minutes|an hour|a day)",
     )

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar.deliverer.answer import Answer, Outcome
+from notifychannel_sidecar.deliverer.courier import NOTHING_YET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.stream.stream import Stream
 
 NOBODY = "nobody reads the stream"
+READS = "the application reads the stream"
 TICK_S = 0.001
 """uvloop's clock ticks in milliseconds and its timers round: an alarm a tick late never rings too early."""
 
@@ -48,7 +50,7 @@ class Streamer:
         counts = self._stream.counts(self._config.name)
         if counts.unread:
             return False, NOBODY
-        return True, f"{counts.readers} {'reader' if counts.readers == 1 else 'readers'}"
+        return True, READS if counts.readers else NOTHING_YET
 
     @property
     def breaker_open(self) -> bool:
