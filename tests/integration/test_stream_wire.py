@@ -153,7 +153,7 @@ async def test_frozen_readers_cost_the_sidecar_little_memory(database, record_pr
         peak_mib = peak_rss_mib(sidecar.process.pid)
     figures = {"idle_mib": round(idle_mib, 1), "peak_mib": round(peak_mib, 1)}
     record_property("figures", json.dumps(figures))
-    assert peak_mib < idle_mib + 60
+    assert peak_mib < idle_mib + 40
 
 
 @pytest.mark.slow
