@@ -27,6 +27,7 @@ BLOCKS = blocks((ROOT / "docs" / "howto" / PAGE).read_text())
 DEV, CURL = [it.text for it in BLOCKS if it.language == "sh"]
 FOLLOW, PROXY = [it.text for it in BLOCKS if it.language == "python"]
 PATIENCE_S = 40
+HTTP = web.AppKey("http", aiohttp.ClientSession)
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +115,10 @@ def following(port, looked):
 async def test_a_browser_gets_its_events_by_the_pages_proxy_and_no_others():
     """It names another tenant in its query, which the proxy does not pass on. Mutant of the page: `request.query`."""
     async with streaming(streamed()) as parts, aiohttp.ClientSession() as http:
-        names = {"web": web, "tenant_of": lambda _: 7, "SIDECAR": f"http://127.0.0.1:{parts.port}"}
+        names = {"web": web, "HTTP": HTTP, "tenant_of": lambda _: 7, "SIDECAR": f"http://127.0.0.1:{parts.port}"}
         exec(PROXY, names)  # noqa: S102 - the page's own code is what is tested
         application = web.Application()
-        application["http"] = http
+        application[HTTP] = http
         application.router.add_get("/v1/stream", names["changes"])
         runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()

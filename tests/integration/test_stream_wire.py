@@ -132,7 +132,7 @@ async def test_at_its_end_readers_get_what_is_due_and_then_the_end(database, num
 
 @pytest.mark.slow
 async def test_frozen_readers_cost_the_sidecar_little_memory(database, record_property):
-    """A hundred that read nothing while 50,000 keys change; one more reads on. Mutant: a queue for each reader."""
+    """A hundred that read nothing while 20,000 keys change; one more reads on. Mutant: a queue for each reader."""
     admin = await database.connect()
     async with AsyncExitStack() as stack:
         sidecar = await stack.enter_async_context(
@@ -146,13 +146,14 @@ async def test_frozen_readers_cost_the_sidecar_little_memory(database, record_pr
         assert (await quick.message()).is_resync
         await sidecar.says(lambda said: said["channels"]["orders"]["readers"] == 101)
         idle_mib = peak_rss_mib(sidecar.process.pid)
-        for first in range(0, 50_000, 1000):
+        for first in range(0, 20_000, 1000):
             await notify(admin, first, first + 999)
-            await quick.until_key(key(str(first + 999)))
+            while not (event := await quick.message()).is_resync and key(str(first + 999)) not in event.keys:
+                pass  # on a busy machine the sidecar's own round trip may fail: then all of this is one resync
         peak_mib = peak_rss_mib(sidecar.process.pid)
     figures = {"idle_mib": round(idle_mib, 1), "peak_mib": round(peak_mib, 1)}
     record_property("figures", json.dumps(figures))
-    assert peak_mib < idle_mib + 60
+    assert peak_mib < idle_mib + 40
 
 
 @pytest.mark.slow

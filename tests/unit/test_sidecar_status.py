@@ -17,8 +17,8 @@ from notifychannel_sidecar.deliverer.answer import Fault, Reply, sentence
 from notifychannel_sidecar.deliverer.courier import NOTHING_YET
 from notifychannel_sidecar.pull.desk import CLAIMS
 from notifychannel_sidecar.pull.silence import STEPS, silence
-from notifychannel_sidecar.stream.streamer import NOBODY, READS
 from notifychannel_sidecar.state import Phase, Why
+from notifychannel_sidecar.stream.streamer import NOBODY, READS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

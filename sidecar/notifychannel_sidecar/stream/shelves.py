@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.stream.place import Piece, Place
     from notifychannel_sidecar.stream.wanted import Wanted
 
+EVENT_HINTS = 100
+"""In one event, however large a POST may be: an event is all that is held of a reader who does not read, 25 kB."""
+
 
 class Shelves:
     """Of one run of the sidecar."""
@@ -43,7 +46,7 @@ class Shelves:
                 self.newest += 1
                 self._shelves[name] = Shelf(seq=self.newest)
             self._shelves[name].keys = max(self._keys, config.max_hints)
-        self._most = {name: config.max_hints for name, config in streamed.items()}
+        self._most = {name: min(config.max_hints, EVENT_HINTS) for name, config in streamed.items()}
 
     @property
     def names(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar.deliverer.answer import Answer, Outcome
 from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.stream.shelves import EVENT_HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,8 @@ class Streamer:
                 await self._wait_until(math.inf if due is None else due)
             elif (work := self._source.take(self._config.name, now)) is not None:
                 self._put(work, now)
-                await asyncio.sleep(0)  # readers go on between two works, so a burst does not leave them behind
+                for _ in range(0, len(work.hints) + 1, EVENT_HINTS):
+                    await asyncio.sleep(0)  # readers go on between two works, so a burst does not leave them behind
 
     async def finish(self) -> None:
         """Return when nothing is due and all who read have been told. Needs `run`."""
