@@ -35,6 +35,7 @@ LONGEST_FIRST = (
     "test_programs_away", "test_injection", "test_leadership", "test_many_channels", "test_watch_half_open",
     "test_conditions", "test_doctor", "test_commands",
     "test_database_away", "test_cluster", "test_sidecar_inputs", "test_rolling_update", "test_chart",
+    "test_examples",
     "test_repair", "test_deletion", "test_namespaced", "test_upgrade", "test_certificate_keeper",
     "test_admission_stream", "test_operator_process",
 )  # fmt: skip
