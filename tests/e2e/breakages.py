@@ -232,12 +232,12 @@ def _(ward):
 def _(ward):
     ward.shop.release.scale("operator", 0)
     yield
-    ward.shop.release.scale("operator", 2)
+    ward.shop.release.scale("operator", 1)
 
 
 @breaks("cluster/injector", says="does not answer")
 def _(ward):
     ward.shop.release.scale("injector", 0)
     yield
-    ward.shop.release.scale("injector", 2)
+    ward.shop.release.scale("injector", 1)
     ward.shop.release.until_injecting()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CRD = "notifychannels.notifychannel.io"
 INJECTED_AFTER_S = 120
+ONE_OF_EACH, TWO_OF_EACH = (tuple(f"{it}.replicas={count}" for it in ("operator", "injector")) for count in (1, 2))
+"""Two is the chart's default. Tests to which the second is nothing have one: its start and its life cost as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,7 @@ def released(
         f"fullnameOverride={name}", f"image.tag={tag}", f"sidecar.image.tag={tag}", "crds.create=false",
         f"watchNamespaces={{{served}}}",
         "webhook.timeoutSeconds=15",  # a pod that is made while the node is busy is to have its sidecar all the same
+        *ONE_OF_EACH,
     )  # fmt: skip
     made = Release(
         kubectl=kubectl.within(namespace),

@@ -12,11 +12,12 @@ from tests.e2e import application
 from tests.e2e import shop as shops
 from tests.e2e.cluster import ROOT
 from tests.e2e.kubectl import CommandError
+from tests.e2e.release import TWO_OF_EACH
 from tests.e2e.typed import Place
 from tests.pages import blocks
 
 pytestmark = pytest.mark.timeout(900)
-RELEASE_VALUES = ("operator.passIntervalSeconds=5",)
+RELEASE_VALUES = ("operator.passIntervalSeconds=5", *TWO_OF_EACH)
 MARKER = "run by test_the_commands_of_the_pages_do_what_they_say"
 PRINTED = {
     "docs/conditions.md": ["Accepted", "TriggersInstalled"],
