@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from contextlib import contextmanager
@@ -63,7 +62,7 @@ class Release:
 
     def metrics(self, pod: str) -> str:
         """Of one of its pods, through the API server, ready or not."""
-        return self.kubectl.run("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy/metrics")
+        return self.kubectl.proxied(pod, 8080, "/metrics")
 
     def selector(self, component: str) -> str:
         """Of the pods of `operator` or `injector`."""
@@ -126,10 +125,7 @@ def released(
 
 def is_injected(kubectl: Kubectl, namespace: str) -> bool:
     """A dry run of a pod with the label."""
-    printed = kubectl.run(
-        "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(labelled_pod())
-    )  # fmt: skip
-    return bool(sidecars(json.loads(printed)))
+    return bool(sidecars(kubectl.within(namespace).dry_run(labelled_pod())))
 
 
 def labelled_pod() -> dict[str, Any]:
