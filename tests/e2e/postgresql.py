@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import subprocess
-import sys
 import time
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import asyncpg
+from click.testing import CliRunner
 
+from notifychannel_cli.commands import cli
 from tests import leaks
 from tests.e2e.cluster import SCRIPTS
 from tests.e2e.kubectl import CommandError
@@ -65,13 +65,11 @@ class PostgreSQL:
 
     async def grant(self, *channels: str) -> None:
         """What a DBA does: run the output of `notifychannel sql --grants` for these manifests. Tables have to exist."""
-        command = [sys.executable, "-m", "notifychannel_cli", "sql", "--grants", "-f", "-"]
-        command += ["--installer", "installer", "--listener", "listener", "--dsn", self.local_uri("postgres")]
-        done = await asyncio.to_thread(
-            subprocess.run, command, input="\n---\n".join(channels), capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise CommandError(f"notifychannel sql --grants ended with {done.returncode}: {done.stderr}")
+        words = ["sql", "--grants", "-f", "-", "--installer", "installer", "--listener", "listener"]
+        words += ["--dsn", self.local_uri("postgres")]
+        done = await asyncio.to_thread(CliRunner().invoke, cli, words, input="\n---\n".join(channels))
+        if done.exit_code:
+            raise CommandError(f"notifychannel sql --grants ended with {done.exit_code}: {done.output}")
         connection = await self.connect("postgres")
         await connection.execute(done.stdout)
 
