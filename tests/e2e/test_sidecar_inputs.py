@@ -154,18 +154,20 @@ async def changed_while_unknown(shop, owner, pod, number):
 
 @pytest.mark.alone
 async def test_with_the_default_kubelet_a_changed_channel_reaches_the_sidecar_and_nothing_is_lost_meanwhile(
-    shop, images, kubelet_sync_frequency, record_property
+    shop, images, cluster, kubelet_sync_frequency, record_property
 ):
     """Other rules in one channel, another PostgreSQL channel in the other; rows change while the sidecar knows of none.
 
     Mutant: an unknown hash that is dropped, not a resync (inbox); a new subscription that puts no resync (listener).
     """
     # last in its file: it restarts the kubelet twice
+    before = cluster.sync_frequency_now()
     owner = await shop.open(shops.channel(), shops.channel("visits", tables=("visits",)))
     pod = shop.run(images)[0]
     for name in ("orders", "visits"):
         shops.until_condition(shop.kubectl, name, "Ready", "True")
     with kubelet_sync_frequency("1m0s"):
+        assert cluster.sync_frequency_now() == "1m0s"
         shop.kubectl.wait_for("pod/postgres-0", "condition=Ready")  # so that its Service leads to it again
         for number in range(1, 5):  # the kubelet may look in just now
             known, changed_at, at, was_unknown = await changed_while_unknown(shop, owner, pod, number)
@@ -180,6 +182,7 @@ async def test_with_the_default_kubelet_a_changed_channel_reaches_the_sidecar_an
         for channel in ("orders", "visits"):
             application.until_acknowledged(shop.kubectl, pod, {"id": 100}, channel=channel)
             shops.until_condition(shop.kubectl, channel, "Ready", "True")
+    assert cluster.sync_frequency_now() == before
     assert resync["at"] < known_at
     assert resync["reason"] == "rules"
     lag_s = known_at - changed_at
