@@ -68,11 +68,10 @@ class Kubectl(Runner):
         """The same in that namespace."""
         return replace(self, arguments=("--namespace", namespace))
 
-    def apply(self, *manifests: str | dict[str, Any], server_side: bool = False) -> str:
-        """Apply YAML texts or objects. Not server-side unless asked for: that is what users type."""
+    def apply(self, *manifests: str | dict[str, Any]) -> str:
+        """Apply YAML texts or objects; not server-side: that is what users type."""
         texts = [manifest if isinstance(manifest, str) else json.dumps(manifest) for manifest in manifests]
-        options = ["--server-side"] if server_side else []
-        return self.run("apply", *options, "-f", "-", stdin="\n---\n".join(texts))
+        return self.run("apply", "-f", "-", stdin="\n---\n".join(texts))
 
     def get(self, *arguments: str) -> Any:
         """Objects as JSON: `get("pods", "-l", "app=web")["items"]`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import SECRETS
 from notifychannel_operator.kube_error import NotFound
-from tests.e2e.cluster import ROOT
+from tests.e2e.api_server import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,7 @@ PATIENCE_S = 120.0
 
 async def with_crd(kubectl: Kubectl) -> None:
     """The CRD is there, as this tree has it."""
-    crd = (ROOT / "crds" / "notifychannels.yaml").read_text()
-    await asyncio.to_thread(kubectl.run, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd)
+    await asyncio.to_thread(install, kubectl)
 
 
 async def lead(api: Kube, namespace: str, site: Site) -> str:

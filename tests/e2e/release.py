@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e import chart, pod_logs
+from tests.e2e.api_server import install
 from tests.e2e.kubectl import CommandError
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def released(
 ) -> Iterator[Release]:
     """Installed for the served namespace; uninstalled at the end, without the cleanup that has tests of its own."""
     kubectl = cluster.kubectl
-    kubectl.apply((chart.ROOT / "crds" / "notifychannels.yaml").read_text(), server_side=True)
-    kubectl.wait_for(f"crd/{CRD}", "condition=Established")
+    install(kubectl)
     tag = images["operator"].rpartition(":")[2]
     name = f"nc-{secrets.token_hex(3)}"
     own = (

@@ -17,6 +17,7 @@ import pytest
 
 from notifychannel_operator import certificates
 from tests.e2e import chart
+from tests.e2e.api_server import install
 from tests.e2e.release import ONE_OF_EACH, is_injected
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ class Place:
 
 @pytest.fixture
 def place(kubectl, helm, images, new_namespace) -> Iterator[Place]:
-    kubectl.apply((chart.ROOT / "crds" / "notifychannels.yaml").read_text(), server_side=True)
-    kubectl.wait_for(f"crd/{CRD}", "condition=Established")
+    install(kubectl)
     name = f"chart-{secrets.token_hex(3)}"
     release, served = new_namespace(**RESTRICTED), new_namespace(**RESTRICTED)
     tag = images["operator"].rpartition(":")[2]
