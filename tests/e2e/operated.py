@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import SECRETS
@@ -37,6 +38,7 @@ async def until(
     api: Kube, kind: Kind, name: str, namespace: str, holds: Callable[[Any], bool], *, timeout_s: float = PATIENCE_S
 ) -> Any:
     """The object, once this holds of it (None: there is none)."""
+    began_s = time.monotonic()
     async with asyncio.timeout(timeout_s):
         while True:
             try:
@@ -45,7 +47,8 @@ async def until(
                 body = None
             if holds(body):
                 return body
-            await asyncio.sleep(0.05)
+            # a twentieth of what is measured: somebody who waits for minutes would keep the API server busy
+            await asyncio.sleep(min(0.5, max(0.05, (time.monotonic() - began_s) / 20)))
 
 
 def condition(body: dict[str, Any] | None, kind: str) -> tuple[str, str] | None:

@@ -103,7 +103,7 @@ async def town(cluster, kubeconfig, database, namespace):
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """The test's own limit ends it."""
     while not await holds():  # noqa: ASYNC110 it is asked over HTTP
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)  # each look is a list of them all
 
 
 async def rounds(running: OperatorProcess, count: int) -> tuple[float, float, float]:
