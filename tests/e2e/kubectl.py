@@ -41,7 +41,7 @@ class Runner:
             done = subprocess.run(
                 command,
                 input=stdin,
-                env={**self.environment(), "GOGC": "off"},  # it ends before its garbage is worth collecting
+                env=self.environment(),
                 capture_output=True,
                 text=True,
                 timeout=timeout_s,
@@ -54,8 +54,8 @@ class Runner:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        """For a process that is to reach the same cluster."""
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        """For a process that is to reach the same cluster. Go's end before their garbage is worth collecting."""
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "GOGC": "off"}
 
 
 @dataclass(frozen=True, kw_only=True)
