@@ -124,7 +124,7 @@ def places(cluster, _empty_namespaces) -> Iterator[tuple[str, str]]:
     """Two namespaces for a file of tests: of its release, and the one that this serves."""
     own, served = names = [f"e2e-{secrets.token_hex(3)}-{role}" for role in ("release", "shop")]
     for name in names:
-        cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        cluster.kubectl.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         cluster.kubectl.within(name).until(
             "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120
         )  # fmt: skip
@@ -193,7 +193,7 @@ def new_namespace(kubectl, request, _empty_namespaces) -> Iterator[Callable[...,
 
     def make(**labels: str) -> str:
         name = f"e2e-{secrets.token_hex(3)}-{next(_numbers)}"
-        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        kubectl.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         made.append(name)
         # without it a pod would be refused
         kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120)

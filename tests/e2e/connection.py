@@ -1,6 +1,6 @@
 """The API server over connections that stay: what the tests want to know, at a hundredth of a kubectl's CPU.
 
-It asks, and has pods asked; it changes nothing. What users type is typed, by `Kubectl.run`.
+It asks, has pods asked, and puts what a test needs in its place. What users type is typed, by `Kubectl`.
 """
 
 from __future__ import annotations
@@ -51,15 +51,24 @@ class Connection:
                     return
                 yield event["object"]
 
-    def text(self, method: str, url: str, body: Any = None, *, timeout_s: float = SHORT_S) -> str:
+    def put(self, question: Question, body: dict[str, Any]) -> None:
+        """The object is as the body says, made or changed (server-side apply); a field it doesn't know is an error."""
+        url = question.with_query(fieldManager="tests", force="true", fieldValidation="Strict")
+        self.text("PATCH", url, body, content="application/apply-patch+yaml")
+
+    def text(
+        self, method: str, url: str, body: Any = None, *, content: str = "application/json", timeout_s: float = SHORT_S
+    ) -> str:
         """What is answered to one request; CommandError where that is no 2xx."""
-        with self._answer(method, url, body, timeout_s=timeout_s) as answer:
+        with self._answer(method, url, body, content=content, timeout_s=timeout_s) as answer:
             return answer.read().decode()
 
     @contextmanager
-    def _answer(self, method: str, url: str, body: Any = None, *, timeout_s: float) -> Iterator[Any]:
+    def _answer(
+        self, method: str, url: str, body: Any = None, *, content: str = "application/json", timeout_s: float
+    ) -> Iterator[Any]:
         configuration = self.api.configuration
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {"Content-Type": content}
         if token := configuration.get_api_key_with_prefix("authorization"):
             headers["Authorization"] = token
         answer = self.api.rest_client.pool_manager.request(

@@ -19,7 +19,7 @@ import yaml
 from tests.e2e import rollout
 from tests.e2e.command_error import CommandError
 from tests.e2e.connection import Connection, connected
-from tests.e2e.question import Question, asked
+from tests.e2e.question import Question, asked, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +72,11 @@ class Kubectl(Runner):
         """Apply YAML texts or objects; not server-side: that is what users type."""
         texts = [manifest if isinstance(manifest, str) else json.dumps(manifest) for manifest in manifests]
         return self.run("apply", "-f", "-", stdin="\n---\n".join(texts))
+
+    def put(self, *bodies: dict[str, Any]) -> None:
+        """The same without a program, server-side: for what only has to be there."""
+        for body in bodies:
+            self.connection.put(object_of(body, self.namespace), body)
 
     def get(self, *arguments: str) -> Any:
         """Objects as JSON: `get("pods", "-l", "app=web")["items"]`."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
 IN_A_NAMESPACE = {
-    "configmaps": "/api/v1", "pods": "/api/v1", "resourcequotas": "/api/v1", "secrets": "/api/v1",
-    "serviceaccounts": "/api/v1", "deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1",
-    "leases": "/apis/coordination.k8s.io/v1", "endpointslices": "/apis/discovery.k8s.io/v1",
+    **dict.fromkeys(("configmaps", "pods", "resourcequotas", "secrets", "serviceaccounts", "services"), "/api/v1"),
+    **dict.fromkeys(("deployments", "statefulsets"), "/apis/apps/v1"),
+    "leases": "/apis/coordination.k8s.io/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
     "notifychannels": "/apis/notifychannel.io/v1alpha1",
-}  # fmt: skip
+}
 CLUSTER_WIDE = {
     "namespaces": "/api/v1", "nodes": "/api/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
@@ -53,6 +55,13 @@ def asked(*words: str, namespace: str = "default") -> Question | None:
     if path is None or len(objects) > 1 or (objects and query):
         return None
     return Question(path="/".join((path, *objects)), query=query)
+
+
+def object_of(body: dict[str, Any], namespace: str) -> Question:
+    """The object that a manifest is about; of the kinds above."""
+    path = _path(body["kind"].lower(), namespace)
+    assert path, f"question.py does not know {body['kind']}"
+    return Question(path=f"{path}/{body['metadata']['name']}")
 
 
 def _path(kind: str, namespace: str) -> str | None:

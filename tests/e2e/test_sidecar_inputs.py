@@ -36,7 +36,7 @@ def until_status(kubectl, pod, wanted, *, timeout_s=120):
 
 def start(shop, images, *groups):
     """A Deployment for each group; they are Ready at the end. Group → its pod."""
-    shop.kubectl.apply(*(shops.deployment(images, name=group, group=group) for group in groups))
+    shop.kubectl.put(*(shops.deployment(images, name=group, group=group) for group in groups))
     for group in groups:
         shop.kubectl.rolled_out(f"deployment/{group}")
     return {group: shops.pods(shop.kubectl, app=group)[0] for group in groups}
