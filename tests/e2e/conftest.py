@@ -144,8 +144,10 @@ def release(cluster, images, places, request) -> Iterator[Release]:
 
 
 @pytest.fixture(scope="module")
-def _begun_server(cluster, places) -> Iterator[tuple[int, dict[str, str]]]:
-    with begun(cluster, cluster.kubectl.within(places[1])) as found:
+def _begun_server(cluster, places, request) -> Iterator[tuple[int, dict[str, str]]]:
+    """Its data is gone with its pod, but where the file of tests says `SERVER_IS_KEPT`."""
+    is_kept = getattr(request.module, "SERVER_IS_KEPT", False)
+    with begun(cluster, cluster.kubectl.within(places[1]), is_kept=is_kept) as found:
         yield found
 
 

@@ -95,12 +95,19 @@ class PostgreSQL:
 
 
 @contextmanager
-def begun(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
-    """A server that starts in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES."""
+def begun(cluster: Cluster, kubectl: Kubectl, *, is_kept: bool) -> Iterator[tuple[int, dict[str, str]]]:
+    """A server that starts in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES.
+
+    Its data outlives its pod where `is_kept`: that costs two more pods, which make and remove the volume.
+    """
     passwords = {role: secrets.token_hex(16) for role in ("postgres", *ROLES)}
     leaks.known.update(passwords.values())
     superuser = _secret({"name": "postgres-superuser"}, {"password": passwords["postgres"]})
-    kubectl.put(superuser, *_manifests("primary"))
+    service, server = _manifests("primary")
+    if not is_kept:
+        del server["spec"]["volumeClaimTemplates"]
+        server["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+    kubectl.put(superuser, service, server)
     with reached(cluster, kubectl, selector={"app": "postgres"}, port=5432, name="postgres-from-tests") as port:
         yield port, passwords
 
@@ -112,8 +119,8 @@ def is_up(kubectl: Kubectl) -> None:
 
 @contextmanager
 def deployed(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
-    """The same, ready."""
-    with begun(cluster, kubectl) as found:
+    """The same, ready, and its data kept."""
+    with begun(cluster, kubectl, is_kept=True) as found:
         is_up(kubectl)
         yield found
 
