@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -57,13 +58,20 @@ def _causes(status: dict[str, Any]) -> list[Cause]:
     return found or [Cause("", status["message"])]
 
 
+@functools.cache
 def connected(kubeconfig: Path) -> ApiServer:
     """An API server with this tree's CRD, which stays there: other tests share it."""
     return ApiServer(api=client.CustomObjectsApi(config.new_client_from_config(str(kubeconfig))))
 
 
+@functools.cache
 def install(kubectl: Kubectl) -> None:
-    """Apply the CRD and wait until it answers. A warning fails.
+    """The CRD is there, as this tree has it: applied once by each process, for whoever changes it puts it back."""
+    apply_crd(kubectl)
+
+
+def apply_crd(kubectl: Kubectl) -> None:
+    """And wait until it answers. A warning fails.
 
     Server-side: of two files that begin on a fresh cluster at the same moment, one would be told that it is there.
     """

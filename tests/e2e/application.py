@@ -1,6 +1,6 @@
 """The application of the tests as its pods are asked: what it heard, and what it is to answer.
 
-Asked inside the pod, at its own 127.0.0.1, so that each pod of a Deployment answers for itself and no port is needed.
+Asked through the API server, so that each pod of a Deployment answers for itself and no port is needed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,12 @@ from urllib.parse import urlencode
 if TYPE_CHECKING:
     from tests.e2e.kubectl import Kubectl
 
-ASK = """
-import sys, urllib.request
-path, body = sys.argv[1], sys.argv[2].encode() or None
-print(urllib.request.urlopen("http://127.0.0.1:8080" + path, body, timeout=float(sys.argv[3])).read().decode())
-"""
+PORT = 8080
 
 
-def heard(kubectl: Kubectl, pod: str, *, container: str = "application") -> dict[str, Any]:
+def heard(kubectl: Kubectl, pod: str) -> dict[str, Any]:
     """`posts` (at, status, retry, authorized, body), `acknowledged` (hints; a resync has id None) and `pod`."""
-    return _asked(kubectl, pod, container, "/hints")
+    return _asked(kubectl, pod, "/hints")
 
 
 def until_acknowledged(
@@ -31,24 +27,21 @@ def until_acknowledged(
     """The first hint of this key (None: the first resync) that the application acknowledged, waited for in the pod."""
     wanted = {"key": key, "channel": channel, "after": after, "timeout_s": timeout_s}
     path = f"/acknowledged?{urlencode({'wanted': json.dumps(wanted)})}"
-    found: dict[str, Any] | None = _asked(kubectl, pod, "application", path, timeout_s=timeout_s + 30)
+    found: dict[str, Any] | None = _asked(kubectl, pod, path, timeout_s=timeout_s + 30)
     if found is None:
         raise AssertionError(f"{pod} has not heard of {wanted}: {heard(kubectl, pod)}")
     return found
 
 
-def tell(kubectl: Kubectl, pod: str, *, container: str = "application", **answer: Any) -> dict[str, Any]:
+def tell(kubectl: Kubectl, pod: str, **answer: Any) -> dict[str, Any]:
     """What to answer from now on: `status`, `retry` (ids), `delay_s`, `headers`; what is not named stays."""
-    return _asked(kubectl, pod, container, "/answer", answer)
+    return _asked(kubectl, pod, "/answer", answer)
 
 
-def post(kubectl: Kubectl, pod: str, body: dict[str, Any], *, container: str = "application") -> dict[str, Any]:
+def post(kubectl: Kubectl, pod: str, body: dict[str, Any]) -> dict[str, Any]:
     """Post a hint as the sidecar would."""
-    return _asked(kubectl, pod, container, "/hints", body)
+    return _asked(kubectl, pod, "/hints", body)
 
 
-def _asked(
-    kubectl: Kubectl, pod: str, container: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 30
-) -> Any:
-    command = ("python3", "-c", ASK, path, json.dumps(body) if body else "", str(timeout_s))
-    return json.loads(kubectl.run("exec", pod, "-c", container, "--", *command, timeout_s=timeout_s + 60))
+def _asked(kubectl: Kubectl, pod: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 30) -> Any:
+    return json.loads(kubectl.proxied(pod, PORT, path, body, timeout_s=timeout_s))

@@ -186,7 +186,7 @@ def _(ward):
 
 @breaks("pods/injected", about="on-the-node-", says="HostNetwork")
 def _(ward):
-    ward.shop.kubectl.apply(deployment(ward.images, name="on-the-node", hostNetwork=True, dnsPolicy="Default"))
+    ward.shop.kubectl.put(deployment(ward.images, name="on-the-node", hostNetwork=True, dnsPolicy="Default"))
     yield
     ward.shop.kubectl.run("delete", "deployment", "on-the-node", "--cascade=foreground", "--wait=false")
 
@@ -215,7 +215,7 @@ def _annotated(ward: Ward, annotation: str, value: str) -> Iterator[None]:
 
 @breaks("pods/group", about="mistyped-", says="order-api")
 def _(ward):
-    ward.shop.kubectl.apply(deployment(ward.images, name="mistyped", group="order-api"))
+    ward.shop.kubectl.put(deployment(ward.images, name="mistyped", group="order-api"))
     yield
     ward.shop.kubectl.run("delete", "deployment", "mistyped", "--cascade=foreground", "--wait=false")
 
@@ -223,7 +223,7 @@ def _(ward):
 @breaks("pods/listening", about="deaf-", says="NoSecret")
 def _(ward):
     annotations = {"notifychannel.io/secret": "nowhere"}
-    ward.shop.kubectl.apply(deployment(ward.images, name="deaf", annotations=annotations))
+    ward.shop.kubectl.put(deployment(ward.images, name="deaf", annotations=annotations))
     yield
     ward.shop.kubectl.run("delete", "deployment", "deaf", "--cascade=foreground", "--wait=false")
 
@@ -232,12 +232,12 @@ def _(ward):
 def _(ward):
     ward.shop.release.scale("operator", 0)
     yield
-    ward.shop.release.scale("operator", 2)
+    ward.shop.release.scale("operator", 1)
 
 
 @breaks("cluster/injector", says="does not answer")
 def _(ward):
     ward.shop.release.scale("injector", 0)
     yield
-    ward.shop.release.scale("injector", 2)
+    ward.shop.release.scale("injector", 1)
     ward.shop.release.until_injecting()

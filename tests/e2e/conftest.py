@@ -19,7 +19,7 @@ import pytest
 from tests.e2e import pod_logs
 from tests.e2e.cluster import ROOT, Cluster, script
 from tests.e2e.kubectl import CommandError, Helm, Kubectl
-from tests.e2e.namespaces import delete
+from tests.e2e.namespaces import delete, remove
 from tests.e2e.pod_logs import NOT_OF_POSTGRES
 from tests.e2e.postgresql import PostgreSQL, begun, deployed, is_up, with_roles
 from tests.e2e.release import Release, released
@@ -112,17 +112,25 @@ def images(cluster, neighbours) -> dict[str, str]:
     return neighbours | own
 
 
+@pytest.fixture(scope="session")
+def _empty_namespaces(cluster) -> Iterator[list[str]]:
+    """What tests have left without pods: deleted when all of them are through, and the cluster is idle."""
+    names: list[str] = []
+    yield names
+    remove(cluster.kubectl, *names)
+
+
 @pytest.fixture(scope="module")
-def places(cluster) -> Iterator[tuple[str, str]]:
+def places(cluster, _empty_namespaces) -> Iterator[tuple[str, str]]:
     """Two namespaces for a file of tests: of its release, and the one that this serves."""
     own, served = names = [f"e2e-{secrets.token_hex(3)}-{role}" for role in ("release", "shop")]
     for name in names:
-        cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        cluster.kubectl.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         cluster.kubectl.within(name).until(
             "serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120
         )  # fmt: skip
     yield own, served
-    delete(cluster.kubectl, *names)
+    delete(cluster.kubectl, *names, later=_empty_namespaces)
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +145,10 @@ def release(cluster, images, places, request) -> Iterator[Release]:
 
 
 @pytest.fixture(scope="module")
-def _begun_server(cluster, places) -> Iterator[tuple[int, dict[str, str]]]:
-    with begun(cluster, cluster.kubectl.within(places[1])) as found:
+def _begun_server(cluster, places, request) -> Iterator[tuple[int, dict[str, str]]]:
+    """Its data is gone with its pod, but where the file of tests says `SERVER_IS_KEPT`."""
+    is_kept = getattr(request.module, "SERVER_IS_KEPT", False)
+    with begun(cluster, cluster.kubectl.within(places[1]), is_kept=is_kept) as found:
         yield found
 
 
@@ -177,16 +187,16 @@ async def shop(cluster, _shop_server, release, request) -> AsyncIterator[Shop]:
 
 
 @pytest.fixture
-def new_namespace(kubectl, request) -> Iterator[Callable[..., str]]:
+def new_namespace(kubectl, request, _empty_namespaces) -> Iterator[Callable[..., str]]:
     """Make namespaces: `new_namespace()` or, with labels, `new_namespace(**{"pod-security.kubernetes.io/enforce": …})`.
 
-    Their names are unique, and they are deleted at the end without waiting.
+    Their names are unique, and they are deleted at the end, or at the end of all tests, without waiting.
     """
     made = []
 
     def make(**labels: str) -> str:
         name = f"e2e-{secrets.token_hex(3)}-{next(_numbers)}"
-        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        kubectl.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         made.append(name)
         # without it a pod would be refused
         kubectl.within(name).until("serviceaccounts", bool, "--field-selector=metadata.name=default", timeout_s=120)
@@ -196,7 +206,7 @@ def new_namespace(kubectl, request) -> Iterator[Callable[..., str]]:
     if request.node.stash.get(_failed, False):
         for name in made:
             _tell(kubectl.within(name))
-    delete(kubectl, *made)
+    delete(kubectl, *made, later=_empty_namespaces)
 
 
 @pytest.fixture

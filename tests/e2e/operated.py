@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_operator.kinds import SECRETS
 from notifychannel_operator.kube_error import NotFound
-from tests.e2e.cluster import ROOT
+from tests.e2e.api_server import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,7 @@ PATIENCE_S = 120.0
 
 async def with_crd(kubectl: Kubectl) -> None:
     """The CRD is there, as this tree has it."""
-    crd = (ROOT / "crds" / "notifychannels.yaml").read_text()
-    await asyncio.to_thread(kubectl.run, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd)
+    await asyncio.to_thread(install, kubectl)
 
 
 async def lead(api: Kube, namespace: str, site: Site) -> str:
@@ -38,6 +38,7 @@ async def until(
     api: Kube, kind: Kind, name: str, namespace: str, holds: Callable[[Any], bool], *, timeout_s: float = PATIENCE_S
 ) -> Any:
     """The object, once this holds of it (None: there is none)."""
+    began_s = time.monotonic()
     async with asyncio.timeout(timeout_s):
         while True:
             try:
@@ -46,7 +47,8 @@ async def until(
                 body = None
             if holds(body):
                 return body
-            await asyncio.sleep(0.05)
+            # a twentieth of what is measured: somebody who waits for minutes would keep the API server busy
+            await asyncio.sleep(min(0.5, max(0.05, (time.monotonic() - began_s) / 20)))
 
 
 def condition(body: dict[str, Any] | None, kind: str) -> tuple[str, str] | None:

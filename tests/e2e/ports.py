@@ -27,7 +27,7 @@ def reached(cluster: Cluster, kubectl: Kubectl, *, selector: dict[str, str], por
     }
     if cluster.node is None:
         service["spec"] |= {"type": "ClusterIP", "ports": [{"port": port}]}
-        kubectl.apply(service)
+        kubectl.put(service)
         with _forwarded(kubectl, name, port) as local:
             yield local
         return
@@ -43,7 +43,7 @@ def _published(cluster: Cluster, kubectl: Kubectl, service: dict, port: int) -> 
     for node_port, local in sorted(cluster.node_ports.items()):
         service["spec"]["ports"] = [{"port": port, "nodePort": node_port}]
         try:
-            kubectl.apply(service)
+            kubectl.put(service)
         except CommandError as error:
             if "already allocated" not in str(error):
                 raise

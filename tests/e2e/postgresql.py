@@ -7,16 +7,18 @@ Database `app` belongs to `app_owner`; `installer` and `listener` may do nothing
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
-import subprocess
-import sys
 import time
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import yaml
+from click.testing import CliRunner
 
+from notifychannel_cli.commands import cli
 from tests import leaks
 from tests.e2e.cluster import SCRIPTS
 from tests.e2e.kubectl import CommandError
@@ -65,13 +67,11 @@ class PostgreSQL:
 
     async def grant(self, *channels: str) -> None:
         """What a DBA does: run the output of `notifychannel sql --grants` for these manifests. Tables have to exist."""
-        command = [sys.executable, "-m", "notifychannel_cli", "sql", "--grants", "-f", "-"]
-        command += ["--installer", "installer", "--listener", "listener", "--dsn", self.local_uri("postgres")]
-        done = await asyncio.to_thread(
-            subprocess.run, command, input="\n---\n".join(channels), capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise CommandError(f"notifychannel sql --grants ended with {done.returncode}: {done.stderr}")
+        words = ["sql", "--grants", "-f", "-", "--installer", "installer", "--listener", "listener"]
+        words += ["--dsn", self.local_uri("postgres")]
+        done = await asyncio.to_thread(CliRunner().invoke, cli, words, input="\n---\n".join(channels))
+        if done.exit_code:
+            raise CommandError(f"notifychannel sql --grants ended with {done.exit_code}: {done.output}")
         connection = await self.connect("postgres")
         await connection.execute(done.stdout)
 
@@ -79,8 +79,7 @@ class PostgreSQL:
         """Apply a Secret with `uri` for that role; `allowed` labels it for the operator; others are further keys."""
         labels = {"notifychannel.io/allow": "true"} if allowed else {}
         content = {"uri": self.uri(role), **others}
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
-        self.kubectl.apply({**secret, "stringData": content})
+        self.kubectl.put(_secret({"name": name, "labels": labels}, content))
 
     async def emptied(self) -> None:
         """Drop the application's tables and what is left of ours, for the next test."""
@@ -91,20 +90,24 @@ class PostgreSQL:
 
     def standby(self) -> None:
         """Start `postgres-standby`, a hot standby, and wait until it answers."""
-        self.kubectl.apply((MANIFESTS / "standby.yaml").read_text())
+        self.kubectl.put(*_manifests("standby"))
         self.kubectl.wait_for("pod/postgres-standby", "condition=Ready")
 
 
 @contextmanager
-def begun(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
-    """A server that starts in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES."""
+def begun(cluster: Cluster, kubectl: Kubectl, *, is_kept: bool) -> Iterator[tuple[int, dict[str, str]]]:
+    """A server that starts in kubectl's namespace: its port of 127.0.0.1 and the passwords of postgres and ROLES.
+
+    Its data outlives its pod where `is_kept`: that costs two more pods, which make and remove the volume.
+    """
     passwords = {role: secrets.token_hex(16) for role in ("postgres", *ROLES)}
     leaks.known.update(passwords.values())
-    metadata = {"name": "postgres-superuser"}
-    superuser = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-    kubectl.apply(
-        {**superuser, "stringData": {"password": passwords["postgres"]}}, (MANIFESTS / "primary.yaml").read_text()
-    )
+    superuser = _secret({"name": "postgres-superuser"}, {"password": passwords["postgres"]})
+    service, server = _manifests("primary")
+    if not is_kept:
+        del server["spec"]["volumeClaimTemplates"]
+        server["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+    kubectl.put(superuser, service, server)
     with reached(cluster, kubectl, selector={"app": "postgres"}, port=5432, name="postgres-from-tests") as port:
         yield port, passwords
 
@@ -116,8 +119,8 @@ def is_up(kubectl: Kubectl) -> None:
 
 @contextmanager
 def deployed(cluster: Cluster, kubectl: Kubectl) -> Iterator[tuple[int, dict[str, str]]]:
-    """The same, ready."""
-    with begun(cluster, kubectl) as found:
+    """The same, ready, and its data kept."""
+    with begun(cluster, kubectl, is_kept=True) as found:
         is_up(kubectl)
         yield found
 
@@ -130,6 +133,16 @@ async def with_roles(kubectl: Kubectl, port: int, passwords: dict[str, str], sta
         await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{passwords[role]}'")
     await admin.execute(f"CREATE DATABASE {DATABASE} OWNER app_owner")
     return made
+
+
+def _manifests(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text()))
+
+
+def _secret(metadata: dict[str, Any], content: dict[str, str]) -> dict[str, Any]:
+    """By `data`: keys that are gone from it go, which those of `stringData` don't."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
 async def _answering(uri: str) -> asyncpg.Connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e import chart, pod_logs
+from tests.e2e.api_server import install
 from tests.e2e.kubectl import CommandError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CRD = "notifychannels.notifychannel.io"
 INJECTED_AFTER_S = 120
+ONE_OF_EACH, TWO_OF_EACH = (tuple(f"{it}.replicas={count}" for it in ("operator", "injector")) for count in (1, 2))
+"""Two is the chart's default. Tests to which the second is nothing have one: its start and its life cost as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Release:
 
     def metrics(self, pod: str) -> str:
         """Of one of its pods, through the API server, ready or not."""
-        return self.kubectl.run("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy/metrics")
+        return self.kubectl.proxied(pod, 8080, "/metrics")
 
     def selector(self, component: str) -> str:
         """Of the pods of `operator` or `injector`."""
@@ -92,14 +94,14 @@ def released(
 ) -> Iterator[Release]:
     """Installed for the served namespace; uninstalled at the end, without the cleanup that has tests of its own."""
     kubectl = cluster.kubectl
-    kubectl.apply((chart.ROOT / "crds" / "notifychannels.yaml").read_text(), server_side=True)
-    kubectl.wait_for(f"crd/{CRD}", "condition=Established")
+    install(kubectl)
     tag = images["operator"].rpartition(":")[2]
     name = f"nc-{secrets.token_hex(3)}"
     own = (
         f"fullnameOverride={name}", f"image.tag={tag}", f"sidecar.image.tag={tag}", "crds.create=false",
         f"watchNamespaces={{{served}}}",
         "webhook.timeoutSeconds=15",  # a pod that is made while the node is busy is to have its sidecar all the same
+        *ONE_OF_EACH,
     )  # fmt: skip
     made = Release(
         kubectl=kubectl.within(namespace),
@@ -123,10 +125,7 @@ def released(
 
 def is_injected(kubectl: Kubectl, namespace: str) -> bool:
     """A dry run of a pod with the label."""
-    printed = kubectl.run(
-        "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(labelled_pod())
-    )  # fmt: skip
-    return bool(sidecars(json.loads(printed)))
+    return bool(sidecars(kubectl.within(namespace).dry_run(labelled_pod())))
 
 
 def labelled_pod() -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Shop:
 
     def run(self, images: dict[str, str], *, replicas: int = 1, **pod: Any) -> list[str]:
         """The application's Deployment, rolled out; names of its pods."""
-        self.kubectl.apply(deployment(images, replicas=replicas, **pod))
+        self.kubectl.put(deployment(images, replicas=replicas, **pod))
         self.kubectl.rolled_out(f"deployment/{GROUP}")
         return pods(self.kubectl)
 

@@ -13,12 +13,14 @@ from notifychannel_operator import certificates
 from tests.e2e.admissions import admitting
 from tests.e2e.issued import DAY, Issued
 from tests.e2e.kubectl import CommandError
+from tests.e2e.release import TWO_OF_EACH
 
 if TYPE_CHECKING:
     from tests.e2e.admissions import Admissions
     from tests.e2e.release import Release
 
 pytestmark = pytest.mark.timeout(900)
+RELEASE_VALUES = TWO_OF_EACH
 SETTLED = 40
 """Admissions after the last change: four seconds, longer than the API server takes to learn of anything."""
 

@@ -6,18 +6,19 @@ Every release here is namespaced, so that it meddles with nobody; the README's o
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notifychannel_operator import certificates
 from tests.e2e import chart
+from tests.e2e.api_server import install
+from tests.e2e.release import ONE_OF_EACH, is_injected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,8 +83,7 @@ class Place:
 
 @pytest.fixture
 def place(kubectl, helm, images, new_namespace) -> Iterator[Place]:
-    kubectl.apply((chart.ROOT / "crds" / "notifychannels.yaml").read_text(), server_side=True)
-    kubectl.wait_for(f"crd/{CRD}", "condition=Established")
+    install(kubectl)
     name = f"chart-{secrets.token_hex(3)}"
     release, served = new_namespace(**RESTRICTED), new_namespace(**RESTRICTED)
     tag = images["operator"].rpartition(":")[2]
@@ -112,27 +112,8 @@ def comes_injected(kubectl: Kubectl, namespace: str) -> bool:
     """A pod is injected, when the way to the injectors of another revision is known to the node."""
     deadline = time.monotonic() + PATIENCE_S
     while not (is_so := is_injected(kubectl, namespace)) and time.monotonic() < deadline:
-        time.sleep(0.5)  # each look is a program
+        time.sleep(0.5)
     return is_so
-
-
-def is_injected(kubectl: Kubectl, namespace: str) -> bool:
-    """A dry run of a pod with the label."""
-    pod: dict[str, Any] = {
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "dry-run", "labels": {"notifychannel.io/inject": "some-group"}},
-        "spec": {
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [{
-                "name": "app", "image": "never-pulled:0",
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            }],
-        },
-    }  # fmt: skip
-    printed = kubectl.run(
-        "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(pod)
-    )  # fmt: skip
-    return any(each["name"] == "notifychannel" for each in json.loads(printed)["spec"].get("initContainers", ()))
 
 
 def test_a_team_installs_what_an_administrator_prepared_upgrades_rolls_back_and_leaves_nothing(
@@ -185,7 +166,7 @@ def test_somebody_s_own_certificate_is_served_and_stays_when_the_release_goes(pl
     bundle = base64.b64encode(authority.certificate_pem).decode()
     place.install(
         "own", "certificates.mode=Existing", "certificates.secretName=my-own-tls",
-        f"certificates.caBundle={bundle}", "networkPolicy.create=true",
+        f"certificates.caBundle={bundle}", "networkPolicy.create=true", *ONE_OF_EACH,
     )  # fmt: skip
     said = place.helm.run("test", "own", "--namespace", place.release, timeout_s=HELM_S)
     assert "Failed" not in said
@@ -196,7 +177,7 @@ def test_somebody_s_own_certificate_is_served_and_stays_when_the_release_goes(pl
 
 
 def test_a_test_of_a_release_whose_operator_does_not_run_fails_with_a_sentence(place):
-    place.install("still", "injector.replicas=1", "operator.replicas=1")
+    place.install("still", *ONE_OF_EACH)
     mine = place.kubectl.within(place.release)
     mine.run("scale", f"deployment/{place.name}-operator", "--replicas=0")
     operators = ("-l", "app.kubernetes.io/component=operator")

@@ -31,7 +31,7 @@ async def test_a_pod_says_whether_it_has_the_sidecar_and_why_not(shop, images):
     assert (code, found["reason"], found["detail"]) == (0, "AlreadyInjected", "by today's settings")
 
     without = shops.deployment(images, name="other", group=None)
-    shop.kubectl.apply(without)
+    shop.kubectl.put(without)
     shop.kubectl.rolled_out("deployment/other")
     (pod,) = shops.pods(shop.kubectl, app="other")
     assert checked(shop.kubectl, pod)[1]["reason"] == "NoLabel"

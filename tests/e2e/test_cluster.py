@@ -262,11 +262,3 @@ def test_a_changed_configmap_reaches_a_running_pod(kubectl, namespace, record_pr
 
 def configmap(word: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "configuration"}, "data": {"word": word}}
-
-
-@pytest.mark.alone
-def test_the_kubelet_can_be_given_the_default_sync_frequency_for_a_while(cluster, kubelet_sync_frequency):
-    before = cluster.sync_frequency_now()
-    with kubelet_sync_frequency("1m0s"):
-        assert cluster.sync_frequency_now() == "1m0s"
-    assert cluster.sync_frequency_now() == before

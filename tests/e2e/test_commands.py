@@ -12,11 +12,12 @@ from tests.e2e import application
 from tests.e2e import shop as shops
 from tests.e2e.cluster import ROOT
 from tests.e2e.kubectl import CommandError
+from tests.e2e.release import TWO_OF_EACH
 from tests.e2e.typed import Place
 from tests.pages import blocks
 
 pytestmark = pytest.mark.timeout(900)
-RELEASE_VALUES = ("operator.passIntervalSeconds=5",)
+RELEASE_VALUES = ("operator.passIntervalSeconds=5", *TWO_OF_EACH)
 MARKER = "run by test_the_commands_of_the_pages_do_what_they_say"
 PRINTED = {
     "docs/conditions.md": ["Accepted", "TriggersInstalled"],
@@ -137,6 +138,8 @@ async def test_a_release_and_a_channel_that_are_applied_again_do_not_drift(shop,
     kubectl.run("wait", "nch/orders", "--for=condition=TriggersInstalled", "--timeout=120s")
     body = kubectl.get("notifychannel", "orders")
     assert shops.condition(body, "Ready") == ("False", "NoPods"), "so its workload may not wait for it to be Ready"
+    workload = shops.deployment(images)
+    kubectl.apply(workload)
     (pod,) = shop.run(images)
     kubectl.run("wait", "nch/orders", "--for=condition=Ready", "--timeout=120s")
 
@@ -159,7 +162,6 @@ async def test_a_release_and_a_channel_that_are_applied_again_do_not_drift(shop,
     assert managers(body, "f:metadata", "f:finalizers") == {"notifychannel-operator"}
     assert managers(body, "f:status") == {"notifychannel-operator"}
 
-    workload = shops.deployment(images)
     assert [drift(kubectl, workload, *way) for way in WAYS] == ["", ""]
     inits = kubectl.get("pod", pod)["spec"]["initContainers"]
     assert [it["name"] for it in inits] == ["notifychannel"]

@@ -11,7 +11,7 @@ import yaml
 
 from notifychannel_operator.manifest import from_object
 from tests import crd
-from tests.e2e.api_server import connected, install
+from tests.e2e.api_server import apply_crd, connected, install
 from tests.e2e.kubectl import CommandError
 from tests.unit.test_manifest_errors import GOOD
 
@@ -43,9 +43,9 @@ def refused(shop, resource: dict, *options: str) -> str:
 
 def test_the_crd_is_established_without_a_warning_and_applied_again_it_is_unchanged(kubectl):
     """Mutant: a default that the API server prunes, a schema that is not structural."""
-    install(kubectl)
+    apply_crd(kubectl)
     before = kubectl.get("crd", NAME)["metadata"]["generation"]
-    install(kubectl)
+    apply_crd(kubectl)
     assert kubectl.get("crd", NAME)["metadata"]["generation"] == before
     conditions = {each["type"]: each["status"] for each in kubectl.get("crd", NAME)["status"]["conditions"]}
     assert conditions == {"NamesAccepted": "True", "Established": "True"}

@@ -16,6 +16,7 @@ AWAY_S = 60.0
 GOAL_S = 15.0
 GUARD_S = 60.0
 SELECTOR = f"app={shops.GROUP}"
+SERVER_IS_KEPT = True
 
 
 def posts_since(shop, pod, at):

@@ -37,7 +37,6 @@ REFUSED_ANYWAY = {
 }
 """Golden pods that no API server accepts, with or without us."""
 PATIENCE_S = 120
-IS_FINISHED = "import json, urllib.request as u; print(json.load(u.urlopen('http://127.0.0.1:9789/status'))['state'])"
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +59,9 @@ def _until_asked(kubectl: Kubectl, namespace: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         with suppress(CommandError):
-            if "initContainers" in _create(kubectl, namespace, probe)["spec"]:
+            if "initContainers" in kubectl.within(namespace).dry_run(probe)["spec"]:
                 return
+        time.sleep(0.2)
     raise AssertionError("the API server does not ask the injector")
 
 
@@ -79,12 +79,6 @@ def pod(
 
 def app(image: str, **fields: Any) -> dict[str, Any]:
     return {"name": "app", "image": image, "imagePullPolicy": "IfNotPresent", **fields}
-
-
-def _create(kubectl: Kubectl, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A dry run at the server, without kubectl's own look at the fields."""
-    url = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
-    return json.loads(kubectl.run("create", "--raw", url, "-f", "-", stdin=json.dumps(body)))
 
 
 @contextmanager
@@ -170,7 +164,7 @@ def test_an_unlabelled_pod_is_untouched_byte_by_byte(kubectl, injected, new_name
     plain = new_namespace()
     body = pod("other", [app(images["application"])], group=None)
     texts = [
-        json.dumps(_comparable(_create(kubectl, namespace, body)), indent=1) for namespace in (injected, plain)
+        json.dumps(_comparable(kubectl.within(namespace).dry_run(body)), indent=1) for namespace in (injected, plain)
     ]  # fmt: skip
     assert texts[0] == texts[1]
     assert "notifychannel.io" not in texts[0]
@@ -184,16 +178,15 @@ def test_a_quota_that_demands_limits_is_satisfied(kubectl, injected, images):
     mine.until("resourcequotas", lambda found: found.get("status", {}).get("hard") == hard)
     resources = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}}
     with pytest.raises(CommandError, match="must specify"):
-        _create(kubectl, injected, pod("unlimited", [app(images["application"])]))
-    made = _create(kubectl, injected, pod("limited", [app(images["application"], resources=resources)]))
+        mine.dry_run(pod("unlimited", [app(images["application"])]))
+    made = mine.dry_run(pod("limited", [app(images["application"], resources=resources)]))
     assert made["spec"]["initContainers"][0]["resources"]["limits"] == {"cpu": "200m", "memory": "128Mi"}
 
 
 def test_a_guaranteed_pod_stays_guaranteed(kubectl, injected, images):
     same = {"cpu": "50m", "memory": "64Mi"}
-    made = _create(
-        kubectl, injected, pod("sure", [app(images["application"], resources={"requests": same, "limits": same})])
-    )
+    sure = pod("sure", [app(images["application"], resources={"requests": same, "limits": same})])
+    made = kubectl.within(injected).dry_run(sure)
     assert made["status"]["qosClass"] == "Guaranteed"
 
 
@@ -241,13 +234,13 @@ def test_a_job_with_the_sidecar_completes(kubectl, injected, images):
 def test_a_webhook_after_ours_adds_its_container_and_ours_is_there_once(kubectl, webhook, injected, images):
     """Asked again (IfNeeded), ours answers that there is nothing to do. Mutant: reinvocation adds a second sidecar."""
     with webhooks.second(webhook, kubectl, image=images["application"]):
-        body = pod("both", [app(images["application"])])
+        body, mine = pod("both", [app(images["application"])]), kubectl.within(injected)
         deadline = time.monotonic() + PATIENCE_S
-        while len((made := _create(kubectl, injected, body))["spec"]["initContainers"]) < 2:
+        while len((made := mine.dry_run(body))["spec"]["initContainers"]) < 2:
             assert time.monotonic() < deadline, "the API server does not ask the second webhook"
+            time.sleep(0.2)
         assert [each["name"] for each in made["spec"]["initContainers"]] == ["notifychannel", "late"]
         assert re.search(r'admissions_total\{reason="AlreadyInjected"\} [1-9]', webhook.metrics())
-        mine = kubectl.within(injected)
         mine.apply(body)
         mine.wait_for("pod/both", "condition=Ready")
 
@@ -266,6 +259,7 @@ def test_the_hook_finishes_this_sidecar_and_nobody_else(kubectl, injected, image
     deadline = time.monotonic() + PATIENCE_S
     while _state(mine, "one") != "FINISHED":
         assert time.monotonic() < deadline, "the hook has finished nothing"
+        time.sleep(0.1)
     assert _state(mine, "other") == "WAITING"
     for name in ("one", "other"):
         statuses = mine.get("pod", name)["status"]
@@ -279,8 +273,9 @@ def _state_when_it_serves(kubectl: Kubectl, name: str) -> str:
     while time.monotonic() < deadline:
         with suppress(CommandError):
             return _state(kubectl, name)
+        time.sleep(0.1)
     return _state(kubectl, name)
 
 
 def _state(kubectl: Kubectl, name: str) -> str:
-    return kubectl.run("exec", name, "-c", "notifychannel", "--", "python3", "-c", IS_FINISHED).strip()
+    return json.loads(kubectl.proxied(name, 9789, "/status"))["state"]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notifychannel_operator.kinds import CHANNELS, SECRETS
-from tests.e2e import chart
 from tests.e2e import shop as shops
+from tests.e2e.operated import with_crd
 from tests.e2e.operator_process import kube, operator
 from tests.operating import CONSUMER, SOURCE, resource
 from tests.premises import build, channel, source
@@ -91,8 +91,7 @@ class Town:
 @pytest.fixture
 async def town(cluster, kubeconfig, database, namespace):
     """Nobody in it yet."""
-    crd = (chart.ROOT / "crds" / "notifychannels.yaml").read_text()
-    await asyncio.to_thread(cluster.kubectl.run, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd)
+    await with_crd(cluster.kubectl)
     site = await build(database)
     async with kube(kubeconfig) as api:
         labels = {"notifychannel.io/allow": "true"}
@@ -104,7 +103,7 @@ async def town(cluster, kubeconfig, database, namespace):
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """The test's own limit ends it."""
     while not await holds():  # noqa: ASYNC110 it is asked over HTTP
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)  # each look is a list of them all
 
 
 async def rounds(running: OperatorProcess, count: int) -> tuple[float, float, float]:

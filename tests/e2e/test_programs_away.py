@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e import shop as shops
 from tests.e2e.issued import DAY, Issued
-from tests.e2e.release import sidecars
+from tests.e2e.release import TWO_OF_EACH, sidecars
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.shop import Shop
 
 pytestmark = pytest.mark.timeout(900)
+RELEASE_VALUES = TWO_OF_EACH
 TAKEN_OVER_GOAL_S = 30
 ENDED_S = 120
 

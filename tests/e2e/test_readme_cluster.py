@@ -100,8 +100,8 @@ def walk(cluster) -> Iterator[Walk]:
 def cleared(kubectl: Kubectl) -> None:
     """Of the tests before, and of a walk that was broken off."""
     going = kubectl.run("get", "namespaces", "--field-selector=status.phase=Terminating", "-o", "name").split()
-    for each in going:  # with their channels
-        kubectl.wait_for(each, "delete", timeout_s=180)
+    if going:  # with their channels
+        kubectl.run("wait", *going, "--for=delete", "--timeout=180s", timeout_s=190)
     assert not (found := others(kubectl)), f"the README installs for the whole cluster; here are already: {found}"
     kubectl.run("delete", "crd", CRD, "--ignore-not-found")
     kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", timeout_s=180)

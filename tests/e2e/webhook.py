@@ -54,8 +54,7 @@ class Webhook:
     def metrics(self) -> str:
         """Of the injector, through the API server."""
         name = self.kubectl.get("pods", "-l", "app=injector")["items"][0]["metadata"]["name"]
-        namespace = self.kubectl.arguments[-1]
-        return self.kubectl.run("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{name}:8080/proxy/metrics")
+        return self.kubectl.proxied(name, 8080, "/metrics")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def test_every_command_of_the_readme_exists_and_takes_the_options_shown():
 
 
 def test_the_two_commands_of_the_readme_are_what_ci_runs():
-    ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    ci = [line.partition(" &")[0] for line in (ROOT / ".ci" / "run").read_text().splitlines()]
     assert {"make lint", "make test", "make demo"} <= set(ci)
 
 
