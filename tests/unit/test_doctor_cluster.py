@@ -76,7 +76,9 @@ WAITS = {"type": "Listening", "status": "False", "reason": "Partly", "message": 
 SAD = {**CHANNEL, "status": {**CHANNEL["status"], "conditions": [WAITS]}}
 STARTS = {"type": "Ready", "status": "False", "reason": "NoPods", "message": "Listening: none runs yet"}
 UNREADY = {**CHANNEL, "status": {**CHANNEL["status"], "conditions": [{**WAITS, "status": "Unknown"}, STARTS]}}
-DEAF = {**LISTENING, "state": "WAITING", "reason": "NoSecret"}
+DEAF = {**LISTENING, "state": "WAITING", "reason": "Unreachable"}
+NO_SECRET = {**DEAF, "reason": "NoSecret", "last_round_trip": None}
+GONE = "/etc/notifychannel/secret: no such folder; write it"
 NONE = replace(SECRET, shape=Shape(labels=None))
 OTHERS = pod()
 OTHERS["metadata"]["labels"] = {inject.GROUP_LABEL: "others"}
@@ -105,7 +107,10 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("pods/injected", {"pods": (replace(POD, body=pod(is_injected=False)),)}, "NotAsked"),
     ("pods/outdated", {"pods": (replace(POD, body=ODD),)}, "other settings"),
     ("pods/group", {"pods": (replace(POD, is_known=False),)}, "orders-api"),
-    ("pods/listening", {"pods": (replace(POD, status=DEAF),)}, "NoSecret"),
+    ("pods/listening", {"pods": (replace(POD, status=DEAF),)}, "Unreachable"),
+    ("pods/listening", {"pods": (replace(POD, status=NO_SECRET),)}, "NoSecret\nIt never connected: the Secret "),
+    ("pods/listening", {"pods": (replace(POD, status={**LISTENING, "secret": {"error": GONE}}),)}, "restart will be"),
+    ("pods/listening", {"pods": (replace(POD, status={**LISTENING, "config": {"error": GONE}}),)}, "restart will be"),
     ("pods/listening", {"pods": (replace(POD, status={**DEAF, "last_round_trip": {"age_s": 99.0}}),)}, "1m 39s ago"),
     ("pods/probe", {"pods": (replace(POD, status={"hello": "world"}),)}, "no sidecar"),
 ]  # fmt: skip
@@ -150,7 +155,7 @@ def test_how_long_ago_a_sidecar_heard_itself_is_a_number_or_left_out(trip):
     """Whoever may run a pod may answer. Mutant: no bounds: the doctor ends in a traceback."""
     deaf = replace(POD, status={**DEAF, "last_round_trip": trip})
     (said,) = [it for it in found(replace(HEALTHY, pods=(deaf,))) if it.verdict is Verdict.FAILED]
-    assert said.why == "its sidecar does not listen: NoSecret\nIt has not proved yet that it hears"
+    assert said.why == "its sidecar does not listen: Unreachable\nIt has not proved yet that it hears"
 
 
 def test_a_pod_that_is_not_injected_for_the_certificates_sake_is_the_certificates_matter():

@@ -17,8 +17,9 @@ CA_BUNDLE = Check(
 )
 CONDITIONS = Check(section=Section.CHANNEL, name="conditions", sentence="no channel says that something is wrong")
 SECRET = Check(
-    section=Section.CHANNEL, name="secret", sentence="each channel's Secret is there, with its label and its keys"
-)
+    section=Section.CHANNEL, name="secret",
+    sentence="each channel's installer Secret is there, with its label and its keys",
+)  # fmt: skip
 INJECTED = Check(section=Section.PODS, name="injected", sentence="every pod with the label carries the sidecar")
 OUTDATED = Check(section=Section.PODS, name="outdated", sentence="every sidecar is as pods are given it now")
 GROUP = Check(section=Section.PODS, name="group", sentence="every label names a group that a channel has")

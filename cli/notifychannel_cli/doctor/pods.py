@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifychannel_cli import shown
 from notifychannel_cli.check_inject import verdict
+from notifychannel_cli.doctor import mounted
 from notifychannel_cli.doctor.finding import Trouble, Unseen
 from notifychannel_operator import inject
 from notifychannel_operator.passes import container, restart, sidecar
@@ -101,6 +102,7 @@ def named(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
 
 def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
     """Its sidecar waits: for what, in its own word, and since when it hears nothing; or does not run, by the kubelet's.
+    Or it listens, and would not do so again after a restart.
 
     Who says LISTENING proves it every ten seconds, and stops to say so when a round trip stays away for five: how old
     that proof is tells nothing more.
@@ -113,12 +115,9 @@ def listening(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
             yield from _unseen(it, it.status)
             continue
         found = sidecar.parse(dict(it.status))
-        if found is not None and not found.is_listening and it.is_known is not False:
-            why = (found.why or Reason.PENDING).value
-            namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
-            logs = f"kubectl -n {namespace} logs {name} -c notifychannel --tail=20"
-            why = f"its sidecar does not listen: {why}\n{_proof(it.status)}"
-            yield Trouble(about=it.name, why=why, remedy=(logs,))
+        if found is None or it.is_known is False:
+            continue
+        yield from mounted.lost(it.name, it.body, it.status) if found.is_listening else (_deaf(it, it.status, found),)
 
 
 def probe(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
@@ -130,13 +129,25 @@ def probe(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
             yield Trouble(about=it.name, why="what answers on its status port is no sidecar", remedy=(it.restart,))
 
 
-def _proof(status: Mapping[str, Any]) -> str:
-    """How long ago it last heard itself; a text that is none of a sidecar's is left out."""
+def _deaf(it: Pod, status: Mapping[str, Any], found: sidecar.Sidecar) -> Trouble:
+    why = (found.why or Reason.PENDING).value
+    namespace, name = it.body["metadata"]["namespace"], it.body["metadata"]["name"]
+    remedy: tuple[str, ...] = (f"kubectl -n {namespace} logs {name} -c notifychannel --tail=20",)
+    proof = _proof(status)
+    if found.why is Reason.NO_SECRET:
+        never, make = mounted.never_connected(it.body, status)
+        proof, remedy = proof or never, (make, *remedy)
+    below = proof or "It has not proved yet that it hears"
+    return Trouble(about=it.name, why=f"its sidecar does not listen: {why}\n{below}", remedy=remedy)
+
+
+def _proof(status: Mapping[str, Any]) -> str | None:
+    """How long ago it last heard itself; None where it did not, or says so by a text that is none of a sidecar's."""
     trip = status.get("last_round_trip")
     age_s = trip.get("age_s") if isinstance(trip, dict) else None
     if isinstance(age_s, int | float) and 0 <= age_s < LONGEST_S:
         return f"It last proved that it hears {shown.span(age_s)} ago"
-    return "It has not proved yet that it hears"
+    return None
 
 
 def _unseen(it: Pod, why: Unseen) -> Iterator[Unseen]:
