@@ -59,6 +59,11 @@ def options(command: Command) -> Command:
     return command
 
 
+def is_in_environment() -> bool:
+    """KUBECONFIG is set: the person means a cluster."""
+    return bool(os.environ.get("KUBECONFIG"))
+
+
 @asynccontextmanager
 async def opened(place: Place) -> AsyncIterator[Cluster]:
     """Raises UnreachableError and WrongError, with a sentence; whatever the API server says no to is one of both."""

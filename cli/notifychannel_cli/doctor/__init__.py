@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
-import shlex
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
 import click
+from click.core import ParameterSource
 from rich.text import Text
 
 from notifychannel_cli import cluster as clusters
@@ -21,6 +20,7 @@ from notifychannel_cli.console import console, problems, while_read
 from notifychannel_cli.doctor import checks, cluster, database, examination, report, unreachable
 from notifychannel_cli.doctor.database import Wanted
 from notifychannel_cli.doctor.finding import FILE, Unseen
+from notifychannel_cli.doctor.given import Given
 from notifychannel_cli.exits import UnreachableError, WrongError
 from notifychannel_cli.identity import arguments, connected, reason
 from notifychannel_operator import manifest
@@ -38,7 +38,7 @@ NO_DSN = Unseen(
 )
 NO_CHANNELS = Unseen(
     why="which channels there should be is not known",
-    remedy=(f'notifychannel doctor --dsn "$NOTIFYCHANNEL_DSN" -f {FILE}',),
+    remedy=(f"notifychannel doctor -f {FILE}",),
 )
 
 
@@ -63,6 +63,9 @@ def command(
     √ is well, ‼ will not be for ever, × is wrong; below stands why, and the command that mends it. – was not
     checked: why, and what to give. Each check, its meaning and its remedy: docs/doctor.md.
 
+    With --dsn alone only the database is looked at, unless KUBECONFIG is set: then the cluster too. With --dsn and -f
+    the files are what should be in the database, and a cluster is only looked at where an option names it.
+
     Exit codes: 0 all is well (or ‼), 1 something is wrong, 2 wrong usage, 3 cluster or database can't be reached.
     """  # noqa: RUF002 - the signs that it prints
     if only_list:
@@ -70,13 +73,18 @@ def command(
             _list(as_json=as_json)
         return
     place = Place(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    has_cluster = dsn is None or is_everywhere or place != Place()
+    is_named = is_everywhere or place != Place() or (clusters.is_in_environment() and not files)
+    has_cluster = dsn is None or is_named
+    given = Given(
+        place=place, is_everywhere=is_everywhere, files=files, has_dsn=dsn is not None and _is_typed("dsn"),
+        installation=installation,
+    )  # fmt: skip
     with problems():
         channels = _given(files, installation) if files else None
     found = asyncio.run(
         _findings(place if has_cluster else None, dsn, channels, is_everywhere=is_everywhere, installation=installation)
     )
-    findings = [_named(it, files) for it in found] if files else found
+    findings = [given.kept(it) for it in found]
     with while_read():
         if as_json:
             click.echo(json.dumps(report.as_json(findings), indent=2))
@@ -104,10 +112,9 @@ def _given(files: Sequence[str], installation: str | None) -> list[Wanted]:
     ]
 
 
-def _named(it: Finding, files: Sequence[str]) -> Finding:
-    """Where a remedy wants a file: those that the person gave."""
-    given = " -f ".join(shlex.quote(name) for name in dict.fromkeys(files))
-    return replace(it, remedy=tuple(each.replace(FILE, given) for each in it.remedy))
+def _is_typed(option: str) -> bool:
+    """On the command line, not by a variable."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 async def _findings(

@@ -206,7 +206,7 @@ async def _channels(connection: Connection, server: Server, wanted: Sequence[Wan
     try:
         return tuple([await _installed(connection, server, it) for it in wanted if it.identity in (None, here)])
     except (PlanError, ValueError) as error:
-        return Unseen(why=str(error), remedy=("notifychannel doctor --installation ID …",))
+        return Unseen(why=str(error), remedy=("notifychannel doctor --installation ID",))
 
 
 async def _installed(connection: Connection, server: Server, it: Wanted) -> Installed:

@@ -74,7 +74,7 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.BLOAT: ("bloat", bloat.bloat),
 }
 """Check → which part of what was seen, empty for the whole, and who judges it."""
-NO_CLUSTER = Unseen(why="no cluster was named", remedy=("notifychannel doctor --kubeconfig ~/.kube/config",))
+NO_CLUSTER = Unseen(why="no cluster was named", remedy=("notifychannel doctor -A",))
 
 
 def findings(cluster: cluster.Seen | Unseen | None, database: database.Seen | Unseen) -> tuple[Finding, ...]:
