@@ -71,6 +71,7 @@ HEALTHY = Seen(
     secrets=(SECRET,),
     pods=(POD,),
 )
+SILENT = replace(HEALTHY.dry_run, is_injected=False)
 OLD = replace(CERTIFICATE, now=certificates.expires_at(LEAF.certificate_pem) - timedelta(days=3))
 WAITS = {"type": "Listening", "status": "False", "reason": "Partly", "message": "1 of 2 pods listen"}
 SAD = {**CHANNEL, "status": {**CHANNEL["status"], "conditions": [WAITS]}}
@@ -91,7 +92,8 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("cluster/leader", {"leader": replace(LEADER, holder=None)}, "has no holder"),
     ("cluster/leader", {"leader": replace(LEADER, now=NOW + timedelta(seconds=20))}, "for 20s"),
     ("cluster/rbac", {"rights": Rights(release=RELEASE, lacking=("list pods",))}, "list pods"),
-    ("cluster/injector", {"dry_run": replace(HEALTHY.dry_run, is_injected=False)}, "without the sidecar"),
+    ("cluster/injector", {"dry_run": SILENT}, "without the sidecar"),
+    ("cluster/injector", {"dry_run": replace(SILENT, replicas=0)}, "it is scaled to 0"),
     ("cluster/certificate", {"certificate": OLD}, "ends in 3 days"),
     ("cluster/certificate", {"certificate": replace(CERTIFICATE, leaf=b"")}, "holds no certificate"),
     ("cluster/certificate", {"certificate": replace(OLD, now=OLD.now + timedelta(days=9))}, "has ended"),

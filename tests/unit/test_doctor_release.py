@@ -10,8 +10,8 @@ import pytest
 
 from notifychannel_cli.doctor import cluster, deployment, examination, pods, release
 from notifychannel_cli.doctor.finding import Unseen, Verdict
-from notifychannel_operator.kube_error import Forbidden
-from tests.unit.test_doctor_cluster import CHANNEL, LISTENING, POD, RELEASE, pod
+from notifychannel_operator.kube_error import Forbidden, KubeError, NotFound
+from tests.unit.test_doctor_cluster import CHANNEL, HEALTHY, LISTENING, POD, RELEASE, SILENT, pod
 
 AHEAD = timedelta(minutes=2)
 
@@ -132,3 +132,60 @@ async def test_a_release_in_the_namespace_that_an_account_may_see_is_looked_at()
     body = {"metadata": {"namespace": "shop"}, "spec": {"template": {"spec": {"containers": [container]}}}}
     said = await seen_from(OneNamespace(pod(), deployments=(body,)))
     assert "may not get leases" in said["cluster/leader", ""].why
+
+
+class Injectors:
+    """An API server with the injector's Deployment, or with this answer instead."""
+
+    def __init__(self, answer: int | KubeError) -> None:
+        self._answer = answer
+
+    async def get(self, kind: Any, name: str, *, namespace: str) -> dict[str, Any]:
+        """Of the release, and nothing else."""
+        assert (kind.plural, name, namespace) == ("deployments", "notifychannel-injector", "notifychannel")
+        if isinstance(self._answer, KubeError):
+            raise self._answer
+        return {"spec": {"replicas": self._answer}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "replicas"),
+    [
+        (0, 0),
+        (2, 2),
+        (Forbidden(status=403, reason="Forbidden", message="no"), None),
+        (NotFound(status=404, reason="NotFound", message="no"), None),
+    ],
+)
+async def test_how_many_injectors_there_are_to_be_is_the_deployments_word(answer, replicas):
+    """Mutant: Forbidden not caught: the dry run, which was allowed, is not judged."""
+    kube: Any = Injectors(answer)
+    assert await deployment.injectors(kube, RELEASE) == replicas
+
+
+def of(seen: cluster.Seen) -> dict[str, Any]:
+    """What is said of each check."""
+    return {it.check.id: it for it in examination.findings(seen, Unseen(why="not asked"))}
+
+
+def test_an_injector_that_is_scaled_to_0_is_scaled_up_and_nothing_else_is_wrong_before_it_is():
+    """Mutants: replicas not looked at; pods.injected judged without causes; InjectorDown a failure of its own."""
+    down = {"type": "WorkloadInjected", "status": "False", "reason": "InjectorDown", "message": "so"}
+    channel = {**CHANNEL, "status": {"observedGeneration": 2, "conditions": [down]}}
+    bare = replace(POD, body=pod(is_injected=False))
+    said = of(replace(HEALTHY, dry_run=replace(SILENT, replicas=0), pods=(bare,), channels=(channel,)))
+    assert [check for check, it in said.items() if it.verdict is Verdict.FAILED] == ["cluster/injector"]
+    assert said["cluster/injector"].remedy == (
+        "kubectl -n notifychannel scale deployment notifychannel-injector --replicas=1",
+    )
+    for check in ("pods/injected", "channel/conditions"):
+        assert said[check].verdict is Verdict.NOT_CHECKED
+        assert "It follows: mend cluster/injector first" in said[check].why
+    assert said["pods/injected"].remedy == (bare.restart,)
+
+
+def test_a_pod_that_the_injector_would_refuse_is_wrong_whether_it_answers_or_not():
+    """Mutant: every bare pod follows from the injector."""
+    bare = replace(POD, body=pod(is_injected=False, hostNetwork=True))
+    said = of(replace(HEALTHY, dry_run=SILENT, pods=(bare,)))
+    assert (said["pods/injected"].verdict, "HostNetwork" in said["pods/injected"].why) == (Verdict.FAILED, True)

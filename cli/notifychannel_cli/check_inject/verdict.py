@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 AGAIN = "create it again: kubectl rollout restart what made it, or delete it"
 LABEL = f"add the label {inject.GROUP_LABEL}: GROUP to the pod template's labels"
 MISPLACED = "LabelMisplaced"
+NOT_ASKED = "NotAsked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def of_pod(
 def _passed_by(webhooks: Sequence[Mapping[str, Any]] | None, labels: Mapping[str, str]) -> tuple[str, str]:
     """Why a pod that could have it has it not."""
     if webhooks is None:
-        return "NotAsked", (
+        return NOT_ASKED, (
             "nothing in the pod stands against it: no injector was there or answered when it was created, or the"
             f" webhook leaves out this namespace, which your account may not see; {AGAIN}"
         )
@@ -112,7 +113,7 @@ def _passed_by(webhooks: Sequence[Mapping[str, Any]] | None, labels: Mapping[str
         return "NamespaceExcluded", (
             "the webhook leaves out this namespace (the chart's watchNamespaces, or webhook.excludedNamespaces)"
         )
-    return "NotAsked", (
+    return NOT_ASKED, (
         "nothing in the pod stands against it: it was created when the injector was not installed or did not answer"
         f" (failurePolicy Ignore), or before the label was there; {AGAIN}"
     )

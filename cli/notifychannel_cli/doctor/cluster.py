@@ -145,7 +145,11 @@ async def _dry_run(
         why = f"the webhook leaves out the namespace {namespace}"
         return Unseen(why=why, remedy=("notifychannel doctor -n NAMESPACE",))
     pod = await kube.rehearse(PODS, {**POD, "metadata": {**POD["metadata"], "namespace": namespace}})
-    return DryRun(release=release, namespace=namespace, is_injected=inject.is_injected(pod), certificate=certificate)
+    is_injected = inject.is_injected(pod)
+    replicas = None if is_injected else await deployment.injectors(kube, release)
+    return DryRun(
+        release=release, namespace=namespace, is_injected=is_injected, certificate=certificate, replicas=replicas
+    )
 
 
 async def _certificate(kube: Kube, release: Release, webhook: Object | Unseen | None) -> Certificate | Unseen:

@@ -1,6 +1,7 @@
-"""Which other checks have found why a channel's condition is False: they are what fails, the condition follows. Pure.
+"""Which other checks have found why a channel's condition is False, or why a pod was not injected: they are what fails,
+it follows. Pure.
 
-A condition stays a failure of its own where nothing else that was looked at says why.
+It stays a failure of its own where nothing else that was looked at says why.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 UNSEEN = ""
 """In a condition's place: that no pass has looked at the channel."""
+NOT_ASKED = (checks.INJECTOR, checks.CA_BUNDLE)
+"""Why the injector was not asked for a pod, if one of these fails: it may have been so then, and is so when it is made
+anew.
+"""
 CAUSES: dict[str, tuple[Check, ...]] = {
     UNSEEN: (checks.LEADER,),
     Reason.ACCESS_DENIED.value: (checks.RIGHTS,),
@@ -28,12 +33,19 @@ CAUSES: dict[str, tuple[Check, ...]] = {
         checks.TABLES, checks.PRIVILEGES, checks.PARTITIONS, checks.ROW_SECURITY, checks.TRIGGERS, checks.ENABLED,
     ),
     Type.WORKLOAD_INJECTED.value: (checks.INJECTED,),
+    Reason.INJECTOR_DOWN.value: NOT_ASKED,
     Type.LISTENING.value: (checks.LISTENING, checks.PROBE),
     Reason.DEAD_LETTERS.value: (checks.DEAD_LETTERS,),
 }  # fmt: skip
 """By the condition's type, or by its reason where only that one follows. Such a finding is about the channel, a pod of
 one of its groups, or all.
 """
+
+
+def not_asked(found: Iterable[Finding]) -> tuple[str, ...]:
+    """Of pods that the injector was not asked for: ids of the checks that have found why."""
+    wrong = {it.check for it in found if it.verdict is Verdict.FAILED}
+    return tuple(it.id for it in NOT_ASKED if it in wrong)
 
 
 def causes(body: Mapping[str, Any], found: Iterable[Finding], pods: Sequence[Pod]) -> dict[str, tuple[str, ...]]:

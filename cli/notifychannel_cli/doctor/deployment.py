@@ -59,6 +59,16 @@ async def _mounted(kube: Kube, release: Release) -> str:
     return next((it for it in named if it), release.certificate)
 
 
+async def injectors(kube: Kube, release: Release) -> int | None:
+    """How many replicas its injector is to have; None: nobody can tell."""
+    try:
+        body = await kube.get(DEPLOYMENTS, f"{release.fullname}-injector", namespace=release.namespace)
+    except (Forbidden, NotFound):
+        return None
+    replicas = body["spec"].get("replicas")
+    return replicas if isinstance(replicas, int) else None
+
+
 def read(deployment: Object) -> Release | None:
     """What it says; None where it is no operator of this chart's."""
     spec = deployment["spec"]["template"]["spec"]

@@ -46,6 +46,8 @@ class DryRun:
     is_injected: bool
     certificate: Certificate | Unseen
     """By which the API server believes the injector, or not."""
+    replicas: int | None = None
+    """How many injectors there are to be; None: not asked, or nobody can tell."""
 
 
 def injector(seen: DryRun) -> Iterator[Trouble | Unseen]:
@@ -55,12 +57,14 @@ def injector(seen: DryRun) -> Iterator[Trouble | Unseen]:
     if isinstance(seen.certificate, certificate.Certificate) and any(certificate.faults(seen.certificate)):
         yield Unseen(why="the API server has no reason to believe the injector: mend cluster/ca-bundle first")
         return
-    release = seen.release
+    where, name = f"kubectl -n {seen.release.namespace}", f"{seen.release.fullname}-injector"
+    look = (
+        f"{where} get pods,endpointslices -l app.kubernetes.io/component=injector",
+        f"{where} logs deployment/{name} --tail=50",
+    )
+    is_away = seen.replicas == 0
     yield Trouble(
         why=f"a pod of {seen.namespace} with the label {GROUP_LABEL} comes back without the sidecar\n"
-        "The injector does not answer the API server",
-        remedy=(
-            f"kubectl -n {release.namespace} get pods,endpointslices -l app.kubernetes.io/component=injector",
-            f"kubectl -n {release.namespace} logs deployment/{release.fullname}-injector --tail=50",
-        ),
+        f"The injector does not answer the API server{': it is scaled to 0' if is_away else ''}",
+        remedy=(f"{where} scale deployment {name} --replicas=1",) if is_away else look,
     )

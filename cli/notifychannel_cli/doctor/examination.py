@@ -74,6 +74,8 @@ OF_DATABASE: dict[Check, tuple[str, Judge]] = {
     checks.BLOAT: ("bloat", bloat.bloat),
 }
 """Check → which part of what was seen, empty for the whole, and who judges it."""
+LATE = (checks.INJECTED, checks.CONDITIONS)
+"""Judged last, in this order: what else is wrong explains them."""
 NO_CLUSTER = Unseen(why="no cluster was named", remedy=("notifychannel doctor -A",))
 
 
@@ -82,19 +84,29 @@ def findings(cluster: cluster.Seen | Unseen | None, database: database.Seen | Un
     if cluster is None:
         return tuple(replace(it, remedy=it.without_cluster or it.remedy) for it in findings(NO_CLUSTER, database))
     order = {check: number for number, check in enumerate(checks.EVERY)}
-    others = {check: how for check, how in OF_CLUSTER.items() if check is not checks.CONDITIONS}
+    others = {check: how for check, how in OF_CLUSTER.items() if check not in LATE}
     found = (*_of(others, cluster), *_of(OF_DATABASE, database))
+    _, judge = OF_CLUSTER[checks.INJECTED]
+    found = (*found, *judged(checks.INJECTED, cluster if isinstance(cluster, Unseen) else _bare(cluster, found), judge))
     _, judge = OF_CLUSTER[checks.CONDITIONS]
     stated = cluster if isinstance(cluster, Unseen) else _stated(cluster, found)
     return tuple(sorted((*found, *judged(checks.CONDITIONS, stated, judge)), key=lambda it: order[it.check]))
 
 
+def _bare(seen: cluster.Seen, found: tuple[Finding, ...]) -> tuple[pods.Pod, ...] | Unseen:
+    """With what explains that they were not injected."""
+    if isinstance(seen.pods, Unseen):
+        return seen.pods
+    causes = consequence.not_asked(found)
+    return tuple(replace(it, causes=causes) for it in seen.pods)
+
+
 def _stated(seen: cluster.Seen, found: tuple[Finding, ...]) -> tuple[channels.Stated, ...] | Unseen:
-    """Judged last: what else is wrong explains it."""
+    """With what explains that a condition is False."""
     if isinstance(seen.channels, Unseen):
         return seen.channels
-    pods = () if isinstance(seen.pods, Unseen) else seen.pods
-    return tuple(channels.Stated(body=it, causes=consequence.causes(it, found, pods)) for it in seen.channels)
+    there = () if isinstance(seen.pods, Unseen) else seen.pods
+    return tuple(channels.Stated(body=it, causes=consequence.causes(it, found, there)) for it in seen.channels)
 
 
 def _of(table: dict[Check, tuple[str, Judge]], seen: object) -> Iterator[Finding]:

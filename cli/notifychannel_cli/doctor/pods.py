@@ -34,6 +34,8 @@ class Pod:
     """The injector's; None: there is none."""
     is_known: bool | None
     """A channel of its namespace names its group; None: the channels can't be read."""
+    causes: tuple[str, ...] = ()
+    """Ids of the checks that have found why the injector is not asked (consequence.py)."""
 
     @property
     def name(self) -> str:
@@ -56,8 +58,10 @@ def is_running(body: Mapping[str, Any]) -> bool:
     return inject.is_injected(body) and (body.get("status") or {}).get("phase") == "Running"
 
 
-def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
-    """Labelled and without the sidecar: the injector's own reason, or what kept it from being asked."""
+def injected(seen: Sequence[Pod]) -> Iterator[Trouble | Unseen]:
+    """Labelled and without the sidecar: the injector's own reason, or what kept it from being asked. What follows from
+    an injector that can't be asked now either is judged where that is.
+    """
     for it in seen:
         if inject.is_injected(it.body):
             continue
@@ -70,6 +74,10 @@ def injected(seen: Sequence[Pod]) -> Iterator[Trouble]:
         webhooks = None if isinstance(it.webhook, Unseen) else (it.webhook,) if it.webhook else ()
         labels = {"kubernetes.io/metadata.name": namespace}
         said = verdict.of_pod(name, namespace, it.body, settings=it.settings, webhooks=webhooks, labels=labels)
+        if it.causes and said.reason == verdict.NOT_ASKED:
+            why = f"it has no sidecar: {said.reason}\nIt follows: mend {', '.join(it.causes)} first, then make it anew"
+            yield Unseen(about=it.name, why=why, remedy=(it.restart,))
+            continue
         could = bool(inject.decide(it.body, namespace=namespace, settings=it.settings).patch)
         remedy = it.restart if could else f"{_edit(it)}  # the pod template"
         yield Trouble(about=it.name, why=f"it has no sidecar: {said.reason}\n{said.detail}", remedy=(remedy,))
