@@ -115,7 +115,7 @@ async def test_drift_is_repaired_by_the_next_pass(site, operator):
 async def test_what_a_pass_repairs_is_counted_and_logged_and_what_it_installs_or_changes_is_not(
     site, operator, caplog
 ):  # fmt: skip
-    """Mutants: `_count_repair` without `was_there`, or without INSTALL."""
+    """Mutants: `_note_repair` without `was_there`, or without INSTALL."""
     repairs = operator.edges.memory.repairs
     operator.apply(resource())
     await operator.run()
@@ -134,6 +134,8 @@ async def test_what_a_pass_repairs_is_counted_and_logged_and_what_it_installs_or
     assert repairs == {ORDERS: 3}, "triggers are gone with their table, and the function is not"
     told = [line for line in caplog.messages if line.startswith("shop/orders: drift was repaired: ")]
     assert len(told) == 3
+    said = [note for type_, reason, note in operator.kube.events if (type_, reason) == ("Normal", "Repaired")]
+    assert [f"shop/orders: drift was repaired: {note}" for note in said] == told
     assert all("public.orders" in line for line in told), told
     operator.kube.remove(CHANNELS, "orders")
     await operator.run()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,8 @@ class Visit:
     """Its outbox has more than the pass had time for."""
     waiting: tuple[Waiting, ...] | None = None
     """In the queue, for its consumers; None: nobody has looked."""
+    repaired: list[str] = field(default_factory=list)
+    """Drift, as sentences."""
 
     async def run(self, credentials: Credentials) -> Condition:
         """TriggersInstalled. Raises KubeError."""
@@ -121,7 +123,7 @@ class Visit:
             turns=self._memory.turns,
             now_s=asyncio.get_running_loop().time(),
             before_first_step=self._finalize,
-            on_done=self._count_repair,
+            on_done=self._note_repair,
         )
 
     async def _install(self, installer: Installer, facts: Facts) -> Condition:
@@ -129,6 +131,8 @@ class Visit:
             return conditions.false(Type.TRIGGERS_INSTALLED, Reason.PENDING, NOT_ACCEPTED)
         self._memory.repairs.setdefault(self.ref, 0)  # a first repair is only seen beside a nought
         self.installed = await installer.run(facts)
+        if self.repaired:
+            await announce(self.edges.kube, self.body, "Normal", "Repaired", "\n".join(self.repaired))
         if self.installed.is_in_force:
             self._memory.in_force[self.ref] = self.channel
             self._memory.recalled.pop(self.ref, None)
@@ -174,11 +178,12 @@ class Visit:
             note = f"If the old database lives on, run there:\n{cleanup.by_hand(self.owner)}\nBecause: {why}"
             await announce(self.edges.kube, self.body, "Warning", "DatabaseChanged", note)
 
-    def _count_repair(self, step: Step) -> None:
+    def _note_repair(self, step: Step) -> None:
         """Drift leaves less than was there; where it leaves nothing of a function, only the spec in force tells."""
         was_there = self._memory.in_force.get(self.ref) == self.channel
         if step.kind is Kind.REPAIR or (step.kind is Kind.INSTALL and was_there):
             self._memory.repairs[self.ref] += 1
+            self.repaired.append(step.sentence)
             log.warning("%s: drift was repaired: %s", self.ref, step.sentence, extra=Event.DRIFT_REPAIRED.tag)
 
     def _with_the_old(self, found: Condition) -> Condition:
