@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,31 @@ def test_without_a_kubeconfig_it_says_so_and_calls_nothing_well():
     assert found["cluster/reachable"]["verdict"] == "failed"
     assert "--kubeconfig" in found["cluster/reachable"]["why"]
     assert {it["verdict"] for check, it in found.items() if check != "cluster/reachable"} == {"not checked"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "asking the cluster …".encode()),
+        (["--dsn", "postgresql://127.0.0.1:1/x"], b"and the database"),
+        (["--json"], b""),
+    ],
+)
+def test_who_waits_at_a_terminal_is_told_that_it_asks_and_a_program_is_not(more, said):
+    """Mutants: said on standard output; said where nobody sits; said with --json too."""
+    command = [sys.executable, "-m", "notifychannel_cli", "doctor", "--kubeconfig", "/nowhere/config", *more]
+    leader, terminal = os.openpty()
+    seen = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, check=False, timeout=120)
+    os.close(terminal)
+    shown = b""
+    with os.fdopen(leader, "rb", buffering=0) as heard, suppress(OSError):  # nothing was said, and nobody will
+        shown = heard.read(1000)
+    assert said in shown
+    assert bool(shown) == bool(said)
+    assert b"asking" not in seen.stdout
+    if not more:
+        piped = subprocess.run(command, capture_output=True, check=False, timeout=120)
+        assert piped.stderr == b""
 
 
 def test_what_was_not_seen_is_never_well():

@@ -16,7 +16,7 @@ from rich.text import Text
 from notifychannel_cli import cluster as clusters
 from notifychannel_cli import manifests, shown
 from notifychannel_cli.cluster import Place
-from notifychannel_cli.console import console, problems, while_read
+from notifychannel_cli.console import complaints, console, problems, while_read
 from notifychannel_cli.doctor import checks, cluster, database, examination, report, unreachable
 from notifychannel_cli.doctor.database import Wanted
 from notifychannel_cli.doctor.finding import FILE, Unseen
@@ -81,6 +81,8 @@ def command(
     )  # fmt: skip
     with problems():
         channels = _given(files, installation) if files else None
+    if not as_json:
+        _say_asking("the cluster" if has_cluster else "", "the database" if dsn is not None else "")
     found = asyncio.run(
         _findings(place if has_cluster else None, dsn, channels, is_everywhere=is_everywhere, installation=installation)
     )
@@ -92,6 +94,12 @@ def command(
             for line, style in report.lines(findings):
                 console().print(Text(line, style=style))
     sys.exit(report.code(findings))
+
+
+def _say_asking(*whom: str) -> None:
+    """To who waits at a terminal; what does not answer takes seconds."""
+    if sys.stderr.isatty():
+        complaints().print(f"asking {' and '.join(filter(None, whom))} …")
 
 
 def _list(*, as_json: bool) -> None:
