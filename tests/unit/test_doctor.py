@@ -74,7 +74,7 @@ def test_without_a_kubeconfig_it_says_so_and_calls_nothing_well():
     ],
 )
 def test_who_waits_at_a_terminal_is_told_that_it_asks_and_a_program_is_not(more, said):
-    """Mutants: said on standard output; said where nobody sits; said with --json too."""
+    """On standard error, and only where that is a terminal."""
     command = [sys.executable, "-m", "notifychannel_cli", "doctor", "--kubeconfig", "/nowhere/config", *more]
     leader, terminal = os.openpty()
     seen = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, check=False, timeout=120)
