@@ -44,6 +44,8 @@ test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about nine minutes on 
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	@tests/install-postgresql-13
+	@# Else each worker of a fresh clone would rewrite the asserts of all the tests for itself.
+	@[ -d tests/__pycache__ ] || collected=$$($(BIN)/pytest --collect-only -q 2>&1) || { echo "$$collected"; exit 1; }
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test-fast

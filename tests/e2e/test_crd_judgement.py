@@ -105,6 +105,12 @@ BROKEN = {
         "needs delivery: AtLeastOnce; remove it, or change delivery"),
     ("spec.consumers[]", 1): (made(SMALLEST, spec__consumers__0__escalation={"after": "1m", "path": "/"}),
         "spec.consumers[0].escalation", "needs delivery: AtLeastOnce; remove it, or change delivery"),
+    ("spec.consumers[]", 2): (
+        made(DURABLE, spec__consumers__0__endpoint=None, spec__consumers__0__escalation={"after": "1m", "path": "/"}),
+        "spec.consumers[0].escalation",
+        "needs an endpoint, for it is POSTed to its port; remove it, or write endpoint"),
+    ("spec.consumers[]", 3): (made(SMALLEST, spec__consumers__0__claim={}), "spec.consumers[0].claim",
+        "is for delivery: AtLeastOnce without an endpoint; remove it, or the endpoint"),
     ("spec.consumers[].debounce", 0): (made(SMALLEST, spec__consumers__0__debounce__window="1m"),
         "spec.consumers[0].debounce.window",
         "window 1m is longer than maxDelay 2s; write a longer maxDelay or a shorter window"),
