@@ -40,7 +40,7 @@ example-%: $(VENV)/ready ## Start examples/%, on a PostgreSQL of its own, until 
 	@exec $(BIN)/notifychannel dev -f examples/$*/channels.yaml --schema examples/$*/schema.sql --services examples/$*/services.yaml
 
 .PHONY: test
-test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about nine minutes on two cores)
+test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about twelve minutes on two cores)
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	@tests/install-postgresql-13
