@@ -65,7 +65,7 @@ async def settled_in(queue, *keys):
 
 
 async def test_a_claim_takes_up_to_as_many_as_it_asks_for_and_no_more_are_held(queue):
-    """A thousand at once, though POSTs are made ready some at a time. Mutant: `room` of a POSTed channel."""
+    """A thousand at once, though POSTs are made ready some at a time."""
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
         await settled_in(queue, *range(1500))
@@ -82,9 +82,7 @@ async def test_a_claim_takes_up_to_as_many_as_it_asks_for_and_no_more_are_held(q
 
 
 async def test_two_workers_on_one_sidecar_share_a_thousand_jobs_and_each_keys_changes_come_in_order(queue):
-    """Each once, for all is well; those that change meanwhile once more, never while somebody is at them. Mutants:
-    `Desk._take` that hands one out twice; a claim of a key that is claimed.
-    """
+    """Each once, for all is well; those that change meanwhile once more, never while somebody is at them."""
     at_work, overlaps = set(), []
 
     async def working(worker):
@@ -123,7 +121,7 @@ async def test_two_workers_on_one_sidecar_share_a_thousand_jobs_and_each_keys_ch
 
 
 async def test_what_is_tried_again_waits_for_its_backoff_dies_in_the_end_and_comes_when_it_is_redriven(database):
-    """Under one id. Mutants: `retry` settles 'back'; the error is not recorded."""
+    """Under one id."""
     queue = await Queue.on(database, max_attempts=3, timeout=30.0)
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
@@ -148,7 +146,6 @@ async def test_what_is_tried_again_waits_for_its_backoff_dies_in_the_end_and_com
 
 
 async def test_a_claim_that_is_extended_lasts_longer_and_one_that_is_not_does_not(database):
-    """Mutants: `extend` that moves nothing; one that moves all."""
     queue = await Queue.on(database, timeout=4.0)
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
@@ -170,7 +167,6 @@ async def test_a_claim_that_is_extended_lasts_longer_and_one_that_is_not_does_no
 
 
 async def test_a_pod_whose_application_never_claims_holds_back_nothing_from_the_others(queue):
-    """Mutant: rows that are claimed ahead, as for POSTs: half of them wait for their claims to time out."""
     async with pod(queue, "idle") as idle, pod(queue, "busy") as busy, await Worker.beside(busy) as worker:
         await claims(idle)
         await claims(busy)
@@ -189,9 +185,7 @@ async def test_a_pod_whose_application_never_claims_holds_back_nothing_from_the_
 
 
 async def test_a_sidecar_that_finishes_takes_answers_and_hands_out_nothing(queue):
-    """What is answered is done, and who waits hears at once. Mutants: `finish` that does not wait for what is out;
-    `Desks.of` without the look at `is_closing`; `_finishing` that waits five seconds for it.
-    """
+    """What is answered is done, and who waits hears at once."""
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
         await settled_in(queue, 1)
@@ -229,7 +223,7 @@ async def test_a_suspended_channel_hands_out_nothing_until_it_is_resumed(queue):
 
 
 async def test_a_resync_is_a_claim_like_any_other_and_holds_up_nobody(queue):
-    """A worker may be at a key for an hour. Mutant: `next_due` that waits until nothing else is out."""
+    """A worker may be at a key for an hour."""
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
         await settled_in(queue, 1)
@@ -245,9 +239,7 @@ async def test_a_resync_is_a_claim_like_any_other_and_holds_up_nobody(queue):
 
 
 async def test_a_channel_that_is_switched_between_endpoint_and_claims_loses_nothing_and_is_at_no_key_twice(queue):
-    """While rows wait, POSTs are under way and claims are out. What was out may be answered still. Mutants:
-    `Hold.configure` that keeps what is ready; `Desk.run` that leaves its claims to nobody; `Desks` that forget a desk.
-    """
+    """While rows wait, POSTs are under way and claims are out. What was out may be answered still."""
     async with Application() as application:
         application.behaviour = Work(seconds=1.0)
         posted = {"port": application.port, "path": "/hints", "max_hints": 1}
@@ -366,7 +358,7 @@ async def test_a_channel_that_becomes_claimed_from_best_effort_posts_looks_at_ev
 
 
 async def test_a_rotated_secret_moves_the_claims_without_a_duplicate(queue):
-    """Who is at work is waited for. Mutant: `_move` that raises at once."""
+    """Who is at work is waited for."""
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
         working = asyncio.create_task(worker.work(most=3, seconds=0.05))
@@ -383,7 +375,7 @@ async def test_a_rotated_secret_moves_the_claims_without_a_duplicate(queue):
 
 
 async def test_who_is_at_work_holds_up_a_rotated_secret_for_so_long_and_keeps_its_time(queue, monkeypatch):
-    """Or one that extends for ever would. Mutants: no bound; `leave`, which gives it to others at once."""
+    """Or one that extends for ever would."""
     monkeypatch.setattr("notifychannel_sidecar.durable.claimer.MOVE_WITHIN_S", 0.5)
     await queue.change(1)
     await queue.admin.execute("SELECT notifychannel.drain('0', '{}', 100)")
@@ -408,7 +400,7 @@ async def test_who_is_at_work_holds_up_a_rotated_secret_for_so_long_and_keeps_it
 
 
 async def test_a_sidecar_that_is_only_terminated_waits_five_seconds_for_answers(queue):
-    """Nobody says how long its worker lives. Mutant: `_until_answered` without the look at `stop`."""
+    """Nobody says how long its worker lives."""
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
         await settled_in(queue, 1)

@@ -68,7 +68,6 @@ def over(wire, database):
 
 
 async def test_of_a_worker_that_is_killed_while_it_waits_nothing_is_taken(queue):
-    """Mutants: `Desk.claim` that stays asked when it is cancelled; a server without handler_cancellation."""
     async with pod(queue) as one:
         await claims(one)
         port = await local_port(one)
@@ -88,7 +87,6 @@ async def test_of_a_worker_that_is_killed_while_it_waits_nothing_is_taken(queue)
 
 
 async def test_what_a_worker_has_when_it_is_killed_comes_back_after_the_timeout_as_an_attempt(queue):
-    """Mutants: `Desk.run` that expires nothing; one that gives it back without an attempt."""
     async with pod(queue) as one, await Worker.beside(one) as other:
         await claims(one)
         await queue.change(1, 2)
@@ -110,7 +108,6 @@ async def test_what_a_worker_has_when_it_is_killed_comes_back_after_the_timeout_
 
 
 async def test_under_a_sidecar_that_is_killed_others_have_to_wait_for_the_timeout_and_a_late_answer_is_gone(queue):
-    """Mutant: the relay gives claims away when their session is gone, without the time that they have."""
     async with pod(queue, "b") as two, await Worker.beside(two) as other:
         await claims(two)
         async with pod(queue, "a") as one, await Worker.beside(one) as worker:
@@ -129,7 +126,6 @@ async def test_under_a_sidecar_that_is_killed_others_have_to_wait_for_the_timeou
 
 
 async def test_when_the_database_ends_the_session_an_answer_is_gone_and_the_hint_comes_again_under_its_id(queue):
-    """Mutants: `Hold.lose` that says nothing; an answer that is given before the queue was told."""
     async with pod(queue) as one, await Worker.beside(one) as worker:
         await claims(one)
         await queue.change(1, 2)
@@ -152,7 +148,7 @@ async def test_when_the_database_ends_the_session_an_answer_is_gone_and_the_hint
 
 
 async def test_an_answer_behind_a_frozen_wire_is_gone_and_not_done(database, queue):
-    """Nobody knows whether the queue has heard: who is told `done` may rely on it. Mutant: `done` said at once."""
+    """Nobody knows whether the queue has heard: who is told `done` may rely on it."""
     async with Wire(target=database.server.port) as wire, pod(queue, "b") as two, await Worker.beside(two) as other:
         await claims(two)
         async with pod(queue, "a", uri=over(wire, database)) as one, await Worker.beside(one) as worker:
@@ -206,7 +202,6 @@ async def test_a_sidecar_that_was_stopped_while_a_worker_waits_hands_out_nothing
 
 
 async def test_a_sidecar_that_was_stopped_for_longer_than_its_claims_live_says_gone_when_it_goes_on(queue):
-    """Mutants: `Desk.settle` without the time; `Desk.extend` without it."""
     async with pod(queue, "b") as two, await Worker.beside(two) as other:
         await claims(two)
         async with pod(queue, "a") as one, await Worker.beside(one) as worker:

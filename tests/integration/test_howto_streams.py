@@ -52,7 +52,6 @@ async def shop(database, tmp_path):
 
 
 async def test_the_page_on_streams_is_typed_against_dev(shop):
-    """Mutants: dev without its own port for the sidecar; `--serve` that puts a receiver in the application's place."""
     admin, port, words = shop
     looked = asyncio.Queue()
     async with notifychannel(*words) as dev:
@@ -113,7 +112,7 @@ def following(port, looked):
 
 
 async def test_a_browser_gets_its_events_by_the_pages_proxy_and_no_others():
-    """It names another tenant in its query, which the proxy does not pass on. Mutant of the page: `request.query`."""
+    """It names another tenant in its query, which the proxy does not pass on."""
     async with streaming(streamed()) as parts, aiohttp.ClientSession() as http:
         names = {"web": web, "HTTP": HTTP, "tenant_of": lambda _: 7, "SIDECAR": f"http://127.0.0.1:{parts.port}"}
         exec(PROXY, names)  # noqa: S102 - the page's own code is what is tested

@@ -26,7 +26,6 @@ def order(number):
 
 
 async def test_a_reader_gets_the_channels_and_keys_that_it_asks_for_and_no_others():
-    """Mutants: `offer` that wakes nobody for a channel asked for by name; `any` for `all` in Wanted.has_key."""
     async with streaming(streamed(), CARTS) as parts:  # noqa: SIM117 - the port is known then
         async with (
             reading(parts.port, "?channel=orders&key.order_id=3&key.order_id=4") as some,
@@ -51,7 +50,6 @@ async def test_a_reader_gets_the_channels_and_keys_that_it_asks_for_and_no_other
 
 
 async def test_a_reader_that_comes_back_gets_what_it_missed_and_nothing_else():
-    """Mutant: `seen=0` in Stream.reading."""
     async with streaming() as parts:
         async with reading(parts.port) as first:
             await first.message()
@@ -83,7 +81,6 @@ async def test_the_id_may_stand_in_the_query_and_the_header_is_newer():
 
 
 async def test_a_burst_of_more_keys_than_are_kept_reaches_who_reads():
-    """Mutant: no `sleep(0)` between two works in Streamer.run → one resync instead of the keys."""
     async with streaming(streamed(max_hints=10)) as parts:
         async with reading(parts.port) as stream:
             await stream.message()
@@ -121,7 +118,6 @@ async def test_who_was_away_for_more_keys_than_are_kept_looks_at_every_key():
     ],
 )
 async def test_what_can_not_be_read_is_refused_with_a_sentence(query, status, words):
-    """Mutant: a name that is not known filters nothing."""
     async with streaming(streamed()) as parts:
         parts.stream.configure([streamed(), POSTED, CLAIMED])
         async with reading(parts.port, query) as refused:
@@ -153,7 +149,7 @@ async def test_other_methods_are_refused():
     ids=str,
 )
 async def test_no_page_of_elsewhere_reads_and_nobody_without_the_token(token, headers, status):
-    """For both transports. Mutants: a guard that lets through a foreign Origin, another Host, or no token."""
+    """For both transports."""
     async with streaming() as parts:
         parts.token = token
         async with reading(parts.port, **headers) as stream:
@@ -167,7 +163,6 @@ async def test_no_page_of_elsewhere_reads_and_nobody_without_the_token(token, he
 
 
 async def test_a_reader_that_does_not_read_holds_up_nobody_and_is_cut_off(monkeypatch):
-    """Mutants: no timeout in Reader._send; no `abort` of who is too slow."""
     monkeypatch.setattr(readers, "WRITE_TIMEOUT_S", 0.5)
     async with streaming(streamed(max_hints=100)) as parts:
         async with reading(parts.port, receive_bytes=4096) as frozen, reading(parts.port) as quick:
@@ -227,7 +222,7 @@ async def test_a_change_of_mode_is_told_and_is_no_hint():
 
 
 async def test_silence_is_filled_and_keeps_the_id_up_to_date(monkeypatch):
-    """Who filters all out would have to look at every key when it comes back. Mutant: a heartbeat without id."""
+    """Who filters all out would have to look at every key when it comes back."""
     monkeypatch.setattr(readers, "HEARTBEAT_S", 0.1)
     async with streaming() as parts:
         async with reading(parts.port, "?key.order_id=1") as stream:
@@ -263,7 +258,6 @@ async def test_a_websocket_gets_the_same_as_messages_and_what_it_says_is_not_rea
 
 
 async def test_a_websocket_that_says_too_much_at_once_is_closed():
-    """Mutant: no `max_msg_size`."""
     async with streaming() as parts, aiohttp.ClientSession() as http:  # noqa: SIM117 - the port is known then
         async with http.ws_connect(f"ws://127.0.0.1:{parts.port}{PATH}") as socket:
             await socket.send_str("x" * 100_000)
@@ -273,7 +267,7 @@ async def test_a_websocket_that_says_too_much_at_once_is_closed():
 
 
 async def test_a_websocket_without_a_pong_is_gone(monkeypatch):
-    """A peer whose process stands still: TCP says nothing. Mutant: no `heartbeat`."""
+    """A peer whose process stands still: TCP says nothing."""
     monkeypatch.setattr(websocket, "PING_S", 0.2)
     async with streaming() as parts, aiohttp.ClientSession() as http:  # noqa: SIM117 - the port is known then
         async with http.ws_connect(f"ws://127.0.0.1:{parts.port}{PATH}", autoping=False) as socket:
@@ -285,7 +279,6 @@ async def test_a_websocket_without_a_pong_is_gone(monkeypatch):
 
 
 async def test_the_end_is_told_after_everything_that_was_due():
-    """Mutants: `end` that does not wait; `carry` that returns before it has told everything."""
     async with streaming(streamed(window=60.0, max_delay=60.0)) as parts, aiohttp.ClientSession() as http:  # noqa: SIM117 - the port is known then
         async with (
             reading(parts.port) as stream,

@@ -35,7 +35,6 @@ async def notify(admin, first, last, *, channel="orders"):
 
 
 async def test_a_reader_that_was_killed_comes_back_and_misses_no_key(database):
-    """Mutants: `seen` of an id plus one; a Place that begins at the newest."""
     admin = await database.connect()
     async with SidecarProcess(config=config(streamed()), uri=database.dsn()) as sidecar:
         await sidecar.listens()
@@ -60,7 +59,6 @@ async def test_a_reader_that_was_killed_comes_back_and_misses_no_key(database):
 
 
 async def test_a_killed_sidecar_is_one_resync_for_who_comes_back(database):
-    """Mutant: ids without the boot."""
     admin = await database.connect()
     local = {"NOTIFYCHANNEL_LOCAL_PORT": str(free_port())}
     async with SidecarProcess(config=config(streamed()), uri=database.dsn(), environment=local) as first:
@@ -86,7 +84,6 @@ async def test_a_killed_sidecar_is_one_resync_for_who_comes_back(database):
 
 @pytest.mark.slow
 async def test_while_the_database_is_away_readers_are_told_and_polls_go_on(database):
-    """Mutant: `mode_changed` not called in app._on_state."""
     async with Wire(target=database.server.port) as wire:
         polled = streamed(poll_interval=1.0, resync_spread=0.0)
         uri = database.dsn().replace(f":{database.server.port}/", f":{wire.port}/")
@@ -112,7 +109,6 @@ async def test_while_the_database_is_away_readers_are_told_and_polls_go_on(datab
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 async def test_at_its_end_readers_get_what_is_due_and_then_the_end(database, number):
-    """Mutants: no `drained` in Streamer.finish and no `end` in app._finishing → the stream breaks off."""
     admin = await database.connect()
     slow = streamed(window=60.0, max_delay=60.0)
     async with SidecarProcess(config=config(slow), uri=database.dsn()) as sidecar:
@@ -132,7 +128,7 @@ async def test_at_its_end_readers_get_what_is_due_and_then_the_end(database, num
 
 @pytest.mark.slow
 async def test_frozen_readers_cost_the_sidecar_little_memory(database, record_property):
-    """A hundred that read nothing while 20,000 keys change; one more reads on. Mutant: a queue for each reader."""
+    """A hundred that read nothing while 20,000 keys change; one more reads on."""
     admin = await database.connect()
     async with AsyncExitStack() as stack:
         sidecar = await stack.enter_async_context(

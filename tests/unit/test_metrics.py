@@ -119,7 +119,6 @@ def test_the_inbox_is_asked_when_prometheus_comes(metrics):
 
 
 def test_what_is_put_on_the_stream_is_delivered_and_no_post(metrics):
-    """Mutant: `delivery_seconds` told of it too."""
     metrics.on_answer(answer(status=None, word="stream", seconds=0.0, first_at_us=(1,)))
     samples = told(metrics)
     assert samples["notifychannel_deliveries_total", "orders", "stream"] == 1

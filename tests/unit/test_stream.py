@@ -40,7 +40,6 @@ def all_pieces(stream, place):
 
 
 def test_who_knows_the_last_version_of_a_key_is_told_the_change_and_who_may_not_is_told_all_of_them():
-    """Mutants: `last` or `merged` for both in Told.to."""
     shelf = Shelf(seq=1)
     shelf.put(hint(7, number=10, count=2), 2)
     shelf.put(hint(7, number=20, count=3), 3)
@@ -61,7 +60,6 @@ def test_a_key_that_changes_goes_to_the_end_and_the_oldest_falls_off():
 
 
 def test_a_new_reader_starts_with_one_resync_for_each_channel_and_an_id_that_is_whole_only_after_the_last():
-    """Mutant: `up_to` of the first is that of the channel alone."""
     stream = stream_of(streamed(), streamed(name="carts"))
     stream.put(hints(1))
     pieces = all_pieces(stream, Place(EVERYTHING))
@@ -112,12 +110,10 @@ def test_a_value_is_asked_for_as_json_or_as_plain_text(value, written, other):
 
 
 def test_a_number_is_never_read_into_a_float():
-    """Mutant: no `parse_float` in forms."""
     assert forms('{"id": 1.500000000000000000001}')["id"] == {"1.500000000000000000001"}
 
 
 def test_the_same_name_is_any_of_both_and_another_name_is_both():
-    """Mutants: `any` for `all`; the last value of a name alone; a name that a key has not refuses it."""
     wanted = Wanted.of([("key.tenant_id", "7"), ("key.order_id", "1"), ("key.order_id", "2"), ("channel", "orders")])
     assert wanted.has_key(key(1))
     assert wanted.has_key(key(2))
@@ -141,7 +137,7 @@ def test_an_id_of_this_run_is_believed():
 
 @given(st.text())
 def test_whatever_is_in_a_key_an_event_stays_one_event(text):
-    """Mutant: the data written as one line. A line break between the tokens of JSON would begin a field of its own."""
+    """A line break between the tokens of JSON would begin a field of its own."""
     data = f'{{"key":\r\n{json.dumps(text)}\n,\r"id: x": 1}}'
     lines = sse.written(Event(kind="hint", id="0a1b2c3d-1", data=data)).split("\n")
     assert lines[0] == "id: 0a1b2c3d-1"
@@ -169,7 +165,6 @@ class Slow:
 
 @pytest.mark.looptime
 async def test_a_reader_is_given_up_when_nothing_gets_through_for_thirty_seconds():
-    """Mutants: no timeout; the timeout over all that is sent instead of one event."""
     loop = asyncio.get_running_loop()
     stream = stream_of()
     with stream.reading(EVERYTHING, None) as reader:
@@ -205,7 +200,6 @@ async def test_silence_is_filled_every_fifteen_seconds():
 
 @pytest.mark.looptime
 async def test_what_is_not_asked_for_wakes_nobody_and_the_id_goes_on():
-    """Mutant: `skip` without effect → the heartbeat's id stays, and a reconnection after 1,000 keys is a resync."""
     stream = stream_of()
     with stream.reading(Wanted.of([("key.order_id", "1")]), None) as reader:
         out = Slow()

@@ -2,8 +2,7 @@
 
 Changes, resyncs, channels that come and go, readers that lag, filter, and come back with any id that they ever had.
 Mutants that turn it red: no `floor` in Shelf.put; `exact_from=0` in Shelf.clear; `Place.skip` without its question;
-`_settle` that takes `newest` while something waits; a new Shelf at place 0; an id of another boot, or of the future,
-that is believed; a resync that wakes nobody in Reader.offer.
+`_settle` that takes `newest` while something waits; a new Shelf at place 0; a resync that wakes nobody in Reader.offer.
 """
 
 from __future__ import annotations
