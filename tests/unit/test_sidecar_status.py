@@ -14,7 +14,7 @@ from notifychannel_operator.passes.conditions import Condition, Reason, Status, 
 from notifychannel_operator.passes.sidecar import ANSWERS, ODD_ANSWER, WHY, Sidecar, parse
 from notifychannel_operator.passes.waiting import Waiting, judged
 from notifychannel_sidecar.deliverer.answer import Fault, Reply, sentence
-from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 from notifychannel_sidecar.pull.desk import CLAIMS
 from notifychannel_sidecar.pull.silence import STEPS, silence
 from notifychannel_sidecar.state import Phase, Why
