@@ -113,7 +113,10 @@ class Application:
 
 
 async def main() -> web.Application:
-    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4, command_timeout=10)
+    database = await asyncpg.create_pool(
+        os.environ["DATABASE_URL"], min_size=0, max_size=4, command_timeout=10,
+        server_settings={"application_name": "log-stream"},
+    )  # fmt: skip
     http = aiohttp.ClientSession()
     port = os.environ.get("NOTIFYCHANNEL_LOCAL_PORT", "9790")
     hub = Hub(database, http, f"ws://127.0.0.1:{port}/v1/stream")

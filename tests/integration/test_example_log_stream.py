@@ -1,0 +1,230 @@
+"""examples/log-stream, line by line, by its own manifest: two servers of pages, many clients, psql and a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from notifychannel_cli import manifests
+from notifychannel_cli.dev.task import config
+from notifychannel_cli.embedded import free_port
+from notifychannel_cli.install import install
+from notifychannel_cli.sidecar_process import SidecarProcess
+from tests.browser import screenshot
+from tests.examples import FOLDER, copy, example
+from tests.figures import milliseconds
+from tests.pages import ROOT
+from tests.pgbouncer import PgBouncer
+from tests.reading import opened
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+RUN = "INSERT INTO runs (spider) VALUES ('catalogue') RETURNING id"
+LINE = "INSERT INTO log_lines (run_id, line) VALUES ($1, $2)"
+LINES = "INSERT INTO log_lines (run_id, line) SELECT $1, $2 || n FROM generate_series(1, $3::int) AS n"
+ASKED = "SELECT pid, query_start FROM pg_stat_activity WHERE application_name = 'log-stream' ORDER BY pid"
+LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = current_database()"
+CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+CLIENTS, LATENCIES = 100, 20
+BUFFER_BYTES = 32 * 1024
+"""`make soak` has twice as many clients, and more lines."""
+METRICS = (
+    "notifychannel_listening 1.0", "notifychannel_notification_queue_usage 0.0",
+    'notifychannel_stream_readers{channel="log-lines"} 1.0', 'notifychannel_stream_readers{channel="runs"} 1.0',
+    f'notifychannel_hints_delivered_total{{channel="log-lines"}} {LATENCIES}.0',
+    f'notifychannel_change_to_delivery_seconds_count{{channel="log-lines"}} {LATENCIES}.0',
+)  # fmt: skip
+SECRET = {"Authorization": "Bearer secret"}
+
+
+@pytest.fixture(scope="session")
+def server(newest):
+    """What differs between versions is in SQL, and that has its own tests."""
+    return newest
+
+
+class Client:
+    """One EventSource: what it has shown, in order."""
+
+    def __init__(self, reading):
+        self.reading = reading
+        self.lines, self.told = [], []
+
+    async def until(self, line):
+        """Read on until it has this line; when that was."""
+        while line not in self.lines[-100:]:
+            await self.next()
+        return time.time()
+
+    async def until_told(self, *what):
+        while what not in self.told:
+            await self.next()
+
+    async def next(self):
+        event = await self.reading.next()
+        if event.kind == "message":
+            self.lines += [line["line"] for line in event.data]
+        else:
+            self.told.append((event.kind, event.data))
+
+    def leave(self):
+        """The id that it comes back with."""
+        self.reading.close()
+        return self.reading.last_id
+
+
+@asynccontextmanager
+async def clients(port, run, count=1, **how):
+    made = [Client(await opened(port, path=f"/runs/{run}/lines", **how)) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for each in made:
+            each.leave()
+
+
+@asynccontextmanager
+async def client(port, run, **how):
+    async with clients(port, run, **how) as (made,):
+        yield made
+
+
+def seldom(channel):
+    """Polls only where a test wants them, so that nothing arrives by one."""
+    for consumer in channel["spec"]["consumers"]:
+        assert consumer["poll"] == {"interval": "10s"}
+        consumer["poll"]["interval"] = "10m"
+
+
+async def test_no_line_is_lost_or_doubled_over_reconnections_commits_in_any_order_and_a_cut(database, tmp_path):
+    """Mutants: `l.id >` a last id in place of `NOT pg_visible_in_snapshot`; a cursor of a page that is only `until`."""
+    async with example("log-stream", database, tmp_path, change=seldom, without=("scraper",)) as started:
+        admin, here, there = started.admin, started.ports["pages"], started.ports["more-pages"]
+        run, other = await admin.fetchval(RUN), await admin.fetchval(RUN)
+        early = await database.connect()
+        async with client(here, run) as stays, client(here, run) as leaves:
+            async with early.transaction():
+                await early.execute(LINE, run, "the smaller id")
+                await admin.execute(LINE, run, "the larger id")
+                await stays.until("the larger id")
+                await leaves.until("the larger id")
+                last_id = leaves.leave()
+            async with client(here, run, last_id=last_id) as back, client(there, run, last_id=last_id) as elsewhere:
+                await admin.execute(LINE, other, "of another run")
+                await admin.execute(LINE, run, "the end")
+                for each in (stays, back, elsewhere):
+                    await each.until("the end")
+                assert stays.lines == ["the larger id", "the smaller id", "the end"]
+                assert back.lines == elsewhere.lines == ["the smaller id", "the end"]
+
+            await admin.execute(LINES, run, "of many ", 250)
+            many = [f"of many {number}" for number in range(1, 251)]
+            async with client(there, run) as late:
+                await late.until("of many 10")
+                assert "of many 250" not in late.lines, "it came in pages"
+                before, last_id = late.lines, late.leave()
+            async with client(here, run, last_id=last_id) as back:
+                await back.until("of many 250")
+                assert before + back.lines == ["the smaller id", "the larger id", "the end", *many], "each once"
+                await stays.until("of many 250")
+                await admin.execute("UPDATE runs SET state = 'finished' WHERE id = $1", run)
+                await back.until_told("run", "finished")
+                await stays.until_told("mode", "Listening")
+
+                stays.told.clear()
+                await admin.fetchval(CUT, admin.get_server_pid())
+                await admin.execute(LINE, run, "while nobody listened")
+                await stays.until("while nobody listened")
+                await stays.until_told("mode", "Listening")
+                assert ("mode", "Polling") in stays.told
+                await admin.execute(LINE, run, "again")
+                for each in (stays, back):
+                    await each.until("again")
+                    assert each.lines[-2:] == ["while nobody listened", "again"]
+
+            url = f"ws://127.0.0.1:{there}/runs/{run}/socket"
+            async with started.http.ws_connect(url, params={"last": back.reading.last_id}) as messages:
+                await admin.execute(LINE, run, "by WebSocket")
+                told = [json.loads((await messages.receive()).data) for _ in range(3)]
+            assert [it["event"] for it in told] == ["mode", "run", "lines"]
+            assert [line["line"] for line in told[-1]["data"]] == ["by WebSocket"]
+            lines = f"http://127.0.0.1:{here}/runs/{run}/lines"
+            async with started.http.get(lines, params={"last": "4711"}) as answer:
+                assert answer.status == 400
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await (await started.http.get(lines, params={"last": "5:1:"})).read()
+
+
+async def test_a_hundred_clients_cost_one_listen_connection_and_no_query_while_nothing_happens(
+    database, tmp_path, record_property
+):
+    """Who does not read is told that it fell behind, and gets every line once it does; nobody has waited for it."""
+    async with example("log-stream", database, tmp_path, change=seldom, without=("scraper",)) as started:
+        admin, here = started.admin, started.ports["pages"]
+        run = await admin.fetchval(RUN)
+        async with clients(here, run, CLIENTS) as many:
+            await asyncio.gather(*(each.until_told("mode", "Listening") for each in many))
+            await until_nothing_is_asked(admin)
+            assert await admin.fetchval(LISTENERS) == 2, "one for each server of pages"
+            assert len(await admin.fetch(ASKED)) <= 8
+            took = []
+            for number in range(LATENCIES):
+                await admin.execute(LINE, run, f"line {number}")
+                committed = time.time()
+                took += [at - committed for at in await asyncio.gather(*(it.until(f"line {number}") for it in many))]
+            assert {tuple(each.lines) for each in many} == {tuple(f"line {it}" for it in range(LATENCIES))}
+            record_property("figures", f"line committed → shown by {CLIENTS} clients: {milliseconds(took)} (goal 100 ms)")
+            await the_port_says(started, run)
+
+        async with client(here, run) as quick, client(here, run, receive_bytes=BUFFER_BYTES) as slow:
+            slow.reading.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            await slow.until(f"line {LATENCIES - 1}")
+            for part in range(20):
+                await admin.execute(LINES, run, f"{1000 * 'x'} {part} ", 100)
+            await quick.until(f"{1000 * 'x'} 19 100")
+            assert len(slow.lines) == LATENCIES
+            await slow.until(f"{1000 * 'x'} 19 100")
+            assert ("overflow", {"buffer": 100}) in slow.told
+            assert len(slow.lines) == len(set(slow.lines)) == LATENCIES + 2000
+            assert (await status(started))["overflows"] >= 1
+
+
+async def until_nothing_is_asked(admin):
+    """For a second, in which the clients by hand asked once each."""
+    for _ in range(10):
+        before = await admin.fetch(ASKED)
+        await asyncio.sleep(1)  # nothing is what is to be seen
+        if before and before == await admin.fetch(ASKED):
+            return
+    raise AssertionError(f"asked at {before}")
+
+
+async def status(started, **headers):
+    url = f"http://127.0.0.1:{started.ports['pages']}/status"
+    for wrong in ({}, {"Authorization": "Bearer secre"}, {"Authorization": "Basic secret"}):
+        async with started.http.get(url, headers=wrong) as answer:
+            assert answer.status == 401
+    async with started.http.get(url, headers=SECRET) as answer:
+        return await answer.json()
+
+
+async def the_port_says(started, run):
+    """What the application and its sidecar say of themselves, while all the clients are there."""
+    told = await status(started)
+    assert (told["mode"], told["sidecar"], told["clients"]) == ("Listening", True, {str(run): CLIENTS})
+    assert (told["lines_read"], told["lines_sent"]) == (LATENCIES, CLIENTS * LATENCIES)
+    assert told["lines_per_second"] > 0
+    assert 0 < told["latency_ms"] < 40_000
+    assert await started.get("pages", "/health") == {"mode": "Listening"}
+    metrics = await started.metrics("pages")
+    for line in METRICS:
+        assert line in metrics
+    assert await started.metrics("more-pages")
