@@ -7,7 +7,7 @@ let count = 0;
 function show(line) {
   const item = document.createElement("li");
   item.className = line.level;
-  for (const [kind, text] of [["time", line.at.slice(11, 23)], ["b", line.level], ["span", line.line]]) {
+  for (const [kind, text] of [["time", line.at.slice(11, 19)], ["b", line.level], ["span", line.line]]) {
     item.append(document.createElement(kind));
     item.lastChild.textContent = text;
   }

@@ -9,8 +9,8 @@ import random
 import asyncpg
 
 SAID = (
-    ("INFO", "fetched /catalogue/page-{}.html in 212 ms"), ("INFO", "found 24 items on page {}"),
-    ("WARNING", "page {} answered 429; trying again in 2 s"), ("ERROR", "item {} has no price"),
+    ("INFO", "page {}: 24 items"), ("INFO", "page {}: 19 items, 2 of them new"),
+    ("WARNING", "page {} answered 429; trying again in 2 s"), ("ERROR", "page {}: item 4711 has no price"),
 )  # fmt: skip
 
 
