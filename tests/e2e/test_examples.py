@@ -25,12 +25,22 @@ INSERT INTO notes (country, region) VALUES ('DE', 'europe'), ('BR', 'americas');
 INSERT INTO note_comments (note_id, country, region, event) SELECT id, country, region, 'opened' FROM notes;
 UPDATE notes SET status = 'closed';
 """
+LINES = """
+INSERT INTO runs (id, spider, state) OVERRIDING SYSTEM VALUE VALUES (4711, 'by hand', 'finished');
+INSERT INTO log_lines (run_id, line) VALUES (4711, 'from elsewhere');
+"""
+READ = """
+import urllib.request
+with urllib.request.urlopen("http://log-stream:8080/runs/4711/lines", timeout=60) as lines:
+    next(line for line in lines if b"from elsewhere" in line)
+"""
 DELIVERED = "SELECT sum(alerts) = 2 AND (SELECT count(*) = 2 FROM alert_deliveries) FROM alert_statistics"
 DONE = {
     "alert-delivery": (
         ALERT,
         DELIVERED,
     ),
+    "log-stream": (LINES, "SELECT state = 'finished' FROM runs WHERE id = 4711"),
     "note-analytics": (COMMENTS, "SELECT count(*) = 2 FROM facts WHERE note_status = 'closed'"),
 }
 """What is done in the database of each, and what is so then."""
@@ -73,3 +83,6 @@ async def test_each_example_does_on_a_cluster_what_its_manifests_say(shop, image
         async with asyncio.timeout(GUARD_S):
             while not await owner.fetchval(is_done):  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.2)
+    shop.kubectl.wait_for("deployment/log-stream", "condition=Available")
+    reading = ("deployment/log-stream", "-c", "application", "--", "python3", "-c", READ)
+    await asyncio.to_thread(shop.kubectl.run, "exec", *reading)

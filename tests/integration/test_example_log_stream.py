@@ -22,7 +22,7 @@ from tests.browser import screenshot
 from tests.examples import FOLDER, copy, example
 from tests.figures import milliseconds
 from tests.pgbouncer import PgBouncer
-from tests.reading import opened
+from tests.watching import client, clients
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -56,52 +56,6 @@ SECRET = {"Authorization": "Bearer secret"}
 def server(newest):
     """What differs between versions is in SQL, and that has its own tests."""
     return newest
-
-
-class Client:
-    """One EventSource: what it has shown, in order."""
-
-    def __init__(self, reading):
-        self.reading = reading
-        self.lines, self.told = [], []
-
-    async def until(self, line):
-        """Read on until it has this line; when that was."""
-        while line not in self.lines[-100:]:
-            await self.next()
-        return time.time()
-
-    async def until_told(self, *what):
-        while what not in self.told:
-            await self.next()
-
-    async def next(self):
-        event = await self.reading.next()
-        if event.kind == "message":
-            self.lines += [line["line"] for line in event.data]
-        else:
-            self.told.append((event.kind, event.data))
-
-    def leave(self):
-        """The id that it comes back with."""
-        self.reading.close()
-        return self.reading.last_id
-
-
-@asynccontextmanager
-async def clients(port, run, count=1, **how):
-    made = [Client(await opened(port, path=f"/runs/{run}/lines", **how)) for _ in range(count)]
-    try:
-        yield made
-    finally:
-        for each in made:
-            each.leave()
-
-
-@asynccontextmanager
-async def client(port, run, **how):
-    async with clients(port, run, **how) as (made,):
-        yield made
 
 
 def seldom(channel):

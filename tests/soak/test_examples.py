@@ -10,6 +10,7 @@ import pytest
 
 from tests.examples import example
 from tests.figures import milliseconds, ratio_of_inserts
+from tests.watching import clients
 from tests.webhooks import Webhooks
 
 pytestmark = pytest.mark.timeout(3600)
@@ -17,6 +18,8 @@ CHANGES = int(os.environ.get("SOAK_CHANGES", "1000000"))
 ALERTS, WRITERS = max(1000, CHANGES // 100), 100
 STEADY_S, STEADY_RATE = 60.0, 100
 BURST = max(2000, CHANGES // 10)
+CLIENTS = 200
+ASKED = "SELECT pid, query_start FROM pg_stat_activity WHERE application_name = 'log-stream' ORDER BY pid"
 COMMENTS = """
 INSERT INTO note_comments (note_id, country, region, event)
 SELECT n.id, n.country, n.region, 'commented' FROM notes n, generate_series(1, $1::int)
@@ -85,4 +88,47 @@ async def test_example_comments_at_a_steady_rate_and_in_a_burst_all_become_facts
         "figures",
         f"{STEADY_RATE} comments/s for {STEADY_S:.0f} s: facts after {steady} (a batch waits up to 5 s to fill); "
         f"{BURST:,} in a burst: {burst_s:.0f} s",
+    )
+
+
+def seldom(channel):
+    for consumer in channel["spec"]["consumers"]:
+        consumer["poll"]["interval"] = "10m"
+
+
+async def test_example_two_hundred_clients_have_each_line_and_cost_nothing_while_there_is_none(
+    database, tmp_path, record_property
+):
+    """At a steady rate, and in a burst after which most of them are behind the buffer."""
+    async with example("log-stream", database, tmp_path, change=seldom, without=("scraper",)) as started:
+        admin, port = started.admin, started.ports["pages"]
+        run = await admin.fetchval("INSERT INTO runs (spider) VALUES ('catalogue') RETURNING id")
+        insert = "INSERT INTO log_lines (run_id, line) VALUES ($1, $2)"
+        async with clients(port, run, CLIENTS) as many:
+            reading = asyncio.gather(*(each.until("the end") for each in many))
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            lines = [f"line {number}" for number in range(int(STEADY_S * STEADY_RATE))]
+            for number, line in enumerate(lines, 1):
+                await admin.execute(insert, run, line)
+                await asyncio.sleep(max(0.0, began + number / STEADY_RATE - loop.time()))  # the rate is what is tested
+            await admin.execute(insert, run, "the end")
+            await reading
+            steady = milliseconds([late_s for each in many for late_s in each.late_s])
+            assert {tuple(each.lines) for each in many} == {(*lines, "the end")}
+
+            before = await admin.fetch(ASKED)
+            await asyncio.sleep(10)  # by hand these were 2,000 queries
+            assert await admin.fetch(ASKED) == before
+
+            began = loop.time()
+            burst = [f"burst {number}" for number in range(1, 5001)]
+            await admin.executemany(insert, [(run, line) for line in burst])
+            await asyncio.gather(*(each.until(burst[-1]) for each in many))
+            burst_s = loop.time() - began
+            assert {tuple(sorted(each.lines)) for each in many} == {tuple(sorted((*lines, "the end", *burst)))}
+    record_property(
+        "figures",
+        f"{CLIENTS} clients, {STEADY_RATE} lines/s for {STEADY_S:.0f} s: with each of them after {steady}; "
+        f"{len(burst):,} in a burst: {burst_s:.1f} s; no query in 10 s of silence",
     )
