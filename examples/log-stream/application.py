@@ -88,11 +88,8 @@ class Application:
     async def newest(self, _: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"/runs/{await self.database.fetchval('SELECT max(id) FROM runs') or 1}")
 
-    async def page(self, _: web.Request) -> web.StreamResponse:
-        return web.FileResponse(FOLDER / "page.html", headers=PAGE)
-
-    async def part(self, request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(FOLDER / request.match_info["name"], headers=PAGE)
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(FOLDER / request.match_info.get("file", "page.html"), headers=PAGE)
 
     async def health(self, _: web.Request) -> web.StreamResponse:
         """503 where nothing is heard of the sidecar: then lines come late."""
@@ -130,7 +127,7 @@ async def main() -> web.Application:
 
     application = web.Application()
     application.add_routes([
-        web.get("/", served.newest), web.get(RUN, served.page), web.get(r"/{name:page\.(?:js|css)}", served.part),
+        web.get("/", served.newest), web.get(RUN, served.page), web.get(r"/{file:page\.(?:js|css)}", served.page),
         web.get(f"{RUN}/lines", served.events), web.get(f"{RUN}/socket", served.messages),
         web.get("/health", served.health), web.get("/status", served.status),
     ])  # fmt: skip

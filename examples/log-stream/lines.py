@@ -55,7 +55,7 @@ class Page:
     """Up to 100 lines, and the cursor behind them."""
 
     cursor: str
-    lines: Event
+    event: Event
     age_s: float | None
     """Of its newest line when it was read."""
 
@@ -69,4 +69,4 @@ async def read(database: asyncpg.Pool, run: int, cursor: str, until: str | None 
     end = f"{seen}/{until}/{rows[-1]['xid']}/{rows[-1]['id']}" if len(rows) == PAGE else until or cursor
     data = [{name: row[name] for name in ("id", "at", "level", "line")} for row in rows]
     age_s = min((row["age"] for row in rows), default=None)
-    return Page(cursor=end, lines=Event("lines", data, end, len(data)), age_s=age_s)
+    return Page(cursor=end, event=Event("lines", data, end, len(data)), age_s=age_s)

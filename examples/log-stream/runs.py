@@ -36,9 +36,9 @@ class Told:
         """When one found something; how many lines, and the age of the newest in seconds."""
 
     def saw(self, page: Page) -> None:
-        self.counts["read"] += page.lines.lines
-        if page.lines.lines:
-            self.looks.append((time.monotonic(), page.lines.lines, page.age_s))
+        self.counts["read"] += page.event.lines
+        if page.event.lines:
+            self.looks.append((time.monotonic(), page.event.lines, page.age_s))
 
     def lines_per_second(self) -> float:
         """Of the last ten seconds."""
@@ -84,7 +84,7 @@ class Run:
     def put(self, page: Page) -> None:
         self.pages[self.cursor] = page
         self.cursor = page.cursor
-        while sum(it.lines.lines for it in self.pages.values()) > BUFFER:
+        while sum(it.event.lines for it in self.pages.values()) > BUFFER:
             self.pages.pop(next(iter(self.pages)))
         self.told.saw(page)
         self.wake()
@@ -112,8 +112,8 @@ class Run:
                 said = now
             elif page := self.pages.get(cursor):
                 cursor, abreast = page.cursor, True
-                if page.lines.lines:
-                    yield page.lines
+                if page.event.lines:
+                    yield page.event
             elif cursor in (self.cursor, until):
                 abreast = True
                 if not await self.something_changes():
@@ -125,8 +125,8 @@ class Run:
                 abreast = False
                 page = await patiently(read, self.database, self.number, cursor, until)
                 cursor = page.cursor
-                if page.lines.lines:
-                    yield page.lines
+                if page.event.lines:
+                    yield page.event
 
 
 async def patiently(ask: Callable[..., Awaitable], *arguments: object) -> object:

@@ -15,7 +15,6 @@ import pytest
 
 from notifychannel_cli import manifests
 from notifychannel_cli.dev.task import config
-from notifychannel_cli.embedded import free_port
 from notifychannel_cli.install import install
 from notifychannel_cli.sidecar_process import SidecarProcess
 from tests.browser import screenshot
@@ -222,7 +221,7 @@ async def shows(page, badge, *lines):
 async def test_a_page_in_a_browser_shows_lines_over_restarts_and_where_the_database_can_not_be_listened_to(
     database, tmp_path, browser
 ):
-    """Then it says so, and lines come by polls, which are a second apart here."""
+    """The sidecar of one of two servers is behind a pooler: its page says so, and is told by polls, a second apart."""
 
     def often(channel):
         seldom(channel)
@@ -233,45 +232,44 @@ async def test_a_page_in_a_browser_shows_lines_over_restarts_and_where_the_datab
     await admin.execute((folder / "schema.sql").read_text())
     channels = manifests.channels([str(folder / "channels.yaml")])
     await install(channels, dsn=database.dsn(), installation="dev", allow_superuser=True)
-    made, port, local_port = config(channels, "log-stream"), ports["pages"], free_port()
+    run = await admin.fetchval(RUN)
+    await admin.executemany(SCRAPED, [(run, level, line) for level, line in STORY])
+    made, port, pooled_port = config(channels, "log-stream"), ports["pages"], ports["more-pages"]
 
     async def psql(sql):
         await asyncio.to_thread(database.server.run, "psql", database.dsn(), "-v", "ON_ERROR_STOP=1", "-c", sql)
 
-    async with SidecarProcess(config=made, uri=database.dsn(), local_port=local_port):
-        async with application(database, port, local_port) as first:
-            run = await admin.fetchval(RUN)
-            await admin.executemany(SCRAPED, [(run, level, line) for level, line in STORY])
-            await until_it_serves(port)
-            page, second = [await browser.tab(f"http://127.0.0.1:{port}{path}") for path in ("", f"/runs/{run}")]
-            await page.evaluate("window.isNotReloaded = true")
-            for each in (page, second):
-                await shows(each, "listening", STORY[-1][1])
-            await screenshot(page, "log-stream")
-            await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, '<b>by hand</b>')")
-            await psql("UPDATE runs SET state = 'finished'")
-            await second.reload()
-            for each in (page, second):
-                await shows(each, "listening", STORY[-1][1], "<b>by hand</b>")
-                await each.wait_for_function('() => document.getElementById("run").textContent === "finished"')
-            first.kill()
-            await shows(page, "connecting")
-            await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, 'while it was away')")
-        async with application(database, port, local_port):
-            await shows(page, "listening", STORY[-1][1], "<b>by hand</b>", "while it was away")
-
     with PgBouncer(server=database.server, pool_mode="transaction") as bouncer:
         async with (
-            application(database, port, local_port),
-            SidecarProcess(config=made, uri=bouncer.dsn(database.name), local_port=local_port) as deaf,
+            SidecarProcess(config=made, uri=database.dsn()) as sidecar,
+            SidecarProcess(config=made, uri=bouncer.dsn(database.name)) as deaf,
+            application(database, pooled_port, deaf.local_port),
         ):
-            await until_it_serves(port)
-            await shows(page, "polling")
+            async with application(database, port, sidecar.local_port) as first:
+                await asyncio.gather(until_it_serves(port), until_it_serves(pooled_port))
+                addresses = (f"{port}", f"{port}/runs/{run}", f"{pooled_port}")
+                page, second, polling = [await browser.tab(f"http://127.0.0.1:{it}") for it in addresses]
+                await page.evaluate("window.isNotReloaded = true")
+                for each, mode in ((page, "listening"), (second, "listening"), (polling, "polling")):
+                    await shows(each, mode, STORY[-1][1])
+                await screenshot(page, "log-stream")
+                await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, '<b>by hand</b>')")
+                await psql("UPDATE runs SET state = 'finished'")
+                answer = await second.reload()
+                assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+                for each, mode in ((page, "listening"), (second, "listening"), (polling, "polling")):
+                    await shows(each, mode, STORY[-1][1], "<b>by hand</b>")
+                    await each.wait_for_function('() => document.getElementById("run").textContent === "finished"')
+                first.kill()
+                await shows(page, "connecting")
+                await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, 'while it was away')")
+            async with application(database, port, sidecar.local_port):
+                await shows(page, "listening", STORY[-1][1], "<b>by hand</b>", "while it was away")
+                assert await page.evaluate("window.isNotReloaded")
             while (await deaf.status())["reason"] != "PoolerSwallowsListen":  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.05)
             await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, 'polled')")
-            await shows(page, "polling", "while it was away", "polled")
-    assert await page.evaluate("window.isNotReloaded")
+            await shows(polling, "polling", "while it was away", "polled")
 
 
 async def until_it_serves(port):
