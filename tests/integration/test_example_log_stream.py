@@ -241,12 +241,14 @@ async def test_a_page_in_a_browser_shows_lines_over_restarts_and_where_the_datab
 
     with PgBouncer(server=database.server, pool_mode="transaction") as bouncer:
         async with (
-            SidecarProcess(config=made, uri=database.dsn()) as sidecar,
             SidecarProcess(config=made, uri=bouncer.dsn(database.name)) as deaf,
             application(database, pooled_port, deaf.local_port),
         ):
-            async with application(database, port, sidecar.local_port) as first:
-                await asyncio.gather(until_it_serves(port), until_it_serves(pooled_port))
+            async with (
+                SidecarProcess(config=made, uri=database.dsn()) as sidecar,
+                application(database, port, sidecar.local_port) as first,
+            ):
+                await asyncio.gather(until_health(port, 200), until_health(pooled_port, 200))
                 addresses = (f"{port}", f"{port}/runs/{run}", f"{pooled_port}")
                 page, second, polling = [await browser.tab(f"http://127.0.0.1:{it}") for it in addresses]
                 await page.evaluate("window.isNotReloaded = true")
@@ -264,20 +266,25 @@ async def test_a_page_in_a_browser_shows_lines_over_restarts_and_where_the_datab
                 await shows(page, "connecting")
                 await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, 'while it was away')")
             async with application(database, port, sidecar.local_port):
-                await shows(page, "listening", STORY[-1][1], "<b>by hand</b>", "while it was away")
+                await shows(page, "polling", STORY[-1][1], "<b>by hand</b>", "while it was away")
+                await until_health(port, 503)
+                await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, 'without a sidecar')")
+                await shows(page, "polling", "while it was away", "without a sidecar")
+                async with SidecarProcess(config=made, uri=database.dsn(), local_port=sidecar.local_port):
+                    await shows(page, "listening", "while it was away", "without a sidecar")
                 assert await page.evaluate("window.isNotReloaded")
             while (await deaf.status())["reason"] != "PoolerSwallowsListen":  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.05)
             await psql(f"INSERT INTO log_lines (run_id, line) VALUES ({run}, 'polled')")
-            await shows(polling, "polling", "while it was away", "polled")
+            await shows(polling, "polling", "without a sidecar", "polled")
 
 
-async def until_it_serves(port):
-    """And has heard its sidecar."""
+async def until_health(port, status):
+    """200: it has heard its sidecar."""
     async with aiohttp.ClientSession() as http:
         while True:
             with suppress(aiohttp.ClientConnectionError):
                 async with http.get(f"http://127.0.0.1:{port}/health") as answer:
-                    if answer.status == 200:
+                    if answer.status == status:
                         return
             await asyncio.sleep(0.05)
