@@ -23,6 +23,7 @@ class Client:
     """In the order in which they came."""
     late_s: list[float] = field(default_factory=list)
     """Of each: how long ago it was written."""
+    last_id: str | None = None
     told: list[tuple[str, Any]] = field(default_factory=list)
     """Other events."""
 
@@ -37,16 +38,16 @@ class Client:
         while (name, data) not in self.told:
             await self._next()
 
-    def leave(self) -> str:
-        """As a browser does that is closed; the id that it comes back with."""
+    def leave(self) -> str | None:
+        """As a browser does that is closed; the id that it comes back with, which is that of the last whole event."""
         self.reading.close()
-        return self.reading.last_id
+        return self.last_id
 
     async def _next(self) -> None:
         event = await self.reading.next()
         assert event is not None, "the server has ended the stream"
         if event.kind == "message":
-            now = time.time()
+            now, self.last_id = time.time(), event.last_id
             self.lines += [line["line"] for line in event.data]
             self.late_s += [now - datetime.fromisoformat(line["at"]).timestamp() for line in event.data]
         else:
