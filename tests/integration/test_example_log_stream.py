@@ -67,7 +67,7 @@ def seldom(channel):
 
 
 async def test_no_line_is_lost_or_doubled_over_reconnections_commits_in_any_order_and_a_cut(database, tmp_path):
-    """Mutants: without `NOT pg_visible_in_snapshot`; from a snapshot's xmax on; the cursor behind a full page is `until`.
+    """Mutants: without `NOT pg_visible_in_snapshot`; from a snapshot's xmax on; `until` is the cursor of a full page.
 
     Nor between servers, of which one is behind. Mutant: `follow` does not look first.
     """
