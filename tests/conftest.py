@@ -107,6 +107,8 @@ class Database:
     stack: AsyncExitStack = field(repr=False)
     number: int
     passwords: dict[str, str] = field(default_factory=dict)
+    clerk: asyncpg.Connection | None = field(default=None, repr=False)
+    """A superuser's session that is there anyway, in whatever database: it makes the roles."""
 
     def dsn(self, user: str = "postgres") -> str:
         """A libpq URI for that role."""
@@ -122,8 +124,8 @@ class Database:
         """Make a login role that may do nothing; its real name, unique in the cluster."""
         real = f"{name}_{os.getpid()}_{self.number}"
         self.passwords[real] = f"secret-of-{real}"
-        admin = await self.connect()
-        await admin.execute(f"CREATE ROLE \"{real}\" LOGIN PASSWORD '{self.passwords[real]}' {options}")
+        clerk = self.clerk or await self.connect()
+        await clerk.execute(f"CREATE ROLE \"{real}\" LOGIN PASSWORD '{self.passwords[real]}' {options}")
         return real
 
 
@@ -142,7 +144,7 @@ async def database(server: Server, template: str) -> AsyncIterator[Database]:
     try:
         await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {template} STRATEGY FILE_COPY')
         async with AsyncExitStack() as stack:
-            made = Database(server=server, name=name, stack=stack, number=number)
+            made = Database(server=server, name=name, stack=stack, number=number, clerk=admin)
             yield made
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         for role in made.passwords:
