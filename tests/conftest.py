@@ -39,15 +39,20 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Each worker begins with its share of the slow tests: begun last, they would be waited for alone."""
+    """Half of the workers begin with the slow tests, which mostly wait, and the others keep the cores busy meanwhile.
+
+    Begun last, slow tests would be waited for alone; begun by all workers, they leave the cores idle for minutes. Who
+    has run out of tests takes from the ends of others' shares, where the quickest are: those that need no server.
+    """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = [item for item in items if item.path.stem in SLOW and item.path.parent.name == "integration"]
     are_slow = set(slow)
     quick = iter([item for item in items if item not in are_slow])
+    waiting = max(1, workers // 2)
     ordered, left = [], len(items)
     for number in range(workers):  # as pytest-xdist deals them out: each its part of what is left, in one piece
         part = left // (workers - number)
-        mine = slow[number::workers]
+        mine = slow[number::waiting] if number < waiting else []
         ordered += [*mine, *itertools.islice(quick, max(0, part - len(mine)))]
         left -= part
     if len(ordered) == len(items):  # not so where nearly all of a selection is slow
