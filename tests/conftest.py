@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import itertools
 import os
 from contextlib import AsyncExitStack, ExitStack
@@ -35,6 +36,17 @@ _numbers = itertools.count(1)
 def pytest_configure() -> None:
     """Without this, Python 3.11 makes pytest-asyncio a loop of the main thread that nobody closes, a warning."""
     asyncio.set_event_loop(None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected is no garbage, and stays to the end: to look through it takes a second or two."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
