@@ -169,7 +169,8 @@ class Sidecar:
             now_s=time.monotonic(), files=self._files, relay=status.relay(self._candidate),
             channels={
                 config.name: status.channel(
-                    config, self._sorting.counts(config.name), delivering=deliverer.delivering(config.name),
+                    config, self._sorting.counts(config.name),
+                    delivering=status.delivering(config, deliverer.delivering(config.name), shut=self._door.error),
                     breaker_open=deliverer.breaker_open(config.name), agenda=self._durable.agenda(config.name),
                     claims=self._claims, readers=self._stream.readers(config.name),
                 )

@@ -61,6 +61,11 @@ def relay(candidate: Candidate) -> dict[str, Any] | None:
     }
 
 
+def delivering(config: ChannelConfig, said: tuple[bool, str], *, shut: str | None) -> tuple[bool, str]:
+    """What its carrier says, or why nobody can come to the local port for it (`shut`)."""
+    return said if shut is None or config.way is Way.POST else (False, shut)
+
+
 def channel(
     config: ChannelConfig,
     counts: Counts,
