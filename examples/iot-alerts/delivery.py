@@ -86,7 +86,7 @@ async def turn(pool: asyncpg.Pool, sidecar: aiohttp.ClientSession) -> None:
 async def main() -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    timeout = aiohttp.ClientTimeout(total=2 * WAIT_S + 10)
+    timeout = aiohttp.ClientTimeout(total=WAIT_S + 5)  # who gets none is told so two seconds later
     async with database() as pool, aiohttp.ClientSession(SIDECAR, timeout=timeout) as sidecar:
         while not stopping.is_set():
             with suppress(*AWAY, aiohttp.ClientError, TimeoutError):  # what was claimed comes again

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SIDECAR = f"http://127.0.0.1:{os.environ.get('NOTIFYCHANNEL_LOCAL_PORT') or 9790}"
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What it raises where the database can't be asked now."""
-SILENCE_S = 30
+SILENCE_S = int(os.environ.get("SILENCE_S", "30"))
 
 
 def database() -> asyncpg.Pool:
@@ -26,7 +26,7 @@ def database() -> asyncpg.Pool:
 
 
 class Net:
-    """The safety net: who was told nothing for 30 s looks at everything, whatever became of its sidecar."""
+    """The safety net: who was told nothing for so long looks at everything, whatever became of its sidecar."""
 
     def __init__(self, look: Callable[[], Awaitable[None]]) -> None:
         self.look = look
