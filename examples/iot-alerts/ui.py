@@ -150,5 +150,5 @@ async def main() -> web.Application:
 if __name__ == "__main__":
     web.run_app(
         main(), host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")), print=None,
-        access_log=None, shutdown_timeout=1,
+        access_log=None, shutdown_timeout=0.1,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import signal
 import statistics
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import pytest
 
@@ -37,6 +38,7 @@ SESSIONS = """
 SELECT split_part(application_name, '/', 1) || '/' || split_part(application_name, '/', 3), count(*)
 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'nch%' GROUP BY 1
 """
+CLEARED = "SELECT count(*) FROM fleet_alert WHERE cleared_at > raised_at"
 CHANNELS = {"new_telemetry", "new_fleet_alert", "new_delivery_job", "device_state_changed", "fleet_alert_changed"}
 DELIVERED = re.compile(r"furnace is at 93 °C\s*\d\d:\d\d:\d\d")
 """A row of the page's table: what, and when it was delivered."""
@@ -59,18 +61,23 @@ async def hints(started):
 
 
 async def burst(started, *devices):
-    """50 rows for each within a second; how often it was hinted, or None where the machine paused, or a poll came."""
+    """50 rows for each within a second: how many hints the evaluator was told, and how often each was evaluated.
+
+    Once more where the machine paused, or a poll came: then nothing can be said.
+    """
     loop = asyncio.get_running_loop()
-    before, began = await hints(started), loop.time()
-    for turn in range(50):
-        await asyncio.sleep(max(0.0, began + turn / 50 - loop.time()))  # a second is what is tested
-        await started.admin.executemany(MEASURED, [(1, device, 20 + turn) for device in devices])
-    for device in devices:
-        await started.until_row(ROWS, device, holds=lambda it: it == 50)
-    after = await started.until(lambda: hints(started), lambda it: it > before)
-    if after[1] != before[1] or await started.admin.fetchval(LONGEST_REST_S, devices) > 0.4:
-        return None
-    return after[0] - before[0]
+    for attempt in range(5):
+        named = [f"{it}-{attempt}" for it in devices]
+        before, began = await hints(started), loop.time()
+        for turn in range(50):
+            await asyncio.sleep(max(0.0, began + turn / 50 - loop.time()))  # a second is what is tested
+            await started.admin.executemany(MEASURED, [(1, device, 20 + turn) for device in named])
+        for device in named:
+            await started.until_row(ROWS, device, holds=lambda it: it == 50)
+        after = await started.until(lambda: hints(started), lambda it, before=before: it > before)
+        if after[1] == before[1] and await started.admin.fetchval(LONGEST_REST_S, named) < 0.4:
+            break
+    return after[0] - before[0], [await started.admin.fetchval(EVALUATIONS, device) for device in named]
 
 
 async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one_evaluation(
@@ -97,27 +104,17 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
         assert listening == {"nch/evaluator": 1, "nch/dispatcher": 1, "nch/delivery": 1, "nch/ui": 1}
         assert len((await started.status("ui"))["channels"]) == 2
 
-        for attempt in range(3):
-            if (told := await burst(started, f"one-{attempt}")) is not None:
-                break
-        assert told == 1
-        assert await admin.fetchval(EVALUATIONS, f"one-{attempt}") == 1
-        for attempt in range(3):
-            if (told := await burst(started, f"a-{attempt}", f"b-{attempt}")) is not None:
-                break
-        assert told == 2
-        assert [await admin.fetchval(EVALUATIONS, f"{it}-{attempt}") for it in "ab"] == [1, 1]
-
         await admin.execute("INSERT INTO recipients VALUES (3, 'nobody')")
         await admin.execute(MEASURED, 3, "mixer", 99)
         await admin.execute(MEASURED, 3, "mixer", 98)
         await started.until_row(JOBS, "failed", holds=lambda it: it == 1)
+
+        assert await burst(started, "one") == (1, [1])
+        assert await burst(started, "a", "b") == (2, [1, 1])
+
         dispatcher = f"http://127.0.0.1:{started.ports['dispatcher']}/hints"
-        for body in (
-            [],
-            [],
-            [{"key": {"tenant_id": 3, "alert_id": await admin.fetchval("SELECT max(id) FROM fleet_alert")}}],
-        ):
+        alert = {"tenant_id": 3, "alert_id": await admin.fetchval("SELECT max(id) FROM fleet_alert")}
+        for body in ([], [], [{"key": alert}], [{"key": alert}]):
             async with started.http.post(dispatcher, json={"hints": body}) as answer:
                 assert answer.status == 204
         assert await admin.fetchval("SELECT count(*) FROM delivery_jobs") == 11
@@ -125,18 +122,20 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
         await admin.execute("UPDATE delivery_jobs SET phone = '+1', status = 'pending' WHERE phone = 'nobody'")
         await started.until_row(JOBS, "delivered", holds=lambda it: it == 11)
         await started.until_row("SELECT count(*) FROM notifychannel.jobs", holds=lambda it: it == 0)
-        assert "delivery | to +1: mixer is at 99 °C" in started.program.printed
+        await started.until(partial(said, started, "delivery | to +1: mixer is at 99 °C"))
         await admin.execute(MEASURED, 3, "mixer", 20)
-        await started.until_row(
-            "SELECT count(*) FROM fleet_alert WHERE cleared_at > raised_at", holds=lambda it: it == 1
-        )
+        await started.until_row(CLEARED, holds=lambda it: it == 1)
+
+
+async def said(started, words):
+    return any(words in line for line in started.program.printed)
 
 
 def often(channel):
-    """Polls every 2 s, so that nobody waits for 15; that the manifests poll at all is the other fact of it."""
+    """Polls every second, so that nobody waits for 15; that the manifests poll at all is the other fact of it."""
     for consumer in channel["spec"]["consumers"]:
         if "poll" in consumer:
-            consumer["poll"]["interval"] = "2s"
+            consumer["poll"]["interval"] = "1s"
 
 
 @asynccontextmanager
@@ -148,7 +147,7 @@ async def nobody_listens(started):
     for service in started.status_ports:
         await started.until(lambda service=service: started.status(service), lambda it: it["state"] == "WAITING")
     yield
-    assert {(await started.status(service))["state"] for service in started.status_ports} == {"WAITING"}
+    assert "LISTENING" not in {(await started.status(service))["state"] for service in started.status_ports}
     await started.admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT -1')
 
 
@@ -163,7 +162,7 @@ def frozen(pids):
 
 async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_listen(database, tmp_path, browser):
     """Mutants: `follow` without `look_at_all`; `maxWait`…"""
-    theirs = {"DATABASE_URL": database.dsn(), "WAIT_S": "2", "SILENCE_S": "3"}
+    theirs = {"DATABASE_URL": database.dsn(), "WAIT_S": "1", "SILENCE_S": "3"}
     (tmp_path / "again.sh").write_text(AGAIN.format(sys.executable))
 
     def by_another_role(service):
