@@ -83,7 +83,7 @@ async def burst(started, *devices):
 async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one_evaluation(
     database, tmp_path, record_property
 ):
-    """Mutants: a `window` of 10ms for telemetry; a dispatcher without NOT EXISTS; one that gives up ON CONFLICT."""
+    """Mutants: a `window` of 10ms for telemetry; a dispatcher without NOT EXISTS; a worker that knows no `failed`."""
     async with example("iot-alerts", database, tmp_path) as started:
         admin = started.admin
         assert {it.pg_channel for it in manifests.channels([str(started.folder / "channels.yaml")])} == CHANNELS
@@ -114,6 +114,7 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
 
         dispatcher = f"http://127.0.0.1:{started.ports['dispatcher']}/hints"
         alert = {"tenant_id": 3, "alert_id": await admin.fetchval("SELECT max(id) FROM fleet_alert")}
+        await admin.execute("INSERT INTO recipients VALUES (3, '+2')")  # of what comes from now on
         for body in ([], [], [{"key": alert}], [{"key": alert}]):
             async with started.http.post(dispatcher, json={"hints": body}) as answer:
                 assert answer.status == 204
@@ -160,6 +161,12 @@ def frozen(pids):
         os.kill(pid, signal.SIGCONT)
 
 
+async def polls(started, service):
+    text = await started.metrics(service)
+    found = re.findall(r'^notifychannel_resyncs_total{.*reason="poll"} (\S+)$', text, re.MULTILINE)
+    return sum(map(float, found))
+
+
 async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_listen(database, tmp_path, browser):
     """Mutants: `follow` without `look_at_all`; `maxWait`…"""
     theirs = {"DATABASE_URL": database.dsn(), "WAIT_S": "1", "SILENCE_S": "3"}
@@ -202,6 +209,7 @@ async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_list
 
         async with nobody_listens(started):
             await is_in_mode("polling")
+            polled = {it: await polls(started, it) for it in ("evaluator", "dispatcher", "ui")}
             loop = asyncio.get_running_loop()
             began = loop.time()
             await psql("INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'furnace', 93)")
@@ -209,6 +217,7 @@ async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_list
             await shows(first, "93 °C", "too hot", device="furnace")
             await first.locator("#alerts tr", has_text=DELIVERED).wait_for()
             assert loop.time() - began < 30
+            assert all([await polls(started, it) > before for it, before in polled.items()])
         await is_in_mode("live")
         await psql("UPDATE device_state SET state = 'normal' WHERE device_id = 'pump-1'")
         await shows(first, "normal")
