@@ -44,9 +44,14 @@ test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about twelve minutes o
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	@tests/install-postgresql-13
+	@tests/install-chromium || true  # without it the tests of pages are skipped, which CI does not accept
 	@# Else each worker of a fresh clone would rewrite the asserts of all the tests for itself.
 	@[ -d tests/__pycache__ ] || collected=$$($(BIN)/pytest --collect-only -q 2>&1) || { echo "$$collected"; exit 1; }
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: screenshots
+screenshots: $(VENV)/ready ## The screenshots of examples' pages, taken anew by their tests in Chromium
+	@NOTIFYCHANNEL_SCREENSHOTS=1 $(BIN)/pytest tests/integration -k "example and browser" -n 0
 
 .PHONY: test-fast
 test-fast: $(VENV)/ready ## The tests that need no server (seconds)

@@ -1,11 +1,17 @@
-"""A shop with its database, and an operator over it: for tests of passes (test_reconcile*.py); others make theirs."""
+"""A shop with its database, and an operator over it, for tests of passes (test_reconcile*.py); a browser, for pages."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from tests.browser import Browser, chromium
 from tests.operating import Operating, operating
 from tests.premises import Site, build, channel, source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture
@@ -22,3 +28,10 @@ def operator(site) -> Operating:
     made = operating()
     made.secret(site.database.dsn(site.installer))
     return made
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium, one for a test: a start takes half a second."""
+    async with chromium() as started:
+        yield started
