@@ -88,13 +88,14 @@ async def example(
     tmp_path: Path,
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
+    serve: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
 ) -> AsyncIterator[Example]:
-    """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel's document.
+    """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel, `serve` each service.
 
     `without`: services that are not started.
     """
-    folder, ports, status_ports, local_ports = copy(name, tmp_path, change=change, without=without)
+    folder, ports, status_ports, local_ports = copy(name, tmp_path, change=change, serve=serve, without=without)
     admin, owner = await owned(database, folder / "schema.sql")
     arguments = ["-f", str(folder / "channels.yaml"), "--services", str(folder / "services.yaml"), "--force"]
     async with (
@@ -131,6 +132,7 @@ def copy(
     tmp_path: Path,
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
+    serve: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
 ) -> tuple[Path, dict[str, int], dict[str, int], dict[str, int]]:
     """The folder, and which free ports its services and their sidecars (status; streams and claims) have in it."""
@@ -145,6 +147,7 @@ def copy(
         sidecars = {"statusPort", "localPort"} if "group" in service else set()
         for port in (service.keys() & {"port"}) | sidecars:
             service[port] = free_port()
+        serve(service)
     (folder / "services.yaml").write_text(yaml.safe_dump(services))
     return folder, *({it["name"]: it[port] for it in services["services"] if port in it} for port in PORTS)
 

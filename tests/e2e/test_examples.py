@@ -40,6 +40,10 @@ DONE = {
         ALERT,
         DELIVERED,
     ),
+    "iot-alerts": (
+        "INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'pump-1', 91), (2, 'chiller', 92)",
+        "SELECT count(*) = 2 FROM fleet_alert WHERE delivered_at IS NOT NULL",
+    ),
     "log-stream": (LINES, "SELECT state = 'finished' FROM runs WHERE id = 4711"),
     "note-analytics": (COMMENTS, "SELECT count(*) = 2 FROM facts WHERE note_status = 'closed'"),
 }
