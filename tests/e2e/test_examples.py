@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING
 
 import yaml
@@ -36,10 +37,7 @@ with urllib.request.urlopen("http://log-stream:8080/runs/4711/lines", timeout=60
 """
 DELIVERED = "SELECT sum(alerts) = 2 AND (SELECT count(*) = 2 FROM alert_deliveries) FROM alert_statistics"
 DONE = {
-    "alert-delivery": (
-        ALERT,
-        DELIVERED,
-    ),
+    "alert-delivery": (ALERT, DELIVERED),
     "iot-alerts": (
         "INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'pump-1', 91), (2, 'chiller', 92)",
         "SELECT count(*) = 2 FROM fleet_alert WHERE delivered_at IS NOT NULL",
@@ -48,6 +46,9 @@ DONE = {
     "note-analytics": (COMMENTS, "SELECT count(*) = 2 FROM facts WHERE note_status = 'closed'"),
 }
 """What is done in the database of each, and what is so then."""
+
+WITHOUT_KEYS = {"bulk-import-completed"}
+"""Of these channels nobody is told a hint, but to look at every key."""
 
 
 def documents(folder: Path, file: str) -> list[dict]:
@@ -69,6 +70,24 @@ def put(shop, folder, images):
     shop.kubectl.apply((folder / "channels.yaml").read_text())
 
 
+async def were_told(shop, channel, consumer):
+    """Every pod of the group has been told a hint, by a POST, a stream or a claim; AtLeastOnce one of them."""
+    if channel in WITHOUT_KEYS:
+        return
+    pods = shop.kubectl.get("pods", "-l", f"notifychannel.io/inject={consumer['group']}")["items"]
+    enough = any if consumer.get("delivery") == "AtLeastOnce" else all
+    async with asyncio.timeout(GUARD_S):
+        while not enough([await told(shop, pod["metadata"]["name"], channel) for pod in pods]):  # noqa: ASYNC110 - they can only be asked
+            await asyncio.sleep(0.2)
+
+
+async def told(shop, pod, channel):
+    """Hints that its application has taken."""
+    text = await asyncio.to_thread(shop.kubectl.proxied, pod, 9789, "/metrics")
+    counted = f'notifychannel_hints_delivered_total{{channel="{channel}"}} '
+    return sum(float(it) for it in re.findall(rf"^{re.escape(counted)}(\S+)$", text, re.MULTILINE))
+
+
 async def test_each_example_does_on_a_cluster_what_its_manifests_say(shop, images):
     owner = await shop.postgres.connect()
     channels = []
@@ -87,6 +106,9 @@ async def test_each_example_does_on_a_cluster_what_its_manifests_say(shop, image
         async with asyncio.timeout(GUARD_S):
             while not await owner.fetchval(is_done):  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.2)
+    for channel in channels:
+        for consumer in channel["spec"]["consumers"]:
+            await were_told(shop, channel["metadata"]["name"], consumer)
     shop.kubectl.wait_for("deployment/log-stream", "condition=Available")
     reading = ("deployment/log-stream", "-c", "application", "--", "python3", "-c", READ)
     await asyncio.to_thread(shop.kubectl.run, "exec", *reading)
