@@ -28,7 +28,7 @@ function alert({ raised_at, message, delivered_at, cleared_at }) {
 
 function mode(name) {
   at("mode").className = name;
-  at("mode").textContent = { Listening: "live", Polling: "late: polling" }[name] ?? name;
+  at("mode").textContent = { Listening: "live", Polling: "late: polling", Away: "no database" }[name] ?? name;
 }
 
 function connect() {
@@ -36,6 +36,7 @@ function connect() {
   changes.onmessage = (event) => {
     const { mode: now, fleet } = JSON.parse(event.data);
     mode(now);
+    if (!fleet) return; // the database is away: what is shown is what was
     at("devices").replaceChildren(...(fleet.devices ?? []).map(device));
     at("alerts").replaceChildren(...(fleet.alerts ?? []).map(alert));
   };

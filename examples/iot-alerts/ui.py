@@ -98,6 +98,8 @@ class Screens:
                         if browser.tenant == tenant:
                             browser.show(f'{{"mode": "{self.mode}", "fleet": {fleet}}}')
             except AWAY:
+                for browser in self.browsers:
+                    browser.show('{"mode": "Away"}')
                 await asyncio.sleep(1)
                 self.look_at(stale)
 

@@ -8,15 +8,22 @@ import re
 import signal
 import statistics
 import sys
+import time
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from notifychannel_cli import manifests
 from tests.browser import screenshot
 from tests.examples import FOLDER, example
 from tests.figures import milliseconds
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -38,6 +45,9 @@ SESSIONS = """
 SELECT split_part(application_name, '/', 1) || '/' || split_part(application_name, '/', 3), count(*)
 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'nch%' GROUP BY 1
 """
+OTHERS_END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 CLEARED = "SELECT count(*) FROM fleet_alert WHERE cleared_at > raised_at"
 CHANNELS = {"new_telemetry", "new_fleet_alert", "new_delivery_job", "device_state_changed", "fleet_alert_changed"}
 DELIVERED = re.compile(r"furnace is at 93 °C\s*\d\d:\d\d:\d\d")
@@ -55,9 +65,9 @@ def server(newest):
 async def hints(started):
     """Of new telemetry, as its evaluator was told them; and resyncs."""
     text = await started.metrics("evaluator")
-    resyncs = re.findall(r'^notifychannel_resyncs_total{channel="new-telemetry".* (\S+)$', text, re.MULTILINE)
+    others = re.findall(r'^notifychannel_(?:resyncs|polls)_total{channel="new-telemetry".* (\S+)$', text, re.MULTILINE)
     (told,) = re.findall(r'^notifychannel_hints_delivered_total{channel="new-telemetry"} (\S+)$', text, re.MULTILINE)
-    return float(told), sum(map(float, resyncs))
+    return float(told), sum(map(float, others))
 
 
 async def burst(started, *devices):
@@ -139,6 +149,18 @@ def often(channel):
             consumer["poll"]["interval"] = "1s"
 
 
+def by_another_role(database, tmp_path):
+    """So that the sidecars' role can be locked out alone; and the page's server is started again when it is killed."""
+    (tmp_path / "again.sh").write_text(AGAIN.format(sys.executable))
+    settings = (f"DATABASE_URL={database.dsn()}", "WAIT_S=1", "SILENCE_S=3")
+
+    def changed(service):
+        command = ["sh", str(tmp_path / "again.sh")] if service["name"] == "ui" else service["command"]
+        service["command"] = ["env", *settings, *command]
+
+    return changed
+
+
 @asynccontextmanager
 async def nobody_listens(started):
     """The sidecars' sessions are cut, and their role is let in no more, until the block is left."""
@@ -152,8 +174,21 @@ async def nobody_listens(started):
     await started.admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT -1')
 
 
+@asynccontextmanager
+async def no_database(started):
+    """Nobody is in it but this test, and nobody is let in, until the block is left."""
+    other = await asyncpg.connect(started.database.server.dsn())
+    allow = f'ALTER DATABASE "{started.database.name}" ALLOW_CONNECTIONS '
+    await other.execute(f"{allow} false")
+    await started.admin.execute(OTHERS_END)
+    yield
+    await other.execute(f"{allow} true")
+    await other.close()
+
+
 @contextmanager
 def frozen(pids):
+    """These processes do nothing until the block is left."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     yield
@@ -161,72 +196,77 @@ def frozen(pids):
         os.kill(pid, signal.SIGCONT)
 
 
-async def polls(started, service):
-    text = await started.metrics(service)
-    found = re.findall(r'^notifychannel_resyncs_total{.*reason="poll"} (\S+)$', text, re.MULTILINE)
-    return sum(map(float, found))
+async def polls(started):
+    """How often each service with an endpoint or a stream was told to look because time had passed."""
+    texts = [await started.metrics(service) for service in ("evaluator", "dispatcher", "ui")]
+    found = [re.findall(r"^notifychannel_polls_total{.*} (\S+)$", text, re.MULTILINE) for text in texts]
+    return [sum(map(float, counts)) for counts in found]
+
+
+@dataclass
+class Tab:
+    """What a page shows; it is waited for."""
+
+    page: Page
+
+    async def shows(self, *words, device="pump-1"):
+        for word in words:
+            await self.page.locator(f"#device-{device}", has_text=word).wait_for()
+
+    async def says_it_is(self, name):
+        await self.page.locator("#mode", has_text=name).wait_for()
+
+    async def text(self):
+        return await self.page.locator("main").inner_text()
 
 
 async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_listen(database, tmp_path, browser):
-    """Mutants: `follow` without `look_at_all`; `maxWait`…"""
-    theirs = {"DATABASE_URL": database.dsn(), "WAIT_S": "1", "SILENCE_S": "3"}
-    (tmp_path / "again.sh").write_text(AGAIN.format(sys.executable))
-
-    def by_another_role(service):
-        """So that the sidecars' role can be locked out alone; and the user interface comes back when it is killed."""
-        command = ["sh", str(tmp_path / "again.sh")] if service["name"] == "ui" else service["command"]
-        service["command"] = ["env", *(f"{name}={value}" for name, value in theirs.items()), *command]
+    """Mutants: what one tenant has is shown to all; text set as HTML; no EventSource after an error; no `Net`."""
 
     async def psql(statement):
         await asyncio.to_thread(database.server.run, "psql", database.dsn(), "-qc", statement)
 
-    async with example("iot-alerts", database, tmp_path, change=often, serve=by_another_role) as started:
+    serve = by_another_role(database, tmp_path)
+    async with example("iot-alerts", database, tmp_path, change=often, serve=serve) as started:
         at = f"http://127.0.0.1:{started.ports['ui']}/tenants"
-        first, other = await browser.tab(f"{at}/1"), await browser.tab(f"{at}/2")
-
-        async def shows(page, *words, device="pump-1"):
-            for word in words:
-                await page.locator(f"#device-{device}", has_text=word).wait_for()
-
-        async def is_in_mode(name):
-            await first.locator("#mode", has_text=name).wait_for()
-
-        await shows(first, "41 °C", "normal")
-        await first.evaluate("window.loaded = 'once'")
+        tab, other = Tab(await browser.tab(f"{at}/1")), Tab(await browser.tab(f"{at}/2"))
+        await tab.shows("41 °C", "normal")
+        await tab.page.evaluate("window.loaded = 'once'")
         await psql("UPDATE device_state SET state = 'in <b>repair</b>', celsius = 21 WHERE device_id = 'pump-1'")
-        await shows(first, "21 °C", "in <b>repair</b>")
-        second = await browser.tab(f"{at}/1")
-        await shows(second, "21 °C", "in <b>repair</b>")
-        await second.reload()
-        await shows(second, "21 °C", "in <b>repair</b>")
-        assert await second.locator("main").inner_text() == await first.locator("main").inner_text()
+        await tab.shows("21 °C", "in <b>repair</b>")
+        second = Tab(await browser.tab(f"{at}/1"))
+        await second.shows("21 °C")
+        await second.page.reload()
+        await second.shows("21 °C")
+        assert await second.text() == await tab.text()
 
         (ui,) = started.program.children("ui.py")
         os.kill(ui, signal.SIGKILL)
         await psql("UPDATE device_state SET state = 'running', celsius = 30 WHERE device_id = 'pump-1'")
-        await shows(first, "30 °C", "running")
-        await is_in_mode("live")
+        await tab.shows("30 °C", "running")
+        await tab.says_it_is("live")
 
         async with nobody_listens(started):
-            await is_in_mode("polling")
-            polled = {it: await polls(started, it) for it in ("evaluator", "dispatcher", "ui")}
-            loop = asyncio.get_running_loop()
-            began = loop.time()
+            await tab.says_it_is("polling")
+            before, began = await polls(started), time.monotonic()
             await psql("INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'furnace', 93)")
-            await started.until_row(JOBS, "delivered", holds=lambda it: it == 1)
-            await shows(first, "93 °C", "too hot", device="furnace")
-            await first.locator("#alerts tr", has_text=DELIVERED).wait_for()
-            assert loop.time() - began < 30
-            assert all([await polls(started, it) > before for it, before in polled.items()])
-        await is_in_mode("live")
+            await tab.shows("93 °C", "too hot", device="furnace")
+            await tab.page.locator("#alerts tr", has_text=DELIVERED).wait_for()
+            assert time.monotonic() - began < 30
+            async with no_database(started):
+                await tab.says_it_is("no database")
+            await tab.says_it_is("polling")
+            assert all(now > then for now, then in zip(await polls(started), before, strict=True))
+        await tab.says_it_is("live")
         await psql("UPDATE device_state SET state = 'normal' WHERE device_id = 'pump-1'")
-        await shows(first, "normal")
-        await screenshot(first, "iot-alerts")
+        await tab.shows("normal")
+        await screenshot(tab.page, "iot-alerts")
+
         with frozen(started.program.children("notifychannel_sidecar")):
             await started.admin.execute(MEASURED, 1, "furnace", 20)
             await started.until_row(EVALUATIONS, "furnace", holds=lambda it: it == 2)
-        assert await first.evaluate("window.loaded") == "once"
-        assert await other.locator("#devices h3").all_inner_texts() == ["chiller"]
+        assert await tab.page.evaluate("window.loaded") == "once"
+        assert await other.page.locator("#devices h3").all_inner_texts() == ["chiller"]
 
 
 def test_by_its_manifests_and_programs_nobody_waits_for_more_than_30_s():

@@ -33,15 +33,27 @@ SELECT count(*) FROM note_comments c WHERE NOT EXISTS (SELECT FROM facts f WHERE
 LATENCIES = """
 SELECT extract(epoch FROM f.processed_at - c.created_at)::float8 FROM facts f JOIN note_comments c ON c.id = comment_id
 """
+DEVICES, FLEET_RATE = 200, 500
+FLEET = """
+INSERT INTO telemetry (tenant_id, device_id, celsius)
+SELECT 1, 'device-' || floor(random() * $1)::int, 20 + 40 * random() FROM generate_series(1, $2::int)
+"""
+HOT = "INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'hot-' || $1::int, 95)"
+UNEVALUATED = "SELECT count(*) FROM telemetry WHERE NOT evaluated"
+UNSENT = "SELECT $1::int - count(*) FROM delivery_jobs WHERE status = 'delivered'"
+SENT_AFTER = """
+SELECT extract(epoch FROM j.delivered_at - t.measured_at)::float8 FROM delivery_jobs j
+JOIN fleet_alert a ON a.id = j.alert_id JOIN telemetry t ON t.id = a.telemetry_id
+"""
 UNDELIVERED = """
 SELECT count(*) FROM alert_notification_queue a
 WHERE NOT EXISTS (SELECT FROM alert_deliveries d WHERE d.alert_id = a.id)
 """
 
 
-async def none_is_left(admin, query):
+async def none_is_left(admin, query, *arguments):
     """For longer than `until_row` would wait."""
-    while await admin.fetchval(query):  # noqa: ASYNC110 - the server can only be asked
+    while await admin.fetchval(query, *arguments):  # noqa: ASYNC110 - the server can only be asked
         await asyncio.sleep(0.2)
 
 
@@ -188,3 +200,28 @@ async def test_example_lines_of_writers_who_overtake_each_other_reach_clients_th
             assert len(shown) == len(set(shown))
             assert set(shown) == written | {"the end"}
     record_property("figures", f"{len(written):,} lines of 8 writers, each once at 20 clients that come and go")
+
+
+async def test_example_telemetry_of_a_fleet_is_evaluated_whole_and_its_alerts_are_delivered(
+    database, tmp_path, record_property
+):
+    async with example("iot-alerts", database, tmp_path) as started:
+        admin = started.admin
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for turn in range(int(STEADY_S * 10)):
+            await admin.execute(FLEET, DEVICES, FLEET_RATE // 10)
+            if turn % 10 == 0:
+                await admin.execute(HOT, turn)
+            await asyncio.sleep(max(0.0, began + (turn + 1) / 10 - loop.time()))  # the rate is what is tested
+        await none_is_left(admin, UNEVALUATED)
+        await none_is_left(admin, UNSENT, int(STEADY_S))
+        rows, evaluations = await admin.fetchrow(
+            "SELECT (SELECT count(*) FROM telemetry), (SELECT sum(evaluations)::bigint FROM device_state)"
+        )
+        sent = milliseconds([row[0] for row in await admin.fetch(SENT_AFTER)])
+    record_property(
+        "figures",
+        f"{rows:,} rows of {DEVICES} devices in {STEADY_S:.0f} s were {evaluations:,} evaluations; meanwhile an alert "
+        f"a second was delivered after {sent}",
+    )
