@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -94,3 +96,12 @@ def test_the_sbom_names_every_package_once_and_who_needs_it(program, tmp_path):
     pins = [f"{it['name']}=={it['version']}" for it in document["components"]]
     assert written[f"requirements-{program}.txt"].split() == pins
     assert refs == [f"pkg:pypi/{pin.replace('==', '@')}" for pin in pins]
+
+
+def test_what_only_the_other_half_of_the_client_library_needs_is_not_imported():
+    """Mutant: notifychannel_operator/__init__.py without its last lines."""
+    program = "import notifychannel_operator.kube, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "kubernetes.aio.client" in imported
+    assert not imported & {"requests", "oauthlib", "websocket", "kubernetes.config"}
