@@ -52,7 +52,7 @@ def pytest_collection():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Half of the workers begin with the slow tests, which mostly wait, and the others keep the cores busy meanwhile.
+    """Four of six workers begin with the slow tests, which mostly wait, and the others keep the cores busy meanwhile.
 
     Begun last, slow tests would be waited for alone; begun by all workers, they leave the cores idle for minutes. Who
     has run out of tests takes from the ends of others' shares, where the quickest are: those that need no server.
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items):
     slow = [item for item in items if item.path.stem in SLOW and item.path.parent.name == "integration"]
     are_slow = set(slow)
     quick = iter([item for item in items if item not in are_slow])
-    waiting = max(1, workers // 2)
+    waiting = max(1, workers * 2 // 3)
     ordered, left = [], len(items)
     for number in range(workers):  # as pytest-xdist deals them out: each its part of what is left, in one piece
         part = left // (workers - number)
