@@ -116,21 +116,23 @@ async def test_theirs_are_replaced_by_ours_under_writes_and_no_key_is_missed(sit
     ours = pg_channel(BY_HAND)
     ears = await Ears().on(site, ours, "order_changed")
     written = 0
-    stop = asyncio.Event()
+    stop, wrote = asyncio.Event(), asyncio.Event()
 
     async def write():
         nonlocal written
         while not stop.is_set():
+            await site.app.execute("INSERT INTO orders VALUES ($1)", written + 1)
             written += 1
-            await site.app.execute("INSERT INTO orders VALUES ($1)", written)
+            wrote.set()
 
     where = {"DSN": site.database.dsn(site.installer), "OWNER": site.database.dsn(site.app_role)}
     writing = asyncio.create_task(write())
     try:
         for script in (INSTALL, DROP):
-            before = written
             await commands.run(script, tmp_path, site.database.server, **where)
-            assert written > before
+            for _ in range(2):  # the second has begun after the script
+                wrote.clear()
+                await asyncio.wait_for(wrote.wait(), PATIENCE_S)
     finally:
         stop.set()
         await writing
