@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -64,7 +63,8 @@ async def work(pool: asyncpg.Pool, sidecar: aiohttp.ClientSession, claim: dict[s
     if not claim["hints"]:
         await deliver_all(pool)
     error = next(filter(None, errors), None)
-    await ask(sidecar, "/v1/ack", **{"retry" if error else "done": [claim["claim"]]}, error=error or "")
+    answer = {"retry": [claim["claim"]], "error": error} if error else {"done": [claim["claim"]]}
+    await ask(sidecar, "/v1/ack", **answer)
 
 
 async def ask(sidecar: aiohttp.ClientSession, path: str, **body: object) -> dict[str, Any]:
@@ -73,6 +73,7 @@ async def ask(sidecar: aiohttp.ClientSession, path: str, **body: object) -> dict
 
 
 async def turn(pool: asyncpg.Pool, sidecar: aiohttp.ClientSession) -> None:
+    await pool.execute("SELECT 1")  # without a database nothing is claimed: an unanswered claim is an attempt
     try:
         claims = (await ask(sidecar, "/v1/claim", channel=CHANNEL, max=10, wait=WAIT_S))["claims"]
     except (aiohttp.ClientError, TimeoutError):
@@ -89,8 +90,10 @@ async def main() -> None:
     timeout = aiohttp.ClientTimeout(total=WAIT_S + 5)  # who gets none is told so two seconds later
     async with database() as pool, aiohttp.ClientSession(SIDECAR, timeout=timeout) as sidecar:
         while not stopping.is_set():
-            with suppress(*AWAY, aiohttp.ClientError, TimeoutError):  # what was claimed comes again
+            try:
                 await turn(pool, sidecar)
+            except (*AWAY, aiohttp.ClientError, TimeoutError):  # what was claimed comes again
+                await asyncio.sleep(1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 HEARTBEAT_S = 15
+REST_S = 0.05
+"""A fleet in which much happens is read 20 times a second at most."""
 FLEET = """
 SELECT jsonb_build_object(
     'devices', (SELECT jsonb_agg(d ORDER BY d.device_id) FROM device_state d WHERE d.tenant_id = $1),
@@ -97,6 +99,7 @@ class Screens:
                     for browser in self.browsers:
                         if browser.tenant == tenant:
                             browser.show(f'{{"mode": "{self.mode}", "fleet": {fleet}}}')
+                await asyncio.sleep(REST_S)
             except AWAY:
                 for browser in self.browsers:
                     browser.show('{"mode": "Away"}')
