@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shlex
 import shutil
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "examples"
 PATIENCE_S = 40.0
 ASK_AGAIN_S = 0.02
+AS_KUBERNETES = "while :; do {}; done"
+"""A program of `notifychannel dev` that ends is the end of it all; one that is started again by this is not."""
 
 
 @dataclass(kw_only=True)
@@ -62,6 +66,21 @@ class Example:
         async with self.http.get(f"http://127.0.0.1:{self.status_ports[service]}/metrics") as answer:
             return await answer.text()
 
+    def signal(self, service: str, number: int) -> int:
+        """To the program of a service, not to what starts it again; its process id."""
+        return self._signal(self.program.children("application.py"), f"PORT={self.ports[service]}", number)
+
+    def signal_sidecar(self, service: str, number: int) -> int:
+        """To its sidecar; its process id."""
+        return self._signal(self.program.children("notifychannel_sidecar"), f"NOTIFYCHANNEL_POD={service}", number)
+
+    def _signal(self, pids: list[int], variable: str, number: int) -> int:
+        (it,) = [
+            pid for pid in pids if variable.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        ]
+        os.kill(it, number)
+        return it
+
     async def until(self, ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], Any] = bool) -> Any:
         """Ask again until it holds; the answer. Fails with the last one and what the programs have printed."""
         said: Any = None
@@ -86,12 +105,13 @@ async def example(
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
+    restarted: tuple[str, ...] = (),
 ) -> AsyncIterator[Example]:
     """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel's document.
 
-    `without`: services that are not started.
+    `without`: services that are not started; `restarted`: those that are started again when they end.
     """
-    folder, ports, status_ports = copy(name, tmp_path, change=change, without=without)
+    folder, ports, status_ports = copy(name, tmp_path, change=change, without=without, restarted=restarted)
     admin, owner = await owned(database, folder / "schema.sql")
     arguments = ["-f", str(folder / "channels.yaml"), "--services", str(folder / "services.yaml"), "--force"]
     async with (
@@ -129,6 +149,7 @@ def copy(
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
+    restarted: tuple[str, ...] = (),
 ) -> tuple[Path, dict[str, int], dict[str, int]]:
     """The folder, and which free ports its services and their sidecars have in it."""
     folder = Path(shutil.copytree(FOLDER / name, tmp_path / name, dirs_exist_ok=True))
@@ -141,6 +162,9 @@ def copy(
     for service in services["services"]:
         for port in service.keys() & {"port", "statusPort"}:
             service[port] = free_port()
+        if service["name"] in restarted:
+            (folder / f"{service['name']}.sh").write_text(AS_KUBERNETES.format(shlex.join(service["command"])))
+            service["command"] = ["sh", f"{service['name']}.sh"]
     (folder / "services.yaml").write_text(yaml.safe_dump(services))
     ports = {it["name"]: it["port"] for it in services["services"] if "port" in it}
     return folder, ports, {it["name"]: it["statusPort"] for it in services["services"] if "statusPort" in it}
