@@ -75,9 +75,7 @@ class Example:
         return self._signal(self.program.children("notifychannel_sidecar"), f"NOTIFYCHANNEL_POD={service}", number)
 
     def _signal(self, pids: list[int], variable: str, number: int) -> int:
-        (it,) = [
-            pid for pid in pids if variable.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        ]
+        (it,) = [pid for pid in pids if variable.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")]
         os.kill(it, number)
         return it
 

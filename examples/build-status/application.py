@@ -103,7 +103,7 @@ class Server:
         return socket
 
     async def close(self, _: web.Application) -> None:
-        """This server ends; its pages go to another one."""
+        """At the end of this server its pages go to another one."""
         for socket in list(self.sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
