@@ -28,8 +28,8 @@ BEGIN
             ('drop_audit', 'installation text, namespace text, channel text', 'boolean'),
             ('redrive', 'whose integer, id text, key text, dry_run boolean', 'bigint'),
             ('history', 'of_channel integer, of_key text, most integer',
-                'TABLE(at timestamp with time zone, "group" text, key text, step text, events text, count bigint, '
-                'error text)')
+                'TABLE(at timestamp with time zone, "group" text, source text, key text, step text, events text, '
+                'count bigint, error text)')
         ) AS f (name, arguments, result)
         JOIN pg_catalog.pg_proc AS p ON p.proname = f.name
         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'notifychannel'
@@ -374,18 +374,20 @@ $redrive$;
 
 -- What happened on a channel (audited.id), to one key where it is given, the latest first. For the installer.
 CREATE OR REPLACE FUNCTION notifychannel.history(of_channel integer, of_key text, most integer)
-RETURNS TABLE (at timestamptz, "group" text, key text, step text, events text, count bigint, error text)
+RETURNS TABLE (
+    at timestamptz, "group" text, source text, key text, step text, events text, count bigint, error text
+)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $history$
 #variable_conflict use_column
 BEGIN
     IF of_key IS NULL THEN
         RETURN QUERY
-            SELECT a.at, a."group", a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
+            SELECT a.at, a."group", a.source, a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
             WHERE a.channel = of_channel ORDER BY a.at DESC LIMIT most;
     ELSE
         RETURN QUERY
-            SELECT a.at, a."group", a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
+            SELECT a.at, a."group", a.source, a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
             WHERE a.channel = of_channel AND a.key = of_key ORDER BY a.at DESC LIMIT most;
     END IF;
 END
