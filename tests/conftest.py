@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SLOW = {
     "test_bench", "test_checker", "test_claims", "test_claims_wire", "test_consumers_switch", "test_demo", "test_dev",
     "test_dev_services", "test_durable", "test_durable_wire", "test_example_alert_delivery",
-    "test_example_note_analytics", "test_faults", "test_howto_claims", "test_outbox", "test_prometheus",
-    "test_queue_machine", "test_sidecar", "test_stream_wire",
+    "test_example_build_status", "test_example_note_analytics", "test_faults", "test_howto_claims", "test_outbox",
+    "test_prometheus", "test_queue_machine", "test_sidecar", "test_stream_wire",
 }  # fmt: skip
 """Files whose tests take ten seconds and more each, for most of which they wait."""
 _numbers = itertools.count(1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shlex
 import shutil
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "examples"
 PATIENCE_S = 40.0
 ASK_AGAIN_S = 0.02
-AS_KUBERNETES = "while :; do {}; done"
-"""A program of `notifychannel dev` that ends is the end of it all; one that is started again by this is not."""
 
 
 @dataclass(kw_only=True)
@@ -68,7 +65,7 @@ class Example:
 
     def signal(self, service: str, number: int) -> int:
         """To the program of a service, not to what starts it again; its process id."""
-        return self._signal(self.program.children("application.py"), f"PORT={self.ports[service]}", number)
+        return self._signal(self.program.children("application.py "), f"PORT={self.ports[service]}", number)
 
     def signal_sidecar(self, service: str, number: int) -> int:
         """To its sidecar; its process id."""
@@ -102,14 +99,14 @@ async def example(
     tmp_path: Path,
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
+    serve: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
-    restarted: tuple[str, ...] = (),
 ) -> AsyncIterator[Example]:
-    """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel's document.
+    """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel, `serve` each service.
 
-    `without`: services that are not started; `restarted`: those that are started again when they end.
+    `without`: services that are not started.
     """
-    folder, ports, status_ports = copy(name, tmp_path, change=change, without=without, restarted=restarted)
+    folder, ports, status_ports = copy(name, tmp_path, change=change, serve=serve, without=without)
     admin, owner = await owned(database, folder / "schema.sql")
     arguments = ["-f", str(folder / "channels.yaml"), "--services", str(folder / "services.yaml"), "--force"]
     async with (
@@ -146,8 +143,8 @@ def copy(
     tmp_path: Path,
     *,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
+    serve: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
-    restarted: tuple[str, ...] = (),
 ) -> tuple[Path, dict[str, int], dict[str, int]]:
     """The folder, and which free ports its services and their sidecars have in it."""
     folder = Path(shutil.copytree(FOLDER / name, tmp_path / name, dirs_exist_ok=True))
@@ -160,9 +157,7 @@ def copy(
     for service in services["services"]:
         for port in service.keys() & {"port", "statusPort"}:
             service[port] = free_port()
-        if service["name"] in restarted:
-            (folder / f"{service['name']}.sh").write_text(AS_KUBERNETES.format(shlex.join(service["command"])))
-            service["command"] = ["sh", f"{service['name']}.sh"]
+        serve(service)
     (folder / "services.yaml").write_text(yaml.safe_dump(services))
     ports = {it["name"]: it["port"] for it in services["services"] if "port" in it}
     return folder, ports, {it["name"]: it["statusPort"] for it in services["services"] if "statusPort" in it}

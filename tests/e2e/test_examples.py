@@ -25,12 +25,15 @@ INSERT INTO notes (country, region) VALUES ('DE', 'europe'), ('BR', 'americas');
 INSERT INTO note_comments (note_id, country, region, event) SELECT id, country, region, 'opened' FROM notes;
 UPDATE notes SET status = 'closed';
 """
+BUILD = "UPDATE generation_todos SET status = 'done' WHERE title = 'A basket'"
+HEARD = 'notifychannel_hints_delivered_total{channel="generation-updates"} 1.0'
 DELIVERED = "SELECT sum(alerts) = 2 AND (SELECT count(*) = 2 FROM alert_deliveries) FROM alert_statistics"
 DONE = {
     "alert-delivery": (
         ALERT,
         DELIVERED,
     ),
+    "build-status": (BUILD, "SELECT status = 'done' FROM generation_todos WHERE title = 'A basket'"),
     "note-analytics": (COMMENTS, "SELECT count(*) = 2 FROM facts WHERE note_status = 'closed'"),
 }
 """What is done in the database of each, and what is so then."""
@@ -72,4 +75,10 @@ async def test_each_example_does_on_a_cluster_what_its_manifests_say(shop, image
         await owner.execute(change)
         async with asyncio.timeout(GUARD_S):
             while not await owner.fetchval(is_done):  # noqa: ASYNC110 - it can only be asked
+                await asyncio.sleep(0.2)
+    servers = shops.pods(shop.kubectl, app="build-status")
+    assert len(servers) == 2
+    for pod in servers:
+        async with asyncio.timeout(GUARD_S):
+            while HEARD not in shop.kubectl.proxied(pod, 9789, "/metrics"):  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.2)

@@ -46,6 +46,11 @@ def server(newest):
     return newest
 
 
+def as_kubernetes(service):
+    """Starts it again when it has ended."""
+    service["command"] = ["sh", "-c", f"while :; do {' '.join(service['command'])}; done"]
+
+
 class Builds:
     def __init__(self, started):
         self.example = started
@@ -115,7 +120,7 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
     database, tmp_path, browser, record_property
 ):
     """A burst is one hint, the last change is never lost, and dead connections, restarts and an end are got over."""
-    async with example("build-status", database, tmp_path, restarted=SERVERS) as started:
+    async with example("build-status", database, tmp_path, serve=as_kubernetes) as started:
         builds = Builds(started)
         await builds.psql("INSERT INTO generation_sessions (id, project_id, title) VALUES (2, 7, 'Another')")
         first, second = [await browser.tab(builds.url(server)) for server in SERVERS]
