@@ -165,6 +165,7 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
         await builds.psql(TITLE.format("The end"))
         await started.until(lambda: builds.received("server-2"), lambda number: number > before)
         started.signal_sidecar("server-2", signal.SIGUSR1)  # the preStop of a pod that stops
+        await started.until(lambda: started.status("server-2"), lambda told: told["state"] == "FINISHED")
         await shows(second, "title", "The end")
         stopped = started.signal("server-2", signal.SIGTERM)
         await started.program.everybody_ends([stopped], timeout_s=GRACE_S)
