@@ -44,7 +44,7 @@ test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about twelve minutes o
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	@tests/install-postgresql-13
-	@tests/install-chromium
+	@tests/install-chromium || true  # without it the tests of pages are skipped, which CI does not accept
 	@# Else each worker of a fresh clone would rewrite the asserts of all the tests for itself.
 	@[ -d tests/__pycache__ ] || collected=$$($(BIN)/pytest --collect-only -q 2>&1) || { echo "$$collected"; exit 1; }
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal

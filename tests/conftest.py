@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import itertools
 import os
 from contextlib import AsyncExitStack, ExitStack
@@ -37,17 +38,33 @@ def pytest_configure() -> None:
     asyncio.set_event_loop(None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected is no garbage, and stays to the end: to look through it takes a second or two."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Each worker begins with its share of the slow tests: begun last, they would be waited for alone."""
+    """Half of the workers begin with the slow tests, which mostly wait, and the others keep the cores busy meanwhile.
+
+    Begun last, slow tests would be waited for alone; begun by all workers, they leave the cores idle for minutes. Who
+    has run out of tests takes from the ends of others' shares, where the quickest are: those that need no server.
+    """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = [item for item in items if item.path.stem in SLOW and item.path.parent.name == "integration"]
     are_slow = set(slow)
     quick = iter([item for item in items if item not in are_slow])
+    waiting = max(1, workers // 2)
     ordered, left = [], len(items)
     for number in range(workers):  # as pytest-xdist deals them out: each its part of what is left, in one piece
         part = left // (workers - number)
-        mine = slow[number::workers]
+        mine = slow[number::waiting] if number < waiting else []
         ordered += [*mine, *itertools.islice(quick, max(0, part - len(mine)))]
         left -= part
     if len(ordered) == len(items):  # not so where nearly all of a selection is slow
@@ -107,6 +124,8 @@ class Database:
     stack: AsyncExitStack = field(repr=False)
     number: int
     passwords: dict[str, str] = field(default_factory=dict)
+    clerk: asyncpg.Connection | None = field(default=None, repr=False)
+    """A superuser's session that is there anyway, in whatever database: it makes the roles."""
 
     def dsn(self, user: str = "postgres") -> str:
         """A libpq URI for that role."""
@@ -122,8 +141,8 @@ class Database:
         """Make a login role that may do nothing; its real name, unique in the cluster."""
         real = f"{name}_{os.getpid()}_{self.number}"
         self.passwords[real] = f"secret-of-{real}"
-        admin = await self.connect()
-        await admin.execute(f"CREATE ROLE \"{real}\" LOGIN PASSWORD '{self.passwords[real]}' {options}")
+        clerk = self.clerk or await self.connect()
+        await clerk.execute(f"CREATE ROLE \"{real}\" LOGIN PASSWORD '{self.passwords[real]}' {options}")
         return real
 
 
@@ -142,7 +161,7 @@ async def database(server: Server, template: str) -> AsyncIterator[Database]:
     try:
         await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {template} STRATEGY FILE_COPY')
         async with AsyncExitStack() as stack:
-            made = Database(server=server, name=name, stack=stack, number=number)
+            made = Database(server=server, name=name, stack=stack, number=number, clerk=admin)
             yield made
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         for role in made.passwords:

@@ -75,7 +75,7 @@ class Site:
         )
 
     async def grant(self, *channels: Channel) -> None:
-        self.psql(await self.rights(*channels))
+        await self.admin.execute(await self.rights(*channels))
 
     def psql(self, script: str, *, role: str = "postgres") -> str:
         """Run a script as people do; raises EmbeddedError when any of it fails."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from notifychannel_cli import registry, shown
+from notifychannel_cli import queued_keys, registry, shown
 from notifychannel_cli.console import complaints, console
 from notifychannel_cli.exits import WrongError
 from notifychannel_cli.selection import Selection, channel_option, dsn_option, group_option, json_option
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import asyncpg
 
 STATES = ("pending", "claimed", "retrying", "dead")
-JOB = ("channel", "group", "state", "id", "key", "attempts", "next attempt", "last error", "waits since")
-LETTER = ("channel", "group", "id", "key", "attempts", "last error", "died at")
 HEAD = ("channel", "group", *STATES, "escalated", "oldest", "pods", "last error")
 
 
@@ -55,7 +53,7 @@ def command(
     if dead and keys:
         raise click.UsageError("--keys lists dead letters too: leave one of --dead and --keys out")
     if dead or keys:
-        asyncio.run((_dead if dead else _jobs)(dsn, selection, limit, as_json))
+        asyncio.run(queued_keys.show(queued_keys.DEAD if dead else queued_keys.WAITING, dsn, selection, limit, as_json))
     else:
         asyncio.run(_counts(dsn, selection, as_json))
 
@@ -110,66 +108,4 @@ def _as_json(row: asyncpg.Record) -> dict[str, object]:
         **{name: row[name] for name in (*STATES, "escalated", "executions", "failures", "last_error")},
         "oldest_seconds": row["oldest_s"],
         "last_execution": None if last is None else last.isoformat(),
-    }
-
-
-async def _jobs(dsn: str, selection: Selection, limit: int, as_json: bool) -> None:
-    async with registry.opened(dsn) as connection:
-        of = {row["id"]: row for row in await registry.consumers(connection, selection)}
-        jobs = await connection.fetch(sqlfile.read("queue/jobs.sql"), list(of), limit)
-    if as_json:
-        click.echo(json.dumps([_job_as_json(of[job["consumer"]], job) for job in jobs], indent=2))
-        return
-    rows = [_job(of[job["consumer"]], job) for job in jobs]
-    for line in shown.columns(JOB, rows) if rows else ("nothing waits",):
-        console().print(line, markup=False)
-    if len(rows) == limit:
-        complaints().print(f"the first {limit}; more with --limit", markup=False)
-
-
-def _job(consumer: asyncpg.Record, job: asyncpg.Record) -> tuple[object, ...]:
-    key = shown.key(job["key"], consumer["key_names"])
-    whose = (registry.channel_name(consumer), consumer["group"])
-    next_at, since = shown.time(job["next_attempt_at"]), shown.time(job["waits_since"])
-    return (*whose, job["state"], job["id"], key, job["attempts"], next_at, job["last_error"] or "", since)
-
-
-def _job_as_json(consumer: asyncpg.Record, job: asyncpg.Record) -> dict[str, object]:
-    times = ("waits_since", "next_attempt_at", "died_at", "escalated_at")
-    return {
-        **{name: consumer[name] for name in ("installation", "namespace", "channel", "group")},
-        **{name: job[name] for name in ("state", "id", "attempts", "last_error")},
-        "key": shown.key_value(job["key"], consumer["key_names"]),
-        **{name: None if job[name] is None else job[name].isoformat() for name in times},
-    }
-
-
-async def _dead(dsn: str, selection: Selection, limit: int, as_json: bool) -> None:
-    async with registry.opened(dsn) as connection:
-        of = {row["id"]: row for row in await registry.consumers(connection, selection)}
-        letters = await connection.fetch(sqlfile.read("queue/dead_letters.sql"), list(of), limit)
-    if as_json:
-        click.echo(json.dumps([_letter_as_json(of[letter["consumer"]], letter) for letter in letters], indent=2))
-        return
-    rows = [_letter(of[letter["consumer"]], letter) for letter in letters]
-    for line in shown.columns(LETTER, rows) if rows else ("no dead letters",):
-        console().print(line, markup=False)
-    if sum(row["dead"] for row in of.values()) > len(rows):
-        complaints().print(f"the oldest {len(rows)}; more with --limit", markup=False)
-
-
-def _letter(consumer: asyncpg.Record, letter: asyncpg.Record) -> tuple[object, ...]:
-    key = shown.key(letter["key"], consumer["key_names"])
-    why = letter["last_error"] or ""
-    whose = (registry.channel_name(consumer), consumer["group"])
-    return (*whose, letter["id"], key, letter["attempts"], why, shown.time(letter["died_at"]))
-
-
-def _letter_as_json(consumer: asyncpg.Record, letter: asyncpg.Record) -> dict[str, object]:
-    return {
-        **{name: consumer[name] for name in ("installation", "namespace", "channel", "group")},
-        "id": letter["id"],
-        "key": shown.key_value(letter["key"], consumer["key_names"]),
-        **{name: letter[name] for name in ("attempts", "last_error")},
-        "died_at": letter["died_at"].isoformat(),
     }

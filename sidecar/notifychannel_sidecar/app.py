@@ -14,15 +14,12 @@ import logging
 import time
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
-from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from notifychannel_sidecar import health, status
 from notifychannel_sidecar.clock import Clock
-from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.deliverer import endpoint
-from notifychannel_sidecar.deliverer.breaker import Breaker
-from notifychannel_sidecar.deliverer.courier import Courier, Surroundings
+from notifychannel_sidecar.deliverer.courier import Surroundings
 from notifychannel_sidecar.deliverer.deliverer import Deliverer
 from notifychannel_sidecar.durable.claimer import Claimer
 from notifychannel_sidecar.durable.durable import Durable
@@ -33,26 +30,19 @@ from notifychannel_sidecar.inbox.inbox import Inbox
 from notifychannel_sidecar.inbox_metrics import InboxMetrics
 from notifychannel_sidecar.listener.backoff import Backoff
 from notifychannel_sidecar.listener.listener import Listener
-from notifychannel_sidecar.local.door import Door
 from notifychannel_sidecar.metrics import Metrics
-from notifychannel_sidecar.pull import routes as pulling
-from notifychannel_sidecar.pull.desks import Desks
 from notifychannel_sidecar.relay.candidate import Candidate
 from notifychannel_sidecar.reload import Files
 from notifychannel_sidecar.sorting import Sorting
 from notifychannel_sidecar.spans import spans
 from notifychannel_sidecar.state import Phase, State
-from notifychannel_sidecar.stream import routes as streaming
-from notifychannel_sidecar.stream.stream import Stream
-from notifychannel_sidecar.stream.streamer import Streamer
 from notifychannel_sidecar.stream_metrics import StreamMetrics
+from notifychannel_sidecar.ways import Ways
 
 if TYPE_CHECKING:
     import aiohttp
 
     from notifychannel_sidecar.config import ChannelConfig
-    from notifychannel_sidecar.deliverer.carrier import Carrier
-    from notifychannel_sidecar.deliverer.source import Source
     from notifychannel_sidecar.deliverer.trace import Tracer
     from notifychannel_sidecar.inbox.work import Work
     from notifychannel_sidecar.listener.look import Look
@@ -107,14 +97,10 @@ class Sidecar:
             config_path=settings.config, secret_path=settings.secret, on_change=self._on_change,
             on_reload=lambda good: self._metrics.on_reload(good=good),
         )  # fmt: skip
-        self._stream = Stream(mode=lambda: self._state.mode)
-        self._desks = Desks(
-            durable=self._durable, on_answer=self._metrics.on_answer,
+        self._ways = Ways(
+            local_port=settings.local_port, token=lambda: self._files.token, mode=lambda: self._state.mode,
             channels=lambda: None if self._files.config is None else self._files.config.channels,
-        )  # fmt: skip
-        self._door = Door(
-            port=settings.local_port, token=lambda: self._files.token,
-            routes=[*streaming.routes(self._stream), *pulling.routes(self._desks, mode=lambda: self._state.mode)],
+            durable=self._durable, on_answer=self._metrics.on_answer,
         )  # fmt: skip
         self._deliverer: Deliverer | None = None
 
@@ -143,7 +129,7 @@ class Sidecar:
                 InboxMetrics(names=self._names, counts=self._sorting.counts, breaker_open=deliverer.breaker_open)
             )
             self._metrics.add(DurableMetrics(agendas=self._durable.named))
-            self._metrics.add(StreamMetrics(stream=self._stream))
+            self._metrics.add(StreamMetrics(stream=self._ways.stream))
             self.port = await stack.enter_async_context(
                 health.serve(
                     host=self._settings.status_host, port=self._settings.status_port, status=self.status,
@@ -154,7 +140,7 @@ class Sidecar:
                 hearing = [group.create_task(it.run()) for it in (self._files, self._listener, self._candidate)]
                 claiming = group.create_task(self._claimer.run())
                 delivering = group.create_task(deliverer.run())
-                door = group.create_task(self._door.run())
+                door = group.create_task(self._ways.door.run())
                 await self._finish.wait()
                 await self._finishing(hearing, deliverer, claiming)
                 delivering.cancel()
@@ -169,9 +155,10 @@ class Sidecar:
             now_s=time.monotonic(), files=self._files, relay=status.relay(self._candidate),
             channels={
                 config.name: status.channel(
-                    config, self._sorting.counts(config.name), delivering=deliverer.delivering(config.name),
+                    config, self._sorting.counts(config.name),
+                    delivering=self._ways.delivering(config, deliverer.delivering(config.name)),
                     breaker_open=deliverer.breaker_open(config.name), agenda=self._durable.agenda(config.name),
-                    claims=self._claims, readers=self._stream.readers(config.name),
+                    claims=self._claims, readers=self._ways.stream.readers(config.name),
                 )
                 for config in self._channels()
                 if deliverer is not None
@@ -184,14 +171,7 @@ class Sidecar:
             on_answer=self._metrics.on_answer, tracer=tracer,
         )  # fmt: skip
 
-        def carrier(config: ChannelConfig, source: Source) -> Carrier:
-            if config.way is Way.STREAM:
-                return Streamer(config, source=source, stream=self._stream, on_answer=self._metrics.on_answer)
-            if config.way is Way.CLAIM:
-                return self._desks.make(config, source)
-            return Courier(config, source=source, surroundings=surroundings, breaker=Breaker(random=SystemRandom()))
-
-        return Deliverer(source=lambda config: self._sorting.of(config.name), carrier=carrier)
+        return Deliverer(source=lambda config: self._sorting.of(config.name), carrier=self._ways.carriers(surroundings))
 
     async def _finishing(
         self, hearing: list[asyncio.Task[Any]], deliverer: Deliverer, claiming: asyncio.Task[None]
@@ -207,7 +187,7 @@ class Sidecar:
         self._on_state(State(phase=Phase.FINISHED, since_s=time.time()))
         self._durable.hurry(asyncio.get_running_loop().time())
         await deliverer.finish(FINISH_TIMEOUT_S)
-        await self._stream.end()
+        await self._ways.stream.end()
         await self._until_answered()
         await asyncio.wait([claiming], timeout=LEAVE_TIMEOUT_S)
         claiming.cancel()
@@ -220,7 +200,7 @@ class Sidecar:
 
     async def _until_answered(self) -> None:
         """Workers may be at their claims for as long as the pod lives: its other containers end before this one."""
-        waiting = [asyncio.create_task(it) for it in (self._desks.finish(), self._stop.wait())]
+        waiting = [asyncio.create_task(it) for it in (self._ways.desks.finish(), self._stop.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
@@ -235,10 +215,9 @@ class Sidecar:
         """The inbox first: a channel is known there before it is heard."""
         if self._files.config is not None:
             self._sorting.configure(self._files.config)
-        self._stream.configure(self._channels())
+        self._ways.configure(self._channels())
         if self._deliverer is not None:
             self._deliverer.configure(self._channels())
-        self._door.want(any(config.way is not Way.POST for config in self._channels()))
         target = self._files.target(self._settings.pod)
         self._candidate.aim(target)
         self._claimer.aim(target)
@@ -265,7 +244,7 @@ class Sidecar:
     def _on_state(self, state: State) -> None:
         self._state = state
         self._metrics.on_state(state)
-        self._stream.mode_changed()
+        self._ways.stream.mode_changed()
 
     def _on_relay(self, look: Look) -> None:
         self._candidate.look(look)

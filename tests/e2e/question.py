@@ -10,12 +10,14 @@ IN_A_NAMESPACE = {
     **dict.fromkeys(("configmaps", "pods", "resourcequotas", "secrets", "serviceaccounts", "services"), "/api/v1"),
     **dict.fromkeys(("deployments", "statefulsets"), "/apis/apps/v1"),
     "leases": "/apis/coordination.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "notifychannels": "/apis/notifychannel.io/v1alpha1",
 }
 CLUSTER_WIDE = {
     "namespaces": "/api/v1", "nodes": "/api/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
+    "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "mutatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1",
 }  # fmt: skip
 SHORT = {"nch": "notifychannels", "crd": "customresourcedefinitions"}
@@ -62,6 +64,12 @@ def object_of(body: dict[str, Any], namespace: str) -> Question:
     path = _path(body["kind"].lower(), namespace)
     assert path, f"question.py does not know {body['kind']}"
     return Question(path=f"{path}/{body['metadata']['name']}")
+
+
+def group_of(resource: str) -> str:
+    """The API group of one of the kinds above; "" of the first ones."""
+    _, where, *rest = {**IN_A_NAMESPACE, **CLUSTER_WIDE}[resource].split("/")
+    return rest[0] if where == "apis" else ""
 
 
 def _path(kind: str, namespace: str) -> str | None:

@@ -7,6 +7,8 @@ import json
 import os
 import sys
 
+import pytest
+
 TEXT = """\
 apiVersion: notifychannel.io/v1alpha1
 kind: NotifyChannel
@@ -16,6 +18,12 @@ spec:
   sources: [{schema: public, table: orders, key: [{column: id}], rules: [{name: any, events: [Insert]}]}]
   consumers: [{group: api, endpoint: {port: 8080, path: /hints}}]
 """
+
+
+@pytest.fixture(scope="session")
+def server(newest):
+    """Whether a role may log in is asked as by any program."""
+    return newest
 
 
 async def config(*arguments: str, **environment: str) -> tuple[int | None, str, str]:

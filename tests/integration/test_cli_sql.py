@@ -30,6 +30,12 @@ spec:
 OWNER = Owner(installation="dev", namespace="shop", name="orders")
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """The same statements as a pass takes, which are tested on each version."""
+    return newest
+
+
 @pytest.fixture
 async def site(database):
     return await build(database)

@@ -17,6 +17,12 @@ from tests.certificates import authority
 from tests.tls_front import TlsFront
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """A session begins alike on all versions."""
+    return newest
+
+
 @asynccontextmanager
 async def connected(credentials):
     connection = await asyncpg.connect(**credentials.connect_arguments(), timeout=20)

@@ -19,6 +19,12 @@ HOUR_S = 3600.0
 PID = "SELECT pg_backend_pid()"
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """Sessions are kept, lent and lost here, whatever answers in them."""
+    return newest
+
+
 @pytest.fixture
 async def secret(database):
     role = await database.role("installer")

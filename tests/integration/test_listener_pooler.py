@@ -10,6 +10,12 @@ from tests.listening import Listening, target
 from tests.pgbouncer import PgBouncer
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """The pooler stands between, whatever is behind it; test_listener.py listens on each version."""
+    return newest
+
+
 async def test_a_pool_in_transaction_mode_is_named(database):
     """Mutant: `prove` without the witness: the NOTIFY to oneself comes back on the one server connection both used.
 

@@ -20,6 +20,12 @@ CREATE FUNCTION notifychannel.skipped() RETURNS bigint LANGUAGE sql SECURITY DEF
 ONE_SKIPPED = "INSERT INTO notifychannel.t VALUES (1); SELECT nextval('notifychannel.skips')"
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """Versions make no difference to a session that listens; test_listener.py listens on each."""
+    return newest
+
+
 def pids(admin, database):
     return admin.fetch("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = $1",
                        database.name)  # fmt: skip

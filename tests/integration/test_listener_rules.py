@@ -28,6 +28,12 @@ KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application
 SAID = "SELECT obj_description('notifychannel.skipped()'::regprocedure, 'pg_proc')"
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """Versions make no difference to a session that listens; test_listener.py listens on each."""
+    return newest
+
+
 @pytest.fixture
 async def site(database):
     """Triggers that keep silent about INSERT, though there is one: to hear of it only the body has to change."""

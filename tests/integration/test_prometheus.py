@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 MONITORS = list(yaml.safe_load_all((Path(__file__).parent / "golden" / "monitors.yaml").read_text()))
 JOBS = Ref("shop", "jobs")
+LIVE = Ref("shop", "live")
 SHOWN = {"namespace": "shop", "channel": "jobs", "group": "app", "__rate_interval": "1m"}
-"""The channel that is delivered AtLeastOnce has something for every panel."""
+"""The channel that is delivered AtLeastOnce has something for every panel but those of streams."""
 QUICK = {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
 """Instead of the monitors' 30 s."""
 RELEASE = {"app.kubernetes.io/name": "notifychannel", "app.kubernetes.io/instance": "notifychannel"}
@@ -93,7 +94,7 @@ def asked(operator: Operating, directory: Directory) -> Metrics:
 
 @dataclass(kw_only=True)
 class Shop:
-    """Two channels of one group, with everything that they need."""
+    """Three channels of one group, with everything that they need; one of them is streamed."""
 
     site: Site
     operator: Operating
@@ -110,7 +111,8 @@ class Shop:
         endpoint = {**CONSUMER, "endpoint": {"port": application.port, "path": "/hints"}}
         jobs = {"sources": [EVENTS], "capture": "Outbox", "consumers": [{**endpoint, "delivery": "AtLeastOnce"}]}
         operator.secret(database.dsn(made.site.installer))
-        operator.apply(resource(consumers=[endpoint]), resource("jobs", **jobs))
+        live = resource("live", consumers=[{"group": "app"}])
+        operator.apply(resource(consumers=[endpoint]), resource("jobs", **jobs), live)
         operator.pods(pod("app-1"))
         await made.site.grant(channel(source(), source("events")))
         await made.passes()
@@ -118,7 +120,7 @@ class Shop:
 
     async def passes(self) -> None:
         """One over each channel, told as the operator's program does."""
-        for ref in (ORDERS, JOBS):
+        for ref in (ORDERS, JOBS, LIVE):
             await self.operator.run(ref)
             self.metrics.on_pass(Ending.DONE, 0.01)
             self.directory.see(self.operator.kube.find(CHANNELS, ref.name, ref.namespace))
@@ -203,7 +205,8 @@ async def test_every_panel_of_both_dashboards_has_data_and_the_targets_are_those
             await the_targets_are_right(prometheus, sidecar)
             await shop.suffer()
             for query in queries():
-                for sample in await prometheus.until(filled_in(query.expression, SHOWN), is_shown):
+                shown = {**SHOWN, "channel": LIVE.name} if "_stream_" in query.expression else SHOWN
+                for sample in await prometheus.until(filled_in(query.expression, shown), is_shown):
                     assert set(re.findall(r"{{(\w+)}}", query.legend)) <= set(sample["metric"]), query.where
                     assert sample["metric"].get("namespace", "shop") == "shop", query.where
             await the_variables_find_the_channel(prometheus)

@@ -17,6 +17,12 @@ from tests.operating import EVENTS, ORDERS, SOURCE, listening, operating, owner,
 from tests.premises import channel, source
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """What a pass makes of a database is tested on each version (test_objects*.py); here is what it says of it."""
+    return newest
+
+
 def in_service(operator):
     operator.pods(pod("app-1"), pod("app-2", podIP="10.0.0.8"))
     operator.statuses = {"10.0.0.7": listening(), "10.0.0.8": listening()}

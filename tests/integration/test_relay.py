@@ -17,6 +17,12 @@ ASLEEP, AWAKE, DOZING = Wakefulness.ASLEEP, Wakefulness.AWAKE, Wakefulness.DOZIN
 HOLDER = "SELECT holder FROM notifychannel.relay_look()"
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """What is drained, and by what statements, is tested on each version (test_outbox*.py, test_queue_relay.py)."""
+    return newest
+
+
 @pytest.fixture
 async def outbox(database):
     return await Outbox.on(database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.listening import channel, config
@@ -51,3 +53,17 @@ async def test_a_change_is_an_event_whose_data_is_the_body_of_a_post(database):
         assert await sidecar.metric("notifychannel_hints_delivered_total") == 1
         assert await sidecar.metric("notifychannel_change_to_delivery_seconds_count") == 1
         assert await sidecar.metric("notifychannel_delivery_seconds_count") == 0
+
+
+async def test_a_port_that_somebody_else_has_is_said_until_it_is_free(database):
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    local = {"NOTIFYCHANNEL_LOCAL_PORT": str(port)}
+    async with SidecarProcess(config=config(streamed()), uri=database.dsn(), environment=local) as sidecar:
+        assert "local-port" in await sidecar.logs("can't open")
+        said = await sidecar.says(lambda it: not it["channels"].get("orders", {"delivering": True})["delivering"])
+        told = f"the sidecar can't open 127.0.0.1:{port}: something else listens there"
+        assert said["channels"]["orders"]["last_answer"] == told
+        taken.close()
+        assert await sidecar.local_port() == port
+        await sidecar.says(lambda it: "can't open" not in it["channels"]["orders"]["last_answer"])

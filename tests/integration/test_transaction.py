@@ -15,6 +15,12 @@ GUARD_S = 20.0
 WITHIN_S = 0.3
 
 
+@pytest.fixture(scope="session")
+def server(newest):
+    """The wire fails, whatever is behind it."""
+    return newest
+
+
 async def through(database, wire):
     """A connection that is only ever cut."""
     dsn = database.dsn().replace(f":{database.server.port}/", f":{wire.port}/")

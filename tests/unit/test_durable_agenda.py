@@ -181,7 +181,7 @@ def test_it_leaves_when_all_is_answered_and_told():
     assert (agenda.may_leave, agenda.has_left) == (False, False)
     agenda.hold.acknowledge(work, frozenset())
     assert not agenda.may_leave
-    agenda.hold.settlements(100.0)
+    agenda.hold.settlements.take(100.0)
     assert (agenda.may_leave, agenda.next_at) == (True, -math.inf)
 
 

@@ -33,7 +33,7 @@ def holding(*claims, now=0.0, **settings):
 
 
 def settled(hold, now=0.0):
-    return [(it.claim.version, it.outcome.value, it.error) for it in hold.settlements(now)]
+    return [(it.claim.version, it.outcome.value, it.error) for it in hold.settlements.take(now)]
 
 
 def orders(work):
@@ -211,7 +211,7 @@ def test_a_channel_that_rests_claims_nothing_and_gives_back_what_is_not_in_fligh
 def test_a_post_that_was_broken_off_is_given_back_when_it_can_no_longer_be_worked_on():
     hold = holding(claim(1), timeout=2.0)
     hold.broke_off(hold.take(10.0 - 10.0), 10.0)
-    assert (settled(hold, 11.9), hold.claims, hold.settles_at) == ([], 1, 12.0)
+    assert (settled(hold, 11.9), hold.claims, hold.settlements.due_at) == ([], 1, 12.0)
     assert settled(hold, 12.0) == [(1, "back", None)]
 
 
@@ -271,7 +271,7 @@ def test_a_post_that_is_cut_off_by_a_shorter_timeout_is_kept_for_as_long_as_it_m
     work = hold.take(0.0)
     hold.configure(channel(**CLAIMED, timeout=1.0))
     hold.broke_off(work, 0.0)
-    assert hold.settles_at == 10.0
+    assert hold.settlements.due_at == 10.0
 
 
 def test_what_is_kept_can_be_answered_until_its_time_is_over_and_once():
@@ -286,7 +286,7 @@ def test_what_is_kept_can_be_answered_until_its_time_is_over_and_once():
     assert not hold.answer(first, Outcome.DONE, None, told.append)
     assert settled(hold, 29.0) == [(1, "done", None)]
     assert told == []
-    hold.told()
+    hold.settlements.told()
     assert (told, settled(hold, 30.0)) == ([True], [(2, "back", None)])
 
 
@@ -298,11 +298,11 @@ def test_who_has_answered_hears_that_a_lost_session_took_it_along_also_when_it_w
     works = [hold.take(0.0), hold.take(0.0)]
     told = []
     hold.answer(works[0], Outcome.DONE, None, told.append)
-    hold.settlements(0.0)
+    hold.settlements.take(0.0)
     hold.answer(works[1], Outcome.RETRY, "x", told.append)
     hold.lose()
     assert told == [False, False]
-    hold.told()
+    hold.settlements.told()
     assert told == [False, False]
     assert not hold.answer(works[0], Outcome.DONE, None, ignored)
 

@@ -39,7 +39,7 @@ class Queue:
 
     def call(self, *rows):
         """One turn: what it tells, and as many of these rows as it asks for; how many that were."""
-        settlements = self.agenda.hold.settlements(time.monotonic())
+        settlements = self.agenda.hold.settlements.take(time.monotonic())
         self.told += [(it.claim.version, it.outcome.value, it.error) for it in settlements]
         began_s = time.monotonic()
         most = self.agenda.begin_claim(began_s)
@@ -143,7 +143,7 @@ async def test_an_answer_is_done_when_the_queue_has_heard_of_it_and_gone_when_it
         assert await done == {"done": 1, "retry": 0, "extended": 0, "gone": ["unknown"]}
         retry = asyncio.create_task(queue.desks.acknowledge(Acknowledging(retry=(tokens[1],), error="x")))
         await asyncio.sleep(0.01)
-        queue.agenda.hold.settlements(time.monotonic())
+        queue.agenda.hold.settlements.take(time.monotonic())
         queue.agenda.lose()
         assert (await retry)["gone"] == [tokens[1]]
         assert (await queue.desks.acknowledge(Acknowledging(done=(tokens[2],))))["gone"] == [tokens[2]]
@@ -205,12 +205,12 @@ async def test_a_desk_that_ends_leaves_what_is_out_to_its_time_and_it_may_be_ans
     assert await waiting == []
     hold = queue.agenda.hold
     queue.durable.configure([channel(**{**JOBS, "port": 80, "path": "/hints"})])
-    assert (hold.claims, hold.settles_at) == (2, min(first.until_s, second.until_s))
+    assert (hold.claims, hold.settlements.due_at) == (2, min(first.until_s, second.until_s))
     telling = asyncio.create_task(queue.desks.acknowledge(Acknowledging(done=(first.token,))))
     await asyncio.sleep(0.01)
     queue.call()
     assert (await telling)["done"] == 1
-    assert [(it.claim.version, it.outcome.value) for it in hold.settlements(second.until_s)] == [(2, "back")]
+    assert [(it.claim.version, it.outcome.value) for it in hold.settlements.take(second.until_s)] == [(2, "back")]
 
 
 async def test_finishing_waits_for_what_is_out_and_hands_out_nothing():

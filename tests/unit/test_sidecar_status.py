@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 
 import pytest
@@ -14,7 +15,8 @@ from notifychannel_operator.passes.conditions import Condition, Reason, Status, 
 from notifychannel_operator.passes.sidecar import ANSWERS, ODD_ANSWER, WHY, Sidecar, parse
 from notifychannel_operator.passes.waiting import Waiting, judged
 from notifychannel_sidecar.deliverer.answer import Fault, Reply, sentence
-from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
+from notifychannel_sidecar.local.door import why_shut
 from notifychannel_sidecar.pull.desk import CLAIMS
 from notifychannel_sidecar.pull.silence import STEPS, silence
 from notifychannel_sidecar.state import Phase, Why
@@ -54,6 +56,12 @@ def test_every_answer_that_the_sidecar_can_tell_is_known_here(fault, timeout_s):
 @pytest.mark.parametrize("said", [NOBODY, READS, CLAIMS, *[silence(seconds + 1.0) for seconds, _ in STEPS]])
 def test_what_the_sidecar_tells_of_who_claims_is_known_here(said):
     """Mutant: another step, or another word, on one side alone."""
+    assert any(pattern.fullmatch(said) for pattern in ANSWERS), said
+
+
+@pytest.mark.parametrize("code", [errno.EADDRINUSE, errno.EACCES, errno.ENOBUFS])
+def test_why_nobody_can_come_to_the_sidecar_is_known_here(code):
+    said = why_shut(65535, OSError(code, "some text of the system"))
     assert any(pattern.fullmatch(said) for pattern in ANSWERS), said
 
 

@@ -36,6 +36,7 @@ ANSWERS = tuple(
         r"the application reads the stream",
         r"nobody reads the stream",
         r"the application claims",
+        r"the sidecar can't open 127\.0\.0\.1:[0-9]{1,5}: (something else listens there|the system does not let it)",
         r"nobody has claimed for more than (a minute|5 minutes|15 minutes|an hour|a day)",
     )
 )

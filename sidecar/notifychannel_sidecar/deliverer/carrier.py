@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.deliverer.source import Source
     from notifychannel_sidecar.inbox.work import Work
 
+NOTHING_YET = "nothing had to be delivered yet"
+
 
 class Carrier(Protocol):
     """Of one channel, in one `Way`. Takes from its source and gives back there; loses nothing."""

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_sidecar.deliverer.alarm import Alarm
 from notifychannel_sidecar.deliverer.answer import (
     Answer,
     Fault,
@@ -24,6 +25,7 @@ from notifychannel_sidecar.deliverer.answer import (
     sentence,
     word,
 )
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 from notifychannel_sidecar.deliverer.endpoint import Endpoint
 from notifychannel_sidecar.deliverer.message import body, next_within
 from notifychannel_sidecar.events import Event
@@ -41,10 +43,6 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.inbox.work import Work
 
 log = logging.getLogger(__name__)
-
-NOTHING_YET = "nothing had to be delivered yet"
-TICK_S = 0.001
-"""uvloop's clock ticks in milliseconds and its timers round: an alarm a tick late never rings too early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ class Courier:
         self._breaker = breaker
         self._in_flight = 0
         self._turn = asyncio.Lock()
-        self._woken = asyncio.Event()
+        self._alarm = Alarm()
         self._idle = asyncio.Event()
 
     @property
@@ -97,7 +95,7 @@ class Courier:
 
     def wake(self) -> None:
         """Something may be due earlier than expected."""
-        self._woken.set()
+        self._alarm.wake()
 
     async def run(self) -> None:
         """Until cancelled, which also breaks off what is in flight."""
@@ -120,7 +118,7 @@ class Courier:
             now = loop.time()
             start_at = self._start_at(now)
             if start_at > now:
-                await self._wait_until(start_at)
+                await self._alarm.wait_until(start_at)
             elif (work := self._source.take(self._config.name, now)) is not None:
                 return work
 
@@ -133,7 +131,7 @@ class Courier:
 
     def _start_at(self, now: float) -> float:
         """When the next POST may start; infinite when something has to happen first. Clears what woke us."""
-        self._woken.clear()
+        self._alarm.clear()
         if not self._in_flight:
             self._source = self._next_source
         may_start_at = self._breaker.may_start_at()
@@ -144,16 +142,6 @@ class Courier:
         if start_at > now and not self._in_flight:
             self._idle.set()
         return start_at
-
-    async def _wait_until(self, when: float) -> None:
-        """Until then, or until woken."""
-        loop = asyncio.get_running_loop()
-        alarm = None if math.isinf(when) else loop.call_at(when + TICK_S, self._woken.set)
-        try:
-            await self._woken.wait()
-        finally:
-            if alarm is not None:
-                alarm.cancel()
 
     async def _deliver(self, work: Work[Any], *, trial: bool) -> None:
         loop = asyncio.get_running_loop()

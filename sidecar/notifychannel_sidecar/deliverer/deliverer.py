@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

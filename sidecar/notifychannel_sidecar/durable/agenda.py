@@ -149,7 +149,7 @@ class Agenda:
     def exchanged(self, settlements: Sequence[Settlement], claims: Sequence[Claim], asked: int, clock_s: float) -> None:
         """The queue was told of these, and was asked for so many."""
         self.outcomes.update(it.outcome.value for it in settlements)
-        self.hold.told()
+        self.hold.settlements.told()
         self.asked_s = self._asking_s if asked else self.asked_s
         self.hold.claimed(claims, asked, clock_s)
         self.claimed += len(claims)
@@ -246,7 +246,7 @@ class Agenda:
             return math.inf if hold.is_closing else self.enter_at
         if self.may_leave:
             return -math.inf
-        moments = [hold.settles_at, self.beat_at, self.count_at]
+        moments = [hold.settlements.due_at, self.beat_at, self.count_at]
         if hold.asks is not None or self._unanswered is not None:
             moments.append(-math.inf)
         if self.told:

@@ -15,7 +15,8 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from notifychannel_sidecar.config import Way
-from notifychannel_sidecar.durable.settlement import Outcome, Settlement
+from notifychannel_sidecar.durable.settlement import Outcome
+from notifychannel_sidecar.durable.settlements import Settlements
 from notifychannel_sidecar.hints import RELAYED_VERSION, VERSION, Reason
 from notifychannel_sidecar.inbox.keys import MalformedKeyError
 from notifychannel_sidecar.inbox.work import Hint, Work
@@ -68,10 +69,7 @@ class Hold:
         self._ready: deque[Claim] = deque()
         self._ready_since = math.inf
         self._in_flight: dict[str, _Flight] = {}
-        self._broken: list[tuple[float, Claim]] = []
-        self._settled: list[Settlement] = []
-        self._telling: list[Settlement] = []
-        """Of a call that is under way."""
+        self.settlements = Settlements()
         self._wanted = 0
         """Hints that an application waits for, where it claims them."""
         self._ahead = READY_BATCHES
@@ -146,7 +144,8 @@ class Hold:
 
     def broke_off(self, work: Work[Claim], clock_s: float) -> None:
         """The POST was cancelled, and the application may work on it for as long as it may take to answer."""
-        self._broken += [(clock_s + flight.timeout_s, flight.claim) for flight in self._flights(work)]
+        for flight in self._flights(work):
+            self.settlements.keep([flight.claim], clock_s + flight.timeout_s)
 
     # ---- towards an application that claims
 
@@ -166,13 +165,14 @@ class Hold:
 
     def answer(self, work: Work[Claim], outcome: Outcome, error: str | None, on_told: Callable[[bool], None]) -> bool:
         """What became of one; False: it is not ours any more, and nobody will be told."""
-        claims = self._landed(work) or self._taken_up(work)
-        self._settled += [Settlement(claim, outcome, error, on_told) for claim in claims]
+        is_ours = work.generation == self.epoch
+        claims = self._landed(work) or (self.settlements.take_up(_keys(work)) if is_ours else [])
+        self.settlements.add(outcome, error, claims, on_told)
         return bool(claims)
 
     def keep(self, work: Work[Claim], until_s: float) -> None:
         """Nobody minds it any more, and it may be worked on until then: it can be answered still, or goes back."""
-        self._broken += [(until_s, claim) for claim in self._landed(work)]
+        self.settlements.keep(self._landed(work), until_s)
 
     # ---- towards the database
 
@@ -182,9 +182,8 @@ class Hold:
         self._is_paused = False
         self.proven_s = self.told_timeout_s = -math.inf
         self._ready.clear()
-        lost = [*self._telling, *self._settled]
-        self._in_flight, self._broken, self._settled, self._telling = {}, [], [], []
-        _say(lost, is_told=False)
+        self._in_flight = {}
+        self.settlements.lose()
 
     def room(self) -> int:
         """How many rows to claim now, however many are due; few at a time are not worth a call."""
@@ -222,28 +221,10 @@ class Hold:
         self._is_paused = True
         self._give_back_all()
 
-    def settlements(self, clock_s: float) -> list[Settlement]:
-        """What the queue has to be told; it is told once."""
-        self._settle(Outcome.BACK, None, *[claim for until_s, claim in self._broken if until_s <= clock_s])
-        self._broken = [(until_s, claim) for until_s, claim in self._broken if until_s > clock_s]
-        found, self._settled = self._settled, []
-        self._telling = found
-        return found
-
-    def told(self) -> None:
-        """The queue has heard of the settlements that were asked for last."""
-        told, self._telling = self._telling, []
-        _say(told, is_told=True)
-
-    @property
-    def settles_at(self) -> float:
-        """When `settlements` has something."""
-        return -math.inf if self._settled else min((until_s for until_s, _ in self._broken), default=math.inf)
-
     @property
     def claims(self) -> int:
         """Rows that are ours as far as we know."""
-        return len(self._ready) + len(self._in_flight) + len(self._broken) + len(self._settled)
+        return len(self._ready) + len(self._in_flight) + len(self.settlements)
 
     def told_of(self, claim: Claim) -> Work[Claim] | None:
         """A row as it is told of without being claimed; None where it is no key of the channel."""
@@ -296,28 +277,13 @@ class Hold:
             return []
         return [flight for key in _keys(work) if (flight := self._in_flight.pop(key, None)) is not None]
 
-    def _taken_up(self, work: Work[Claim]) -> list[Claim]:
-        """The same of what is only kept."""
-        if work.generation != self.epoch:
-            return []
-        keys = _keys(work)
-        found = [claim for _, claim in self._broken if claim.key in keys]
-        self._broken = [(until_s, claim) for until_s, claim in self._broken if claim.key not in keys]
-        return found
-
     def _give_back_all(self) -> None:
         self._settle(Outcome.BACK, None, *self._ready)
         self._ready.clear()
 
     def _settle(self, outcome: Outcome, error: str | None, *claims: Claim) -> None:
-        self._settled += [Settlement(claim, outcome, error) for claim in claims]
+        self.settlements.add(outcome, error, claims)
 
 
 def _keys(work: Work[Claim]) -> list[str]:
     return [hint.entry.key for hint in work.hints] or [""]
-
-
-def _say(settlements: Sequence[Settlement], *, is_told: bool) -> None:
-    for it in settlements:
-        if it.on_told is not None:
-            it.on_told(is_told)

@@ -72,7 +72,7 @@ class Turns:
 
     async def _exchange(self, agenda: Agenda, claimer: int) -> None:
         """What became of claims, for other claims; or a sign of life. A resync that stands for a claim goes first."""
-        settlements = agenda.hold.settlements(time.monotonic())
+        settlements = agenda.hold.settlements.take(time.monotonic())
         if (reason := agenda.asking(time.monotonic())) is not None:
             await self.session.want_resync(claimer, reason)
             agenda.asked()

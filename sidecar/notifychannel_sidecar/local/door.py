@@ -6,6 +6,7 @@ A sidecar whose channels are all POSTed opens nothing, so a pod that uses the po
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ AGAIN_S = 1.0
 """Between two tries to bind: what has the port may be an application that is just ending."""
 
 
+def why_shut(port: int, error: OSError) -> str:
+    """A sentence that the operator knows; the system's own text is only logged."""
+    why = "something else listens there" if error.errno == errno.EADDRINUSE else "the system does not let it"
+    return f"the sidecar can't open {HOST}:{port}: {why}"
+
+
 class Door:
     """Run it once; `want` may be called at any time."""
 
@@ -31,7 +38,7 @@ class Door:
         self.port: int | None = None
         """While it is open."""
         self.error: str | None = None
-        """Why it is not, where it should be."""
+        """Why it is not, where it should be; for /status."""
         self._port = port
         self._token = token
         self._routes = routes
@@ -63,8 +70,13 @@ class Door:
                 self.port = None
 
     def _note(self, error: OSError) -> None:
-        where = f"can't open {HOST}:{self._port} ({error.strerror})"
-        said = f"{where}; free it, or name another port by NOTIFYCHANNEL_LOCAL_PORT"
+        said = why_shut(self._port, error)
         if said != self.error:
-            log.warning("streams and claims: %s", said, extra=Event.LOCAL_PORT_TAKEN.tag)
+            log.warning(
+                "streams and claims: %s (%s); free it, or name another port: NOTIFYCHANNEL_LOCAL_PORT, for a pod its "
+                "annotation notifychannel.io/local-port",
+                said,
+                error.strerror,
+                extra=Event.LOCAL_PORT_TAKEN.tag,
+            )
         self.error = said

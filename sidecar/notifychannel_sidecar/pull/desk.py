@@ -13,11 +13,11 @@ import asyncio
 import math
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.deliverer.alarm import Alarm
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 from notifychannel_sidecar.durable.settlement import Outcome
 from notifychannel_sidecar.pull import ticket as tickets
 from notifychannel_sidecar.pull.silence import silence
@@ -72,8 +72,8 @@ class Desk:
         """When somebody asked, or waited, last."""
         self._began_s = time.monotonic()
         self._out: dict[str, Ticket] = {}
-        self._alarm_s = math.inf
-        self._news = asyncio.Event()
+        self._next_s = math.inf
+        self._alarm = Alarm()
         self._empty = asyncio.Event()
         self._has_ended = False
 
@@ -184,15 +184,14 @@ class Desk:
 
     async def run(self) -> None:
         """Until cancelled; what is out may be answered until its time, and goes back then."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                self._news.clear()
+                self._alarm.clear()
                 self._expire()
-                self._alarm_s = min((ticket.until_s for ticket in self._out.values()), default=math.inf)
-                pause_s = None if math.isinf(self._alarm_s) else max(self._alarm_s - time.monotonic(), SWEEP_S)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_s):
-                        await self._news.wait()
+                self._next_s = min((ticket.until_s for ticket in self._out.values()), default=math.inf)
+                pause_s = max(self._next_s - time.monotonic(), SWEEP_S)
+                await self._alarm.wait_until(loop.time() + pause_s)
         finally:
             self._has_ended = True
             self._send_away()
@@ -235,8 +234,8 @@ class Desk:
             ticket = Ticket(work=work, taken_s=now, until_s=self._durable.ours_until(work, now))
             self._out[ticket.token] = ticket
             given.append(ticket)
-            if ticket.until_s < self._alarm_s:
-                self._news.set()
+            if ticket.until_s < self._next_s:
+                self._alarm.wake()
         return given
 
     def _want(self) -> None:

@@ -9,8 +9,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
+from notifychannel_sidecar.deliverer.alarm import Alarm
 from notifychannel_sidecar.deliverer.answer import Answer, Outcome
-from notifychannel_sidecar.deliverer.courier import NOTHING_YET
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 from notifychannel_sidecar.stream.shelves import EVENT_HINTS
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody reads the stream"
 READS = "the application reads the stream"
-TICK_S = 0.001
-"""uvloop's clock ticks in milliseconds and its timers round: an alarm a tick late never rings too early."""
 
 
 class Streamer:
@@ -37,7 +36,7 @@ class Streamer:
         self._source = source
         self._stream = stream
         self._on_answer = on_answer
-        self._woken = asyncio.Event()
+        self._alarm = Alarm()
         self._idle = asyncio.Event()
 
     @property
@@ -66,18 +65,18 @@ class Streamer:
 
     def wake(self) -> None:
         """Something may be due earlier than expected."""
-        self._woken.set()
+        self._alarm.wake()
 
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            self._woken.clear()
+            self._alarm.clear()
             now = loop.time()
             due = self._source.next_due(self._config.name, now)
             if due is None or due > now:
                 self._idle.set()
-                await self._wait_until(math.inf if due is None else due)
+                await self._alarm.wait_until(math.inf if due is None else due)
             elif (work := self._source.take(self._config.name, now)) is not None:
                 self._put(work, now)
                 for _ in range(0, len(work.hints) + 1, EVENT_HINTS):
@@ -99,16 +98,6 @@ class Streamer:
         self._source.acknowledge(work, now)
         if not self._stream.counts(work.channel).unread:
             self._on_answer(_answer(work))
-
-    async def _wait_until(self, when: float) -> None:
-        """Until then, or until woken."""
-        loop = asyncio.get_running_loop()
-        alarm = None if math.isinf(when) else loop.call_at(when + TICK_S, self._woken.set)
-        try:
-            await self._woken.wait()
-        finally:
-            if alarm is not None:
-                alarm.cancel()
 
 
 def _answer(work: Work[Any]) -> Answer:
