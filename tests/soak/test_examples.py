@@ -138,5 +138,6 @@ async def test_example_pages_of_many_sessions_show_the_last_change(database, tmp
     record_property(
         "figures",
         f"{SESSION_RATE} changes/s of {SESSIONS} sessions for {changed_for_s:.0f} s: {max(hints):.0f} hints to each "
-        f"of two servers; the last change in each of {wanted} pages after {last_s:.1f} s (at most one hint in 5 s for a session)",
+        f"of two servers; the last change in each of {wanted} pages after {last_s:.1f} s "
+        "(at most one hint in 5 s for a session)",
     )
