@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PAGE = r"/{project:\d{1,18}}/{session:\d{1,18}}"
 HEARTBEAT_S = 1
-"""How often a page hears of us, at the least: it takes three of them without a word for the end."""
+"""How often a page hears of us, at the least; after three of them without a word it calls again."""
+CLOSE_TIMEOUT_S = 5
+"""Of a page that does not answer when we go."""
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What it raises where the database can't be asked now."""
 HEADERS = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "Cache-Control": "no-cache"}
@@ -86,7 +88,8 @@ class Server:
         key = int(request.match_info["project"]), int(request.match_info["session"])
         session, changed = self.sessions.setdefault(key, Session()), asyncio.Event()
         session.pages.add(changed)
-        socket = web.WebSocketResponse(heartbeat=10 * HEARTBEAT_S)  # a browser that is gone is found, too
+        # a browser that is gone is found, too
+        socket = web.WebSocketResponse(heartbeat=10 * HEARTBEAT_S, timeout=CLOSE_TIMEOUT_S)
         try:
             await self.read([key])
             await socket.prepare(request)
@@ -104,8 +107,7 @@ class Server:
 
     async def close(self, _: web.Application) -> None:
         """At the end of this server its pages go to another one."""
-        for socket in list(self.sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self.sockets))
 
     def heard(self, next_within: float | None) -> None:
         self.silent_at = time.monotonic() + (2 * next_within if next_within else math.inf)
@@ -149,7 +151,7 @@ async def try_later(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 async def main() -> web.Application:
-    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4)
+    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4, command_timeout=5)
     server = Server(database)
     net = asyncio.create_task(server.look_by_itself())
 
