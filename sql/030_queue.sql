@@ -40,6 +40,7 @@ BEGIN
         WHERE a.attrelid = pg_catalog.to_regclass('notifychannel.audit') AND a.attnum > 0 AND NOT a.attisdropped
     ) = ARRAY['channel', 'at', 'group', 'key', 'step', 'events', 'count', 'error'] THEN
         ALTER TABLE notifychannel.audit ADD COLUMN source text;
+        ALTER TABLE notifychannel.audited ADD COLUMN key_names text[] NOT NULL DEFAULT '{}';
     END IF;
 
     FOR ours IN
@@ -63,7 +64,7 @@ BEGIN
                 'last_execution timestamp with time zone, last_error text, low timestamp with time zone, '
                 'timeout double precision'),
             ('audited', 'id integer, installation text, namespace text, channel text, pg_channel text, '
-                'retention double precision'),
+                'retention double precision, key_names text[]'),
             ('audit', 'channel integer, at timestamp with time zone, group text, key text, step text, events text, '
                 'count bigint, error text, source text'),
             ('queue_clock', 'is_only boolean, ahead interval, walks_consumer integer, walks_key text'),
@@ -255,6 +256,7 @@ CREATE TABLE IF NOT EXISTS notifychannel.audited (
     channel text NOT NULL,
     pg_channel text NOT NULL,
     retention double precision NOT NULL,
+    key_names text[] NOT NULL DEFAULT '{}', -- unknown, where an older version wrote the row
     PRIMARY KEY (installation, namespace, channel)
 );
 CREATE TABLE IF NOT EXISTS notifychannel.audit (

@@ -73,7 +73,7 @@ async def _history(
 def _names(kept: asyncpg.Record) -> str:
     if kept["key_names"]:
         return f"has the key names {', '.join(kept['key_names'])}"
-    return "has no consumer that says its key names: write only the values, in their order: '[42]'"
+    return "has no key, or was installed by an older version: write only the values, in their order: '[42]'"
 
 
 def _nothing(kept: asyncpg.Record, key: Key | None) -> str:

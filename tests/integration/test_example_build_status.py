@@ -99,7 +99,7 @@ class Builds:
 
     async def every_change_was_written_down(self):
         """Of which table, what, which session and when; for a week."""
-        words = ("audit", "--dsn", self.example.database.dsn(), "--key", "[7, 2]", "--json")
+        words = ("audit", "--dsn", self.example.database.dsn(), "--key", '{"project_id": 7, "session_id": 2}', "--json")
         result = await asyncio.to_thread(CliRunner().invoke, cli, words)
         assert result.exit_code == 0, result.output
         steps = {(it["source"], *it["events"]) for it in json.loads(result.stdout)}
