@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.conftest import Database
 
 FOLDER = Path(__file__).parents[1] / "examples"
+PORTS = ("port", "statusPort", "localPort")
 PATIENCE_S = 40.0
 ASK_AGAIN_S = 0.02
 
@@ -45,6 +46,8 @@ class Example:
     """Of its services."""
     status_ports: dict[str, int]
     """Of their sidecars."""
+    local_ports: dict[str, int]
+    """Where these serve streams and claims."""
     http: aiohttp.ClientSession = field(repr=False)
 
     async def get(self, service: str, path: str) -> Any:
@@ -106,7 +109,7 @@ async def example(
 
     `without`: services that are not started.
     """
-    folder, ports, status_ports = copy(name, tmp_path, change=change, serve=serve, without=without)
+    folder, ports, status_ports, local_ports = copy(name, tmp_path, change=change, serve=serve, without=without)
     admin, owner = await owned(database, folder / "schema.sql")
     arguments = ["-f", str(folder / "channels.yaml"), "--services", str(folder / "services.yaml"), "--force"]
     async with (
@@ -118,7 +121,7 @@ async def example(
         try:
             yield Example(
                 program=program, folder=folder, database=database, admin=admin, ports=ports,
-                status_ports=status_ports, http=http,
+                status_ports=status_ports, local_ports=local_ports, http=http,
             )  # fmt: skip
         finally:
             reading.cancel()
@@ -145,8 +148,8 @@ def copy(
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     serve: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
-) -> tuple[Path, dict[str, int], dict[str, int]]:
-    """The folder, and which free ports its services and their sidecars have in it."""
+) -> tuple[Path, dict[str, int], dict[str, int], dict[str, int]]:
+    """The folder, and which free ports its services and their sidecars (status; streams and claims) have in it."""
     folder = Path(shutil.copytree(FOLDER / name, tmp_path / name, dirs_exist_ok=True))
     channels = [it for it in yaml.safe_load_all((folder / "channels.yaml").read_text()) if it]
     for channel in channels:
@@ -155,12 +158,12 @@ def copy(
     services = yaml.safe_load((folder / "services.yaml").read_text())
     services["services"] = [it for it in services["services"] if it["name"] not in without]
     for service in services["services"]:
-        for port in service.keys() & {"port", "statusPort"}:
+        sidecars = {"statusPort", "localPort"} if "group" in service else set()
+        for port in (service.keys() & {"port"}) | sidecars:
             service[port] = free_port()
         serve(service)
     (folder / "services.yaml").write_text(yaml.safe_dump(services))
-    ports = {it["name"]: it["port"] for it in services["services"] if "port" in it}
-    return folder, ports, {it["name"]: it["statusPort"] for it in services["services"] if "statusPort" in it}
+    return folder, *({it["name"]: it[port] for it in services["services"] if port in it} for port in PORTS)
 
 
 async def _read(program: Program) -> None:

@@ -152,15 +152,16 @@ async def reading(
 
 
 async def opened(
-    port: int, query: str = "", *, last_id: str | None = None, receive_bytes: int | None = None, **headers: str
-) -> Reading:
-    """As `reading`, and closed by whoever has it."""
+    port: int, query: str = "", *, path: str = PATH, last_id: str | None = None, receive_bytes: int | None = None,
+    **headers: str,
+) -> Reading:  # fmt: skip
+    """As `reading`, and closed by whoever has it. `path`: of another stream than the sidecar's."""
     limit = 2**16 if receive_bytes is None else receive_bytes
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
     sent = {"Host": f"127.0.0.1:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     if last_id is not None:
         sent["Last-Event-ID"] = last_id
-    lines = [f"GET {PATH}{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+    lines = [f"GET {path}{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     async with asyncio.timeout(PATIENCE_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

@@ -23,6 +23,7 @@ spec:
   consumers:
     - {group: one, endpoint: {port: 8080, path: /hints}, debounce: {window: 10ms}}
     - {group: two, endpoint: {port: 8080, path: /hints}, debounce: {window: 10ms}}
+    - {group: reader, debounce: {window: 10ms}}
     - {group: nobody, endpoint: {port: 8080, path: /hints}}
 """
 SCHEMA = "CREATE TABLE orders (id int PRIMARY KEY);\nINSERT INTO orders VALUES (1);\n"
@@ -48,6 +49,20 @@ class Hints(BaseHTTPRequestHandler):
 
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Hints).serve_forever()
 """
+READER = """
+import json, os, time, urllib.request
+
+while True:
+    try:
+        url = f"http://127.0.0.1:{os.environ['NOTIFYCHANNEL_LOCAL_PORT']}/v1/stream"
+        with urllib.request.urlopen(url) as lines:
+            for line in lines:
+                if line.startswith(b"data: ") and "hints" in (body := json.loads(line[6:])):
+                    found = [hint["key"]["id"] for hint in body["hints"]]
+                    print("heard", body["reason"], found, os.environ["DATABASE_URL"][:13])
+    except OSError:
+        time.sleep(0.05)
+"""
 LEFT = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = 'notifychannel'"
 
 
@@ -72,16 +87,22 @@ def files(tmp_path):
 
 
 async def test_each_service_hears_by_a_sidecar_of_its_own_until_one_ends_by_itself(database, files, tmp_path):
+    """Also the one that reads, at the port that it is told. Mutant: `_environment` without NOTIFYCHANNEL_LOCAL_PORT."""
+    (tmp_path / "reader.py").write_text(READER)
+    services = tmp_path / "services.yaml"
+    third = "  - {name: third, group: reader, command: [python, reader.py]}\ntry:"
+    services.write_text(services.read_text().replace("try:", third))
     admin = await database.connect()
     await admin.execute(SCHEMA)
     async with notifychannel(*files, "--dsn", database.dsn(), "--allow-superuser") as dev:
         await dev.line("No service is the consumer nobody: left out.")
         await dev.line("Ready.")
+        assert "/status, http://127.0.0.1:" in await dev.line("  third, its sidecar http://127.0.0.1:", "/v1/stream")
         await dev.line("echo tried")
-        assert len(dev.children("notifychannel_sidecar")) == 2
+        assert len(dev.children("notifychannel_sidecar")) == 3
         await admin.execute("INSERT INTO orders VALUES (2)")
-        heard = {(await dev.line("heard change [2] postgresql://")).split(" | ")[0] for _ in range(2)}
-        assert heard == {"first", "second"}
+        heard = {(await dev.line("heard change [2] postgresql://")).split(" | ")[0] for _ in range(3)}
+        assert heard == {"first", "second", "third"}
         await admin.execute("INSERT INTO orders VALUES (9)")
         assert await dev.ends() == 1
         assert dev.left() == []

@@ -212,7 +212,7 @@ async def test_any_program_may_be_the_processor_and_a_country_makes_a_pilot(data
             rule["when"]["allOf"].append({"column": "country", "operator": "In", "values": ["FR"]})
             channel["spec"]["consumers"][0]["batch"]["maxWait"] = "0s"
 
-    folder, _, _ = copy("note-analytics", tmp_path, change=pilot)
+    folder, *_ = copy("note-analytics", tmp_path, change=pilot)
     admin, owner = await owned(database, folder / "schema.sql")
     await notes(admin)
     words = ("dev", "-f", str(folder / "channels.yaml"), "--dsn", database.dsn(owner), "--group", "note-etl-europe")

@@ -19,9 +19,10 @@ KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application
 NAMES = "SELECT application_name FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'nch/%'"
 
 
-@pytest.fixture(params=sorted(FOLDERS), ids=lambda version: f"pg{version}")
-def own_server(request):
-    with Server(version=request.param) as running:
+@pytest.fixture
+def own_server():
+    """Of the newest version: how it restarts and is promoted makes no difference to who listens."""
+    with Server(version=max(FOLDERS)) as running:
         yield running
 
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post: str | None, run_command: str | None,
             show: bool, serve: int | None, services_file: Path | None, group: str | None, keep: bool, force: bool,
             allow_superuser: bool) -> None:  # fmt: skip
-    r"""Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
+    """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
     On Ctrl-C it removes what it installed, unless --keep, or unless keys of `delivery: AtLeastOnce` wait; triggers that
     were there before stay. Of a channel's consumers it is one, and the others are left out. The same DSN serves
@@ -59,15 +59,17 @@ def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post:
     channel's `timeout` holds; a command of --exec may take five minutes, finds the database in DATABASE_URL, and no
     shell is between. --post, --exec and --print stand in for the application also where it has no endpoint.
 
-    With --services the deliveries go to programs of yours, that find their port in PORT and the database in
-    DATABASE_URL, and whose lines are shown; `python` is the one that runs this. The file, whose last part is optional:
+    With --services the deliveries go to programs of yours, that find their port in PORT, the database in DATABASE_URL
+    and that of their sidecar's streams and claims in NOTIFYCHANNEL_LOCAL_PORT, and whose lines are shown; `python` is
+    the one that runs this. The file, whose last part is optional:
 
     \b
         services:
           - name: orders                       # stands before each of its lines
             group: orders-api                  # which consumer it is; without: a program without a sidecar
-            port: 8080
+            port: 8080                         # where it serves; may be missing where nothing is POSTed
             statusPort: 9789                   # of its sidecar; else a free one
+            localPort: 9790                    # its streams and claims; else a free one
             command: [python, application.py]  # started in the folder of this file
         try:                                   # shown when all is up
           - curl http://127.0.0.1:8080/orders
@@ -76,7 +78,7 @@ def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post:
 
     Exit codes: 0 ended by Ctrl-C (130 with --services), 1 the files or the database refuse, or a service ended, 2 wrong
     usage, 3 the database can't be reached.
-    """
+    """  # noqa: D301 - click wants the character
     database = _database(dsn, schema, keep=keep)
     chosen = [
         (kind, value)
@@ -107,6 +109,7 @@ def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post:
         consumers = services.load(services_file)
         groups = consumers.groups
         _check_groups(channels, groups, asked=group)
+        _check_ports(channels, consumers)
     task = Task(
         channels=_narrowed(channels, groups), files=files, database=database, consumers=consumers, keep=keep,
         force=force, allow_superuser=allow_superuser,
@@ -142,6 +145,16 @@ def _check_groups(channels: Sequence[Channel], groups: frozenset[str], *, asked:
         raise click.UsageError(f"--services: no channel has the consumer {unknown[0]}; {_named(there)}")
     if unserved := sorted(there - groups):
         complaints().print(f"No service is the consumer {', '.join(unserved)}: left out.", markup=False)
+
+
+def _check_ports(channels: Sequence[Channel], consumers: Services) -> None:
+    for channel in channels:
+        for consumer in channel.consumers:
+            if consumer.endpoint is not None and consumer.group in consumers.without_port:
+                raise click.UsageError(
+                    f"--services: the consumer {consumer.group} is POSTed to (channel {channel.name}); write the "
+                    "`port` where its service takes hints"
+                )
 
 
 def _named(groups: Iterable[str]) -> str:

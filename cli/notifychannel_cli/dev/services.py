@@ -3,8 +3,9 @@
 services:
 - name: delivery                      # stands before each of its lines
 group: alert-delivery               # its sidecar is this consumer; without: a program without a sidecar
-port: 8080                          # where it serves; it finds it in PORT
+port: 8080                          # where it serves; it finds it in PORT. Needed where hints are POSTed
 statusPort: 9791                    # of its sidecar; a free one where nothing is written
+localPort: 9790                     # of its streams and claims; the program finds it in NOTIFYCHANNEL_LOCAL_PORT
 command: [python, application.py]   # started in the file's folder
 try:                                    # printed when all is up, for the next terminal
 - curl http://127.0.0.1:8080/webhooks
@@ -23,7 +24,8 @@ from notifychannel_cli.exits import WrongError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIELDS = {"name", "group", "port", "statusPort", "command"}
+PORT_FIELDS = ("port", "statusPort", "localPort")
+FIELDS = {"name", "group", "command", *PORT_FIELDS}
 PORTS = range(1, 65536)
 
 
@@ -40,6 +42,12 @@ class Service:
     group: str | None = None
     port: int | None = None
     status_port: int | None = None
+    local_port: int | None = None
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Those that are written."""
+        return tuple(it for it in (self.port, self.status_port, self.local_port) if it is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,11 @@ class Services:
     folder: Path
     services: tuple[Service, ...]
     tries: tuple[str, ...] = ()
+
+    @property
+    def without_port(self) -> frozenset[str]:
+        """The consumers of which one can't be POSTed to."""
+        return frozenset(it.group for it in self.services if it.group is not None and it.port is None)
 
     @property
     def groups(self) -> frozenset[str]:
@@ -79,7 +92,7 @@ def _services(document: Any, folder: Path) -> Services:
     if not _are_words(tries):
         raise ServicesError("`try` is no list of lines; quote those that hold a colon")
     services = tuple(_service(it, number) for number, it in enumerate(found))
-    ports = [port for it in services for port in (it.port, it.status_port) if port is not None]
+    ports = [port for it in services for port in it.ports]
     for what, values in (("name", [it.name for it in services]), ("port", ports)):
         if twice := [value for value, count in Counter(values).items() if count > 1]:
             raise ServicesError(f"two services have the {what} {twice[0]}; give each its own")
@@ -95,14 +108,15 @@ def _service(it: Any, number: int) -> Service:
         raise ServicesError(f"{where}: has no name")
     if not _are_words(command) or not command:
         raise ServicesError(f"{where}: `command` is a list of words: [python, application.py]")
-    for field in ("port", "statusPort"):
+    for field in PORT_FIELDS:
         if it.get(field) is not None and (type(it[field]) is not int or it[field] not in PORTS):
             raise ServicesError(f"{where}: `{field}` is a number from 1 to 65535")
-    if group is not None and (not isinstance(group, str) or it.get("port") is None):
-        raise ServicesError(f"{where}: a `group` is a consumer's name, and needs the `port` where hints are served")
+    if group is not None and not isinstance(group, str):
+        raise ServicesError(f"{where}: a `group` is a consumer's name")
     return Service(
-        name=name, command=tuple(command), group=group, port=it.get("port"), status_port=it.get("statusPort")
-    )
+        name=name, command=tuple(command), group=group, port=it.get("port"), status_port=it.get("statusPort"),
+        local_port=it.get("localPort"),
+    )  # fmt: skip
 
 
 def _are_words(value: Any) -> bool:

@@ -29,27 +29,27 @@ def check(services: Services) -> None:
     """Raises WrongError where a program is not there, or a port is taken: before anything is started."""
     for service in services.services:
         program(service)
-        for port in (service.port, service.status_port):
-            if port is not None:
-                check_port(port, f"service {service.name}")
+        for port in service.ports:
+            check_port(port, f"service {service.name}")
 
 
 async def run(services: Services, channels: Sequence[Channel], place: Place, out: Console) -> None:
     """Until cancelled; raises WrongError when one of the programs or sidecars ends by itself."""
     async with AsyncExitStack() as stack:
-        environment = {"DATABASE_URL": place.application}
+        sidecars = {
+            each: _sidecar(each, each.group, channels, place) for each in services.services if each.group is not None
+        }
         processes = [
             await stack.enter_async_context(
-                ServiceProcess(service=each, folder=services.folder, environment=environment, out=out)
+                ServiceProcess(
+                    service=each, folder=services.folder, environment=_environment(place, sidecars.get(each)), out=out
+                )
             )
             for each in services.services
         ]
         # Entered after the programs, so they are left before them: what is due is still delivered.
-        sidecars = {
-            each: await stack.enter_async_context(_sidecar(each, each.group, channels, place))
-            for each in services.services
-            if each.group is not None
-        }
+        for sidecar in sidecars.values():
+            await stack.enter_async_context(sidecar)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for process in processes:
@@ -71,18 +71,25 @@ def _sidecar(service: Service, group: str, channels: Sequence[Channel], place: P
         replace(each, port=service.port or each.port) if each.way is Way.POST else each for each in made.channels
     )
     ports = {} if service.status_port is None else {"port": service.status_port}
+    if service.local_port is not None:
+        ports["local_port"] = service.local_port
     return SidecarProcess(
         config=replace(made, channels=here), uri=place.listener, environment={"NOTIFYCHANNEL_POD": service.name},
         **ports,
     )  # fmt: skip
 
 
+def _environment(place: Place, sidecar: SidecarProcess | None) -> dict[str, str]:
+    """Of a program: where its database is, and where its sidecar serves streams and claims."""
+    found = {"DATABASE_URL": place.application}
+    return found if sidecar is None else found | {"NOTIFYCHANNEL_LOCAL_PORT": str(sidecar.local_port)}
+
+
 def _ready(services: Services, sidecars: dict[Service, SidecarProcess], place: Place) -> list[str]:
     lines = ["Ready.", ""]
     for each in services.services:
         url = "" if each.port is None else f" http://127.0.0.1:{each.port}"
-        beside = "" if each not in sidecars else f", its sidecar http://127.0.0.1:{sidecars[each].port}/status"
-        lines.append(f"  {each.name}{url}{beside}")
+        lines.append(f"  {each.name}{url}{_beside(sidecars.get(each))}")
     if place.is_embedded:
         lines += ["", "In another terminal:", ""]
         if place.programs is not None and shutil.which("psql") is None:
@@ -92,3 +99,16 @@ def _ready(services: Services, sidecars: dict[Service, SidecarProcess], place: P
     if services.tries:
         lines += ["", "Try:", "", *(f"  {it}" for it in services.tries)]
     return [*lines, "", "Ctrl-C ends it all."]
+
+
+def _beside(sidecar: SidecarProcess | None) -> str:
+    if sidecar is None:
+        return ""
+    ways = {each.way for each in sidecar.config.channels}
+    paths = [path for way, path in ((Way.STREAM, "/v1/stream"), (Way.CLAIM, "/v1/claim")) if way in ways]
+    return ", ".join(
+        [
+            f", its sidecar http://127.0.0.1:{sidecar.port}/status",
+            *(f"http://127.0.0.1:{sidecar.local_port}{path}" for path in paths),
+        ]
+    )

@@ -1,0 +1,72 @@
+"""Clients of examples/log-stream, as browsers are: what each has shown, and the id that it would come back with."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tests.reading import Reading, opened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@dataclass(kw_only=True)
+class Client:
+    """One EventSource."""
+
+    reading: Reading
+    lines: list[str] = field(default_factory=list)
+    """In the order in which they came."""
+    late_s: list[float] = field(default_factory=list)
+    """Of each: how long ago it was written."""
+    last_id: str | None = None
+    told: list[tuple[str, Any]] = field(default_factory=list)
+    """Other events."""
+
+    async def until(self, line: str) -> float:
+        """Read on until it has this line; when that was (Unix time)."""
+        while line not in self.lines[-100:]:
+            await self._next()
+        return time.time()
+
+    async def until_told(self, name: str, data: Any) -> None:
+        """Read on until it has this event."""
+        while (name, data) not in self.told:
+            await self._next()
+
+    def leave(self) -> str | None:
+        """As a browser does that is closed; the id that it comes back with, which is that of the last whole event."""
+        self.reading.close()
+        return self.last_id
+
+    async def _next(self) -> None:
+        event = await self.reading.next()
+        assert event is not None, "the server has ended the stream"
+        if event.kind == "message":
+            now, self.last_id = time.time(), event.last_id
+            self.lines += [line["line"] for line in event.data]
+            self.late_s += [now - datetime.fromisoformat(line["at"]).timestamp() for line in event.data]
+        else:
+            self.told.append((event.kind, event.data))
+
+
+@asynccontextmanager
+async def clients(port: int, run: int, count: int = 1, **how: Any) -> AsyncIterator[list[Client]]:
+    """So many, all of one run; closed at the end of the block. `how`: as `opened`."""
+    made = [Client(reading=await opened(port, path=f"/runs/{run}/lines", **how)) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for each in made:
+            each.leave()
+
+
+@asynccontextmanager
+async def client(port: int, run: int, **how: Any) -> AsyncIterator[Client]:
+    """One."""
+    async with clients(port, run, **how) as (made,):
+        yield made
