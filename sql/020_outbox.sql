@@ -31,6 +31,15 @@ BEGIN
         EXECUTE 'DROP ROUTINE ' || theirs;
     END LOOP;
 
+    -- of the version before: goes on with what is in it
+    IF ARRAY(
+        SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = pg_catalog.to_regclass('notifychannel.outbox_logged') AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+    ) = ARRAY['xid', 'channel', 'payload'] THEN
+        ALTER TABLE notifychannel.outbox_logged ADD COLUMN source text;
+    END IF;
+
     FOR damaged IN
         SELECT c.oid
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -43,6 +52,7 @@ BEGIN
                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                     ORDER BY a.attnum
                 ) <> ARRAY['xid xid8 t t', 'channel text t f', 'payload text t f']
+                    || CASE c.relname WHEN 'outbox_logged' THEN ARRAY['source text f f'] ELSE '{}' END
             )
     LOOP
         IF damaged = pg_catalog.to_regclass('notifychannel.outbox_logged') THEN
@@ -60,7 +70,8 @@ BEGIN
 END $outdated$;
 
 -- One row is one payload as the trigger made it. `outbox` is for hints that a resync replaces (a crash empties it, and
--- ends every session, whose next one begins with a resync); `outbox_logged` for those that must not be lost.
+-- ends every session, whose next one begins with a resync); `outbox_logged` for those that must not be lost, with the table
+-- that changed, which only the history tells.
 CREATE UNLOGGED TABLE IF NOT EXISTS notifychannel.outbox (
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     channel text NOT NULL,
@@ -69,7 +80,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS notifychannel.outbox (
 CREATE TABLE IF NOT EXISTS notifychannel.outbox_logged (
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     channel text NOT NULL,
-    payload text NOT NULL
+    payload text NOT NULL,
+    source text
 );
 
 -- By transaction and nothing else: who drains asks for what an earlier snapshot could not see, and so never walks the
@@ -152,15 +164,15 @@ SET jit = off
 AS $drain$
 #variable_conflict use_column
 DECLARE
-    batch notifychannel.outbox[]; -- both tables' rows, which look alike
+    batch notifychannel.outbox[]; -- in the end both tables' rows
     ordered notifychannel.outbox[];
-    logged notifychannel.outbox[];
-    late_logged notifychannel.outbox[];
+    logged notifychannel.outbox_logged[];
+    late_logged notifychannel.outbox_logged[];
     -- of those that are logged in one call: each key of theirs is a row of the queue to write
     most_bytes CONSTANT integer := 100000;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
     most_logged CONSTANT integer := CASE
-        WHEN most < 0 OR has_queue AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL THEN 0
+        WHEN most < 0 OR has_queue AND to_regprocedure('notifychannel.merge(text[], text[], text[])') IS NULL THEN 0
         ELSE most END;
     is_whole CONSTANT boolean := most >= 0;
     stays xid8; -- the first of those that are not merged
@@ -225,9 +237,9 @@ BEGIN
                             LIMIT most_logged
                         ) AS o
                     ) AS w WHERE w.before < most_bytes
-                )) RETURNING xid, channel, payload
+                )) RETURNING xid, channel, payload, source
             )
-            SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+            SELECT array_agg(ROW(g.xid, g.channel, g.payload, g.source)::notifychannel.outbox_logged),
                 coalesce(count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes, false)
             INTO late_logged, more_late
             FROM gone AS g;
@@ -242,15 +254,16 @@ BEGIN
                         WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
                     ) AS o
                 ) AS w WHERE w.before < most_bytes
-            )) RETURNING xid, channel, payload
+            )) RETURNING xid, channel, payload, source
         )
-        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
+        SELECT array_agg(ROW(g.xid, g.channel, g.payload, g.source)::notifychannel.outbox_logged),
             CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
         INTO logged, last_logged
         FROM gone AS g;
         logged := late_logged || logged;
         IF cardinality(logged) > 0 AND has_queue THEN
-            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
+            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload), array_agg(g.source))
+            FROM unnest(logged) AS g;
         END IF;
         more := more OR more_late;
         last := least(last, last_logged);
@@ -259,7 +272,9 @@ BEGIN
         logged := NULL;
     END;
     more := more OR last IS NOT NULL;
-    batch := batch || ordered || logged;
+    batch := batch || ordered || ARRAY(
+        SELECT ROW(g.xid, g.channel, g.payload)::notifychannel.outbox FROM unnest(logged) AS g
+    );
     taken := coalesce(cardinality(batch), 0);
     merged := coalesce(cardinality(logged), 0);
 

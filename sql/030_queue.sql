@@ -35,6 +35,13 @@ BEGIN
         ALTER TABLE notifychannel.queue ADD COLUMN escalations integer NOT NULL DEFAULT 0;
         ALTER TABLE notifychannel.queue_clock ADD COLUMN walks_consumer integer, ADD COLUMN walks_key text COLLATE "C";
     END IF;
+    IF (
+        SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = pg_catalog.to_regclass('notifychannel.audit') AND a.attnum > 0 AND NOT a.attisdropped
+    ) = ARRAY['channel', 'at', 'group', 'key', 'step', 'events', 'count', 'error'] THEN
+        ALTER TABLE notifychannel.audit ADD COLUMN source text;
+        ALTER TABLE notifychannel.audited ADD COLUMN key_names text[] NOT NULL DEFAULT '{}';
+    END IF;
 
     FOR ours IN
         SELECT * FROM (VALUES
@@ -57,9 +64,9 @@ BEGIN
                 'last_execution timestamp with time zone, last_error text, low timestamp with time zone, '
                 'timeout double precision'),
             ('audited', 'id integer, installation text, namespace text, channel text, pg_channel text, '
-                'retention double precision'),
+                'retention double precision, key_names text[]'),
             ('audit', 'channel integer, at timestamp with time zone, group text, key text, step text, events text, '
-                'count bigint, error text'),
+                'count bigint, error text, source text'),
             ('queue_clock', 'is_only boolean, ahead interval, walks_consumer integer, walks_key text'),
             ('passed_over', 'consumer integer, key text')
         ) AS t (name, columns)
@@ -85,7 +92,7 @@ BEGIN
             ('hint_id', 'whose notifychannel.consumer, key text, version bigint', 'text'),
             ('note', 'whose integer[], keys text[], '
                 'steps text[], events text[], counts bigint[], errors text[]', 'void'),
-            ('merge', 'channels text[], payloads text[]', 'integer'),
+            ('merge', 'channels text[], payloads text[], sources text[] DEFAULT NULL::text[]', 'integer'),
             ('resync', 'whose integer[], why text', 'integer')
         ) AS f (name, arguments, result)
         JOIN pg_catalog.pg_proc AS p ON p.proname = f.name
@@ -240,7 +247,8 @@ CREATE TABLE IF NOT EXISTS notifychannel.passed_over (
     key text COLLATE "C" NOT NULL
 );
 
--- Channels whose history is kept, for `retention` seconds; and the history, in which "group" is NULL for what was captured.
+-- Channels whose history is kept, for `retention` seconds; and the history, in which "group" is NULL for what was captured,
+-- and `source` is the table that changed, NULL for all that comes after, and for what a person replays.
 CREATE TABLE IF NOT EXISTS notifychannel.audited (
     id integer GENERATED ALWAYS AS IDENTITY UNIQUE,
     installation text NOT NULL,
@@ -248,6 +256,7 @@ CREATE TABLE IF NOT EXISTS notifychannel.audited (
     channel text NOT NULL,
     pg_channel text NOT NULL,
     retention double precision NOT NULL,
+    key_names text[] NOT NULL DEFAULT '{}', -- unknown, where an older version wrote the row
     PRIMARY KEY (installation, namespace, channel)
 );
 CREATE TABLE IF NOT EXISTS notifychannel.audit (
@@ -258,7 +267,8 @@ CREATE TABLE IF NOT EXISTS notifychannel.audit (
     step text NOT NULL,
     events text,
     count bigint,
-    error text
+    error text,
+    source text
 );
 ALTER TABLE notifychannel.audit SET (
     autovacuum_enabled = true, vacuum_truncate = false, autovacuum_vacuum_threshold = 10000,
@@ -347,8 +357,10 @@ $note$;
 
 -- Merges payloads of the logged outbox into the queue, in the relay's transaction, which waits for nobody who has locked a
 -- row; how many rows that touched. Payloads of
--- other rules than the consumer's, those without keys, and keys too long for an index become a resync.
-CREATE OR REPLACE FUNCTION notifychannel.merge(channels text[], payloads text[]) RETURNS integer
+-- other rules than the consumer's, those without keys, and keys too long for an index become a resync. `sources`: the table
+-- that each is of, for the history.
+CREATE OR REPLACE FUNCTION notifychannel.merge(channels text[], payloads text[], sources text[] DEFAULT NULL)
+RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off
 AS $merge$
 DECLARE
@@ -356,19 +368,19 @@ DECLARE
     merged integer;
 BEGIN
     IF EXISTS (SELECT FROM notifychannel.audited AS a WHERE a.pg_channel = ANY (channels)) THEN
-        INSERT INTO notifychannel.audit (channel, at, key, step, events, count)
-        SELECT a.id, clock_timestamp(), k.key, 'captured',
+        INSERT INTO notifychannel.audit (channel, at, source, key, step, events, count)
+        SELECT a.id, clock_timestamp(), o.source, k.key, 'captured',
             CASE WHEN bool_or(substr(o.payload, 10, 1) = 'I') THEN 'I' ELSE '' END
             || CASE WHEN bool_or(substr(o.payload, 10, 1) = 'U') THEN 'U' ELSE '' END
             || CASE WHEN bool_or(substr(o.payload, 10, 1) = 'D') THEN 'D' ELSE '' END
             || CASE WHEN bool_or(substr(o.payload, 10, 1) = 'T') THEN 'T' ELSE '' END,
             count(*)
-        FROM unnest(channels, payloads) AS o (channel, payload)
+        FROM unnest(channels, payloads, sources) AS o (channel, payload, source)
         CROSS JOIN LATERAL unnest(CASE WHEN octet_length(o.payload) < 28 THEN ARRAY['']
             ELSE string_to_array(substr(o.payload, 28), E'\n') END) AS p (key)
         CROSS JOIN LATERAL (SELECT CASE WHEN octet_length(p.key) <= 2000 THEN p.key ELSE '' END) AS k (key)
         JOIN notifychannel.audited AS a ON a.pg_channel = o.channel
-        GROUP BY a.id, k.key;
+        GROUP BY a.id, o.source, k.key;
     END IF;
 
     -- none of them goes while rows of its come
@@ -501,5 +513,5 @@ REVOKE ALL ON FUNCTION notifychannel.united(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.stronger(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.hint_id(notifychannel.consumer, text, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.note(integer[], text[], text[], text[], bigint[], text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION notifychannel.merge(text[], text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.merge(text[], text[], text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.resync(integer[], text) FROM PUBLIC;

@@ -24,12 +24,12 @@ BEGIN
                 'OUT id integer, OUT did text', 'record'),
             ('drop_consumer', 'whose integer, force boolean', 'bigint'),
             ('put_audit', 'installation text, namespace text, channel text, '
-                'pg_channel text, retention double precision', 'boolean'),
+                'pg_channel text, retention double precision, key_names text[]', 'boolean'),
             ('drop_audit', 'installation text, namespace text, channel text', 'boolean'),
             ('redrive', 'whose integer, id text, key text, dry_run boolean', 'bigint'),
             ('history', 'of_channel integer, of_key text, most integer',
-                'TABLE(at timestamp with time zone, "group" text, key text, step text, events text, count bigint, '
-                'error text)')
+                'TABLE(at timestamp with time zone, "group" text, source text, key text, step text, events text, '
+                'count bigint, error text)')
         ) AS f (name, arguments, result)
         JOIN pg_catalog.pg_proc AS p ON p.proname = f.name
         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'notifychannel'
@@ -317,16 +317,18 @@ $drop$;
 
 -- The history of this channel is kept for `retention` seconds; whether that is new. For the installer.
 CREATE OR REPLACE FUNCTION notifychannel.put_audit(
-    installation text, namespace text, channel text, pg_channel text, retention double precision
+    installation text, namespace text, channel text, pg_channel text, retention double precision, key_names text[]
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $put$
 BEGIN
-    INSERT INTO notifychannel.audited AS a (installation, namespace, channel, pg_channel, retention)
-    VALUES (put_audit.installation, put_audit.namespace, put_audit.channel, put_audit.pg_channel, put_audit.retention)
+    INSERT INTO notifychannel.audited AS a (installation, namespace, channel, pg_channel, retention, key_names)
+    VALUES (put_audit.installation, put_audit.namespace, put_audit.channel, put_audit.pg_channel, put_audit.retention,
+        put_audit.key_names)
     ON CONFLICT ON CONSTRAINT audited_pkey DO UPDATE SET
-        pg_channel = excluded.pg_channel, retention = excluded.retention
-        WHERE (a.pg_channel, a.retention) IS DISTINCT FROM (excluded.pg_channel, excluded.retention);
+        pg_channel = excluded.pg_channel, retention = excluded.retention, key_names = excluded.key_names
+        WHERE (a.pg_channel, a.retention, a.key_names)
+            IS DISTINCT FROM (excluded.pg_channel, excluded.retention, excluded.key_names);
     RETURN FOUND;
 END
 $put$;
@@ -374,18 +376,20 @@ $redrive$;
 
 -- What happened on a channel (audited.id), to one key where it is given, the latest first. For the installer.
 CREATE OR REPLACE FUNCTION notifychannel.history(of_channel integer, of_key text, most integer)
-RETURNS TABLE (at timestamptz, "group" text, key text, step text, events text, count bigint, error text)
+RETURNS TABLE (
+    at timestamptz, "group" text, source text, key text, step text, events text, count bigint, error text
+)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $history$
 #variable_conflict use_column
 BEGIN
     IF of_key IS NULL THEN
         RETURN QUERY
-            SELECT a.at, a."group", a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
+            SELECT a.at, a."group", a.source, a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
             WHERE a.channel = of_channel ORDER BY a.at DESC LIMIT most;
     ELSE
         RETURN QUERY
-            SELECT a.at, a."group", a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
+            SELECT a.at, a."group", a.source, a.key, a.step, a.events, a.count, a.error FROM notifychannel.audit AS a
             WHERE a.channel = of_channel AND a.key = of_key ORDER BY a.at DESC LIMIT most;
     END IF;
 END
@@ -444,7 +448,7 @@ REVOKE ALL ON FUNCTION notifychannel.put_consumer(
     double precision, integer, double precision, double precision, double precision
 ) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.drop_consumer(integer, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION notifychannel.put_audit(text, text, text, text, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION notifychannel.put_audit(text, text, text, text, double precision, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.drop_audit(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.redrive(integer, text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION notifychannel.history(integer, text, integer) FROM PUBLIC;

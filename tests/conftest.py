@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 SLOW = {
     "test_bench", "test_checker", "test_claims", "test_claims_wire", "test_consumers_switch", "test_demo", "test_dev",
-    "test_dev_services", "test_durable", "test_durable_wire", "test_example_alert_delivery", "test_example_iot_alerts",
-    "test_example_log_stream", "test_example_note_analytics", "test_faults", "test_howto_claims", "test_outbox",
-    "test_prometheus", "test_queue_machine", "test_sidecar", "test_stream_wire",
+    "test_dev_services", "test_durable", "test_durable_wire", "test_example_alert_delivery",
+    "test_example_build_status", "test_example_iot_alerts", "test_example_log_stream", "test_example_note_analytics",
+    "test_faults", "test_howto_claims", "test_outbox", "test_prometheus", "test_queue_machine", "test_sidecar",
+    "test_stream_wire",
     "test_doctor_database", "test_reconcile_queue", "test_rivals",
 }  # fmt: skip
 """Files whose tests mostly wait: ten seconds and more each, in the last line a minute and more all of them."""

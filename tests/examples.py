@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -64,6 +65,19 @@ class Example:
         """/metrics of its sidecar."""
         async with self.http.get(f"http://127.0.0.1:{self.status_ports[service]}/metrics") as answer:
             return await answer.text()
+
+    def signal(self, service: str, number: int) -> int:
+        """To the program of a service, not to what starts it again; its process id."""
+        return self._signal(self.program.children("application.py "), f"PORT={self.ports[service]}", number)
+
+    def signal_sidecar(self, service: str, number: int) -> int:
+        """To its sidecar; its process id."""
+        return self._signal(self.program.children("notifychannel_sidecar"), f"NOTIFYCHANNEL_POD={service}", number)
+
+    def _signal(self, pids: list[int], variable: str, number: int) -> int:
+        (it,) = [pid for pid in pids if variable.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")]
+        os.kill(it, number)
+        return it
 
     async def until(self, ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], Any] = bool) -> Any:
         """Ask again until it holds; the answer. Fails with the last one and what the programs have printed."""

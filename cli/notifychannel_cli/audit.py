@@ -18,7 +18,7 @@ from notifychannel_operator import sqlfile
 if TYPE_CHECKING:
     import asyncpg
 
-HEAD = ("at", "group", "step", "key", "events", "count", "error")
+HEAD = ("at", "group", "step", "source", "key", "events", "count", "error")
 
 
 @click.command(
@@ -40,7 +40,7 @@ def command(
     captured: the change came into the queue, which is when the relay drained it; resync: every key was to be looked at,
     and why; delivered: the application answered 2xx; refused: it did not, and comes again; dead: refused too often;
     back, alone: not counted, comes again (alone: not in a batch any more); reclaimed: its pod was gone; redriven,
-    escalated. Captured steps have no group.
+    escalated. Captured steps have no group, and say which table changed (source); the others are of a group.
 
     Exit codes: 0 printed, 1 no history is kept or the role may not read it, 2 wrong usage, 3 the database can't be
     reached.
@@ -73,7 +73,7 @@ async def _history(
 def _names(kept: asyncpg.Record) -> str:
     if kept["key_names"]:
         return f"has the key names {', '.join(kept['key_names'])}"
-    return "has no consumer that says its key names: write only the values, in their order: '[42]'"
+    return "has no key, or was installed by an older version: write only the values, in their order: '[42]'"
 
 
 def _nothing(kept: asyncpg.Record, key: Key | None) -> str:
@@ -85,7 +85,7 @@ def _cells(step: asyncpg.Record, kept: asyncpg.Record) -> tuple[object, ...]:
     key = shown.key(step["key"], kept["key_names"])
     error = step["error"] or ""
     at = shown.time(step["at"])
-    return (at, step["group"], step["step"], key, shown.events(step["events"]), step["count"], error)
+    return (at, step["group"], step["step"], step["source"], key, shown.events(step["events"]), step["count"], error)
 
 
 def _as_json(step: asyncpg.Record, kept: asyncpg.Record) -> dict[str, object]:
@@ -93,6 +93,7 @@ def _as_json(step: asyncpg.Record, kept: asyncpg.Record) -> dict[str, object]:
         "at": step["at"].isoformat(),
         "group": step["group"],
         "step": step["step"],
+        "source": step["source"],
         "key": shown.key_value(step["key"], kept["key_names"]),
         "events": [shown.EVENTS[letter] for letter in step["events"] or ""],
         "count": step["count"],

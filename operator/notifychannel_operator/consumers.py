@@ -73,6 +73,16 @@ class Registered:
         return f"the group {self.terms.group} has {' and '.join(said)}" if said else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """That a channel's changes leave a row each, for `retention` seconds."""
+
+    pg_channel: str
+    retention: float
+    key_names: tuple[str, ...]
+    """By which a person asks for a key; empty where an older version wrote it."""
+
+
 def wanted(channel: Channel, *, pg_channel: str) -> tuple[Terms, ...]:
     """What should stand there, by group."""
     return tuple(sorted((_terms(channel, it, pg_channel) for it in channel.durable), key=lambda terms: terms.group))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from notifychannel_operator.catalog import Relation, Table
-    from notifychannel_operator.consumers import Registered
+    from notifychannel_operator.consumers import Audited, Registered
     from notifychannel_operator.marker import Marker
     from notifychannel_operator.names import Owner
 
@@ -204,8 +204,7 @@ class Facts(Existing):
     """The channel's changes go through the queue."""
     queue: Queue | None = None
     """None where there is none, or the channel does without."""
-    audited: tuple[str, float] | None = None
-    """The PostgreSQL channel whose changes leave a row each, and for how many seconds."""
+    audited: Audited | None = None
     uncastable: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By source: a sentence for each value in its `when` that is none of its column's type."""
 

@@ -18,12 +18,9 @@ from notifychannel_operator.statements import tagged
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from notifychannel_operator.consumers import Terms
+    from notifychannel_operator.consumers import Audited, Terms
     from notifychannel_operator.names import Owner
     from notifychannel_operator.objects import Queue
-
-    Audited = tuple[str, float]
-    """A PostgreSQL channel whose changes leave a row each, and for how many seconds."""
 
 FILES = ("030_queue.sql", "031_claims.sql", "032_upkeep.sql", "033_rules.sql")
 MADE = re.compile(
@@ -173,8 +170,13 @@ def audit(owner: Owner, wanted: Audited | None) -> str:
     """Whether, and for how long, a channel's changes leave a row each."""
     if wanted is None:
         return tagged("plan/no_audit.sql", owner=_owner(owner))
-    pg_channel, retention_s = wanted
-    return tagged("plan/audit.sql", owner=_owner(owner), pg_channel=literal(pg_channel), retention=str(retention_s))
+    return tagged(
+        "plan/audit.sql",
+        owner=_owner(owner),
+        pg_channel=literal(wanted.pg_channel),
+        retention=str(wanted.retention),
+        key_names=array(wanted.key_names),
+    )
 
 
 def change(pg_channel: str, *, is_new: bool) -> str:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notifychannel_operator import consumers, queue_statements, speech
+from notifychannel_operator.consumers import Audited
 from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.step import Kind, Step
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from notifychannel_operator.consumers import Registered, Terms
     from notifychannel_operator.objects import Facts
-    from notifychannel_operator.queue_statements import Audited
     from notifychannel_operator.spec import Channel
 
 
@@ -63,14 +63,16 @@ def _now(channel: Channel, facts: Facts) -> tuple[Terms, ...]:
 
 
 def _audit(channel: Channel, facts: Facts) -> Audited | None:
-    return (facts.pg_channel, channel.audit.retention) if channel.audit.enabled else None
+    if not channel.audit.enabled:
+        return None
+    return Audited(pg_channel=facts.pg_channel, retention=channel.audit.retention, key_names=channel.key_names)
 
 
 def _audit_now(channel: Channel, facts: Facts) -> Audited | None:
     wanted = _audit(channel, facts)
     if wanted is None or facts.audited is None or speech.is_in_force(channel, facts):
         return wanted
-    return facts.audited[0], wanted[1]
+    return replace(facts.audited, retention=wanted.retention)
 
 
 def leaving(channel: Channel, facts: Facts) -> Iterator[Step]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from notifychannel_operator import queue_statements, sqlfile
-from notifychannel_operator.consumers import Registered, Terms
+from notifychannel_operator.consumers import Audited, Registered, Terms
 from notifychannel_operator.names import Owner
 from notifychannel_operator.objects import Queue
 from notifychannel_operator.quote import array, ident
@@ -29,7 +29,7 @@ class Roster:
     """What concerns some owners."""
 
     consumers: tuple[Registered, ...] = ()
-    audited: tuple[str, float] | None = None
+    audited: Audited | None = None
     """Of the first owner that is."""
     has_others: bool = False
     """There are consumers of other owners."""
@@ -66,7 +66,7 @@ async def read(
         if not may_act or not await connection.fetchval(sqlfile.read("observe/queue_tables.sql")):
             return NOBODY
         found: list[Registered] = []
-        audits: dict[Owner, tuple[str, float]] = {}
+        audits: dict[Owner, Audited] = {}
         for it in owners:
             whose = None if every_installation else it.installation
             asked = (it.namespace, it.name, whose, is_counted)
@@ -76,7 +76,9 @@ async def read(
                 sqlfile.read("observe/audited.sql"), it.installation, it.namespace, it.name
             )
             if kept is not None:
-                audits[it] = (kept["pg_channel"], kept["retention"])
+                audits[it] = Audited(
+                    pg_channel=kept["pg_channel"], retention=kept["retention"], key_names=tuple(kept["key_names"])
+                )
         has_others = await _has_others(connection, owners)
     return Roster(
         consumers=tuple(found),

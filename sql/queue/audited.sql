@@ -1,10 +1,6 @@
 -- Channels whose history is kept. Run by: the installer. $1, $2, $3 text: installation, namespace, channel, each NULL for any.
 SELECT a.id, a.installation, a.namespace, a.channel, a.retention,
-    (
-        SELECT c.key_names FROM notifychannel.consumer AS c
-        WHERE (c.installation, c.namespace, c.channel) = (a.installation, a.namespace, a.channel)
-        LIMIT 1
-    ) AS key_names
+    a.key_names
 FROM notifychannel.audited AS a
 WHERE ($1::text IS NULL OR a.installation = $1::text) AND ($2::text IS NULL OR a.namespace = $2::text)
     AND ($3::text IS NULL OR a.channel = $3::text)

@@ -26,6 +26,7 @@ INSERT INTO notes (country, region) VALUES ('DE', 'europe'), ('BR', 'americas');
 INSERT INTO note_comments (note_id, country, region, event) SELECT id, country, region, 'opened' FROM notes;
 UPDATE notes SET status = 'closed';
 """
+BUILD = "UPDATE generation_todos SET status = 'done' WHERE title = 'A basket'"
 LINES = """
 INSERT INTO runs (id, spider, state) OVERRIDING SYSTEM VALUE VALUES (4711, 'by hand', 'finished');
 INSERT INTO log_lines (run_id, line) VALUES (4711, 'from elsewhere');
@@ -38,6 +39,7 @@ with urllib.request.urlopen("http://log-stream:8080/runs/4711/lines", timeout=60
 DELIVERED = "SELECT sum(alerts) = 2 AND (SELECT count(*) = 2 FROM alert_deliveries) FROM alert_statistics"
 DONE = {
     "alert-delivery": (ALERT, DELIVERED),
+    "build-status": (BUILD, "SELECT status = 'done' FROM generation_todos WHERE title = 'A basket'"),
     "iot-alerts": (
         "INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'pump-1', 91), (2, 'chiller', 92)",
         "SELECT count(*) = 2 FROM fleet_alert WHERE delivered_at IS NOT NULL",

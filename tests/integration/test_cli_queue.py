@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from notifychannel_cli.commands import cli
 from tests.queueing import APPEND, Queue, payload
 
-KEEP = "SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 86400)"
+KEEP = "SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 86400, '{id}')"
 OTHER = {
     "group": "mail",
     "namespace": "other",
@@ -176,7 +176,7 @@ async def test_a_history_that_is_not_kept_is_said_with_what_to_write(queue, dsn)
     unkept = " ".join((await run("audit", *dsn, "--channel", "bills", code=1)).output.split())
     assert "of channel bills; this database keeps that of shop/orders (installation dev)" in unkept
     assert "audit: {enabled: true}" in unkept
-    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'other', 'bills', 'bills', 60)")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'other', 'bills', 'bills', 60, '{id}')")
     assert "choose one by --channel" in (await run("audit", *dsn, code=1)).output
 
 

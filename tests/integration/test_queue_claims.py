@@ -130,7 +130,7 @@ async def test_what_is_refused_waits_longer_each_time_then_is_dead_and_a_change_
 async def test_a_change_during_the_last_attempt_has_all_attempts_before_it(queue, attempts, longest_s, then):
     """Mutants: dead all the same; no backoff; `failures` kept; noted as dead."""
     await queue.consumer(max_attempts=attempts)
-    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600)")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600, '{id}')")
     await due(queue, "[1]")
     await queue.owner.execute("UPDATE notifychannel.queue SET failures = $1", attempts - 1)
     one = await queue.claimer()

@@ -194,7 +194,7 @@ async def test_what_is_for_a_queue_that_can_take_nothing_just_now_stays_until_it
     await late.execute("BEGIN")
     await late.execute(APPEND, "orders", payload("[1]"))
     assert await drained(queue, position) == 0
-    await queue.owner.execute("DROP FUNCTION notifychannel.merge(text[], text[])")
+    await queue.owner.execute("DROP FUNCTION notifychannel.merge(text[], text[], text[])")
     await queue.owner.execute(APPEND, "orders", payload("[2]"))
     await queue.owner.execute(UNLOGGED, "orders", payload("[3]"))
     before = await queue.owner.fetchval(ROUNDS)

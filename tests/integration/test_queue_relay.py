@@ -250,7 +250,7 @@ async def test_the_relay_takes_away_history_past_its_time_a_bite_at_a_time(queue
     """Mutants: trim_queue never called; called again only a minute after a full bite."""
     monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.0)
     monkeypatch.setattr(attempts, "BATCH_ROWS", 2)
-    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0)")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0, '{id}')")
     await queue.changes(*(f"[{number}]" for number in range(5)))
     relay = Upkeep(await session(queue))
     left = []
@@ -322,7 +322,7 @@ async def breaks(queue, name, error="query_canceled"):
 async def something_for_every_task(queue):
     await queue.owner.execute("SELECT notifychannel.set_clock(0)")
     await queue.consumer(debounce=100.0, max_delay=1000.0, timeout=TIMEOUT_S)
-    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0)")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 0.0, '{id}')")
     await queue.changes("[1]")
     await queue.owner.execute("UPDATE notifychannel.queue SET set_at = set_at + interval '1 hour'")
     await queue.owner.execute("INSERT INTO notifychannel.fence VALUES ('orders', pg_current_xact_id())")

@@ -314,7 +314,7 @@ async def test_another_time_for_escalation_holds_for_what_waits_already(queue):
 async def test_a_history_is_kept_where_it_is_wanted_and_tells_each_step_of_a_key(queue):
     """Mutants: a step not noted; noted for channels without; of all keys."""
     await queue.changes("[0]")
-    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600)")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600, '{id}')")
     await due(queue, "[1]", "[2]")
     one = await queue.claimer()
     for outcome, error in (("alone", "400"), ("back", "refused"), ("retry", "500"), ("retry", "500"), ("retry", "504")):
@@ -340,7 +340,7 @@ async def test_a_history_is_kept_where_it_is_wanted_and_tells_each_step_of_a_key
 async def test_a_history_goes_in_batches_when_its_time_is_over_and_with_its_channel(queue):
     """Mutants: no LIMIT; retention of another channel; rows of a channel that is gone stay."""
     for name in ("orders", "billing"):
-        put = "SELECT notifychannel.put_audit('dev', 'shop', $1, $1, $2)"
+        put = "SELECT notifychannel.put_audit('dev', 'shop', $1, $1, $2, '{id}')"
         await queue.owner.execute(put, name, 60.0 if name == "orders" else 1e6)
         for number in range(5):
             await queue.owner.execute(APPEND, name, payload(f"[{number}]"))
@@ -361,7 +361,7 @@ async def test_a_clock_that_is_set_makes_no_history_older(queue):
     """Neither what was written before it was set forward, nor what is written after it was set back. Mutants: retention
     by the server's clock; by queue_time() alone.
     """
-    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600)")
+    await queue.owner.execute("SELECT notifychannel.put_audit('dev', 'shop', 'orders', 'orders', 3600, '{id}')")
     trim, count = "SELECT notifychannel.trim_queue(10)", "SELECT count(*) FROM notifychannel.audit"
     await queue.changes("[1]")
     await queue.owner.execute("UPDATE notifychannel.audit SET at = at - interval '7200 s'")

@@ -63,8 +63,15 @@ def _append(subject: Subject, channel: str, outbox: str) -> dict[str, str]:
         "guard": guard,
         "undo": undo,
         "failed": failed,
-        "append": patience + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel),
+        "append": patience
+        + sqlfile.fill("trigger/outbox_append.sql", outbox=outbox, channel=channel, **_named(subject, is_logged)),
     }
+
+
+def _named(subject: Subject, is_logged: bool) -> dict[str, str]:
+    """The table's name, for the history; in memory nobody asks for it."""
+    name = f"{subject.source.schema}.{subject.source.table}"
+    return {"column": ", source", "source": f", {literal(name)}"} if is_logged else {"column": "", "source": ""}
 
 
 def _looks_up(subject: Subject) -> bool:

@@ -1,0 +1,205 @@
+"""examples/build-status, line by line, by its own manifest: psql writes, pages of two servers show it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from notifychannel_cli.commands import cli
+from notifychannel_sidecar.app import FINISH_TIMEOUT_S
+from tests.browser import screenshot
+from tests.examples import FOLDER, example
+from tests.figures import milliseconds
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+HERE = FOLDER / "build-status"
+SERVERS = ("server-1", "server-2")
+TODO = "INSERT INTO generation_todos (session_id, title, status) VALUES ({}, 'A todo', 'done');"
+TOOL_CALL = "INSERT INTO generation_tool_calls (session_id, tool) VALUES ({}, 'compile');"
+TITLE = "UPDATE generation_sessions SET title = '{}' WHERE id = 1;"
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+RECEIVED = "notifychannel_hints_received_total{"
+GRACE_S = 10
+"""In which a server that closes its pages ends."""
+NEW = range(11, 19)
+MIN_INTERVAL_MS = 5000
+NOTE_WHEN = """() => {
+    window.shownAt = {};
+    for (const id of ["title", "done", "connection"]) {
+        const note = ([{ target }]) => { window.shownAt[target.textContent] ??= performance.now() };
+        new MutationObserver(note).observe(document.getElementById(id), { childList: true });
+    }
+}"""
+
+
+@pytest.fixture(scope="session")
+def server(newest):
+    """What differs between versions is in SQL, and that has its own tests."""
+    return newest
+
+
+def as_kubernetes(service):
+    """Starts it again when it has ended."""
+    service["command"] = ["sh", "-c", f"while :; do {' '.join(service['command'])}; done"]
+
+
+class Builds:
+    def __init__(self, started):
+        self.example = started
+
+    def url(self, server, session=1):
+        return f"http://127.0.0.1:{self.example.ports[server]}/7/{session}"
+
+    async def psql(self, sql):
+        """As anybody may write: each statement a transaction of its own."""
+        database = self.example.database
+        words = (database.dsn(), "-v", "ON_ERROR_STOP=1", "-f", "-")
+        await asyncio.to_thread(database.server.run, "psql", *words, stdin=sql)
+
+    async def until_delivered(self, number, channel="generation-updates"):
+        """So many hints to each of the servers, and no more."""
+        line = f'notifychannel_hints_delivered_total{{channel="{channel}"}} {number}.0'
+        for server in self.example.ports:
+            await self.example.until(lambda server=server: self.example.metrics(server), lambda it: line in it)
+
+    async def received(self, server):
+        """How many hints its sidecar has heard of."""
+        (line,) = [it for it in (await self.example.metrics(server)).splitlines() if it.startswith(RECEIVED)]
+        return float(line.split()[-1])
+
+    @asynccontextmanager
+    async def watching(self, server, session):
+        """As a page does; awaited, the next state that it is sent."""
+        async with self.example.http.ws_connect(f"{self.url(server, session)}/live") as socket:
+
+            async def next_state():
+                async with asyncio.timeout(40):
+                    while not (text := await socket.receive_str()):
+                        pass
+                return json.loads(text)
+
+            yield next_state
+
+    async def seconds_until_shown(self, session):
+        """From the commit that makes it to a page that was waiting for it."""
+        async with self.watching("server-1", session) as next_state:
+            assert await next_state() is None
+            await self.example.admin.execute("INSERT INTO generation_sessions VALUES ($1, 7, 'New')", session)
+            committed_at = time.monotonic()
+            assert (await next_state())["title"] == "New"
+            return time.monotonic() - committed_at
+
+    async def every_change_was_written_down(self):
+        """Of which table, what, which session and when; for a week."""
+        words = ("audit", "--dsn", self.example.database.dsn(), "--key", '{"project_id": 7, "session_id": 2}', "--json")
+        result = await asyncio.to_thread(CliRunner().invoke, cli, words)
+        assert result.exit_code == 0, result.output
+        steps = {(it["source"], *it["events"]) for it in json.loads(result.stdout)}
+        assert steps == {
+            ("public.generation_sessions", "insert"), ("public.generation_todos", "insert"),
+            ("public.generation_tool_calls", "insert"),
+        }  # fmt: skip
+        assert await self.example.admin.fetchval("SELECT retention FROM notifychannel.audited") == 7 * 86400
+
+
+async def shows(page, element, text):
+    await page.wait_for_function(
+        "([id, text]) => document.getElementById(id).textContent === text", arg=[element, text]
+    )
+
+
+async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
+    database, tmp_path, browser, record_property
+):
+    """A burst is one hint, the last change is never lost, and dead connections, restarts and an end are got over."""
+    async with example("build-status", database, tmp_path, serve=as_kubernetes) as started:
+        builds = Builds(started)
+        await builds.psql("INSERT INTO generation_sessions (id, project_id, title) VALUES (2, 7, 'Another')")
+        first, second = [await browser.tab(builds.url(server)) for server in SERVERS]
+        other = await browser.tab(builds.url("server-1", 2))
+        for page in (first, second):
+            await shows(page, "title", "A shop that sells tea")
+            await shows(page, "connection", "live")
+            await page.evaluate(NOTE_WHEN)
+        await shows(other, "title", "Another")
+        await screenshot(first, "build-status")
+        await builds.until_delivered(1)
+
+        await builds.psql("".join(f"BEGIN; {10 * it.format(of)} COMMIT;" for it in (TODO, TOOL_CALL) for of in (1, 2)))
+        for page in (first, second):
+            await shows(page, "done", "12 of 14")
+        await shows(other, "done", "10 of 10")
+        await builds.until_delivered(1 + 2)
+
+        started.signal("server-2", signal.SIGSTOP)
+        await builds.psql("".join(map(TITLE.format, ("Soon", "Sooner", "At last <b>tea</b>"))))
+        took = [await builds.seconds_until_shown(session) for session in NEW]
+        record_property("figures", f"session committed → state at its page: {milliseconds(took)} (debounce 100 ms)")
+        await shows(second, "connection", "disconnected")
+        started.signal("server-2", signal.SIGCONT)
+        await shows(second, "connection", "live")
+        for page in (first, second):
+            await shows(page, "title", "At last <b>tea</b>")
+        when = await first.evaluate("() => window.shownAt")
+        assert when["At last <b>tea</b>"] - when["12 of 14"] > MIN_INTERVAL_MS - 1000
+        assert not when.keys() & {"Soon", "Sooner"}
+        await builds.until_delivered(1 + 2 + len(NEW) + 1)
+
+        started.signal("server-1", signal.SIGKILL)
+        await started.admin.execute(CUT, next(iter(database.passwords)))
+        await builds.psql(TITLE.format("Nobody heard this"))
+        for page in (first, second):
+            await shows(page, "title", "Nobody heard this")
+            await shows(page, "connection", "live")
+            assert "disconnected" in await page.evaluate("() => window.shownAt"), "and not reloaded"
+
+        before = await builds.received("server-2")
+        await builds.psql(TITLE.format("The end"))
+        await started.until(lambda: builds.received("server-2"), lambda number: number > before)
+        started.signal_sidecar("server-2", signal.SIGUSR1)  # the preStop of a pod that stops
+        await started.until(lambda: started.status("server-2"), lambda told: told["state"] == "FINISHED")
+        await shows(second, "title", "The end")
+        stopped = started.signal("server-2", signal.SIGTERM)
+        await started.program.everybody_ends([stopped], timeout_s=GRACE_S)
+        await first.reload()
+        for page in (first, second, await browser.tab(builds.url("server-1"))):
+            await shows(page, "title", "The end")
+            await shows(page, "connection", "live")
+        await builds.every_change_was_written_down()
+
+
+async def test_triggers_that_are_there_are_adopted_as_they_are(database, tmp_path):
+    """The same application, told by them; nothing of ours is in the database."""
+    (adopted,) = yaml.safe_load_all((HERE / "adopted.yaml").read_text())
+
+    def adopt(channel):
+        assert adopted["spec"]["consumers"] == channel["spec"]["consumers"]
+        channel.update(adopted)
+
+    async with example("build-status", database, tmp_path, change=adopt, without=("server-2",)) as started:
+        builds = Builds(started)
+        await builds.psql((HERE / "adopted.sql").read_text())
+        async with builds.watching("server-1", 1) as next_state:
+            before = await next_state()
+            await builds.psql(f"BEGIN; {10 * TODO.format(1)} {10 * TOOL_CALL.format(1)} COMMIT;")
+            after = await next_state()
+        assert len(after["todos"]) == len(before["todos"]) + 10
+        await builds.until_delivered(1, "generation-updates-adopted")
+        assert not await started.admin.fetchval("SELECT to_regnamespace('notifychannel') IS NOT NULL")
+
+
+def test_a_pod_has_the_time_to_finish_that_it_wants():
+    """The sidecar first, while the application serves; then that."""
+    deployment, _ = yaml.safe_load_all((HERE / "kubernetes.yaml").read_text())
+    pod = deployment["spec"]["template"]["spec"]
+    serves_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert serves_s > FINISH_TIMEOUT_S
+    assert pod["terminationGracePeriodSeconds"] >= serves_s + GRACE_S
