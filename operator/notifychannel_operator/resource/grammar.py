@@ -34,7 +34,7 @@ def subdomain(text: str) -> str | None:
 
 
 def rule_name(text: str) -> str | None:
-    """As a label's value in Kubernetes and Prometheus: it names the rule in errors, metrics and audit."""
+    """As a label's value in Kubernetes and Prometheus: it names the rule in errors."""
     if len(text) <= LABEL_CHARACTERS and _RULE.fullmatch(text):
         return None
     return f"write at most {LABEL_CHARACTERS} of A-Z, a-z, 0-9, -, _ and ., with a letter or digit at both ends"
