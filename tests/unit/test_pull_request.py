@@ -32,7 +32,7 @@ BAD_CLAIMS = [
 ]  # fmt: skip
 BAD_ACKS = [
     (b"nonsense", 'the body: is not JSON; write it as {"done": ["<claim>"], "retry": [], "release": [], "extend": []}'),
-    (b"1", 'the body: has to be an object; write it as {"done": ["<claim>"], "retry": [], "release": [], "extend": []}'),
+    (b"1", f"the body: has to be an object; write it as {request.ACK_EXAMPLE}"),
     ({"error": "x"}, f"the body: names none of done, retry, release and extend; write it as {request.ACK_EXAMPLE}"),
     ({"claims": []}, "claims: is no field here; there are done, retry, release, extend, error"),
     ({"done": "x"}, "done: has to be a list of texts: the `claim` of each"),
