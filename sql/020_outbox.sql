@@ -4,11 +4,14 @@
 -- Run by: the installer. On a table that is as it should be it takes no lock that a writer would wait for.
 
 -- What an older version made, or somebody altered, and what can't be altered back: functions of another shape, and
--- tables with other columns. `outbox` holds only what a resync replaces; what waits in outbox_logged is never dropped.
+-- tables with other columns; but one behind ours that may be NULL is a later version's, from which somebody has rolled back,
+-- and stays. `outbox` holds only what a resync replaces; what waits in outbox_logged is never dropped.
 DO $outdated$
 DECLARE
     theirs regprocedure;
     damaged regclass;
+    plain CONSTANT text[] := ARRAY['xid xid8 t t', 'channel text t f', 'payload text t f'];
+    logged CONSTANT text[] := plain || ARRAY['source text f f'];
 BEGIN
     FOR theirs IN
         SELECT p.oid
@@ -42,17 +45,21 @@ BEGIN
 
     FOR damaged IN
         SELECT c.oid
-        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'notifychannel' AND c.relname IN ('outbox', 'outbox_logged') AND c.relkind = 'r'
+        FROM (VALUES ('outbox', plain), ('outbox_logged', logged)) AS ours (name, columns)
+        JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass('notifychannel.' || ours.name)
+        WHERE c.relkind = 'r'
             AND (
                 c.relpersistence <> CASE c.relname WHEN 'outbox' THEN 'u' ELSE 'p' END
                 OR ARRAY(
                     SELECT pg_catalog.format('%s %s %s %s', a.attname, a.atttypid::regtype, a.attnotnull, a.atthasdef)
-                    FROM pg_catalog.pg_attribute AS a
-                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                    ORDER BY a.attnum
-                ) <> ARRAY['xid xid8 t t', 'channel text t f', 'payload text t f']
-                    || CASE c.relname WHEN 'outbox_logged' THEN ARRAY['source text f f'] ELSE '{}' END
+                    FROM (
+                        SELECT *, pg_catalog.row_number() OVER (ORDER BY attnum) AS place
+                        FROM pg_catalog.pg_attribute
+                        WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+                    ) AS a
+                    WHERE a.place <= pg_catalog.cardinality(ours.columns) OR a.attnotnull
+                    ORDER BY a.place
+                ) <> ours.columns
             )
     LOOP
         IF damaged = pg_catalog.to_regclass('notifychannel.outbox_logged') THEN
@@ -164,16 +171,21 @@ SET jit = off
 AS $drain$
 #variable_conflict use_column
 DECLARE
-    batch notifychannel.outbox[]; -- in the end both tables' rows
+    batch notifychannel.outbox[];
     ordered notifychannel.outbox[];
     logged notifychannel.outbox_logged[];
     late_logged notifychannel.outbox_logged[];
+    -- of both tables
+    all_channels text[];
+    all_payloads text[];
     -- of those that are logged in one call: each key of theirs is a row of the queue to write
     most_bytes CONSTANT integer := 100000;
     has_queue CONSTANT boolean := to_regclass('notifychannel.consumer') IS NOT NULL;
+    -- not in the middle of an upgrade: the queue's file comes after this one, and may have to wait
+    knows_sources CONSTANT boolean := to_regprocedure('notifychannel.merge(text[], text[], text[])') IS NOT NULL;
     most_logged CONSTANT integer := CASE
-        WHEN most < 0 OR has_queue AND to_regprocedure('notifychannel.merge(text[], text[], text[])') IS NULL THEN 0
-        ELSE most END;
+        WHEN most < 0 OR has_queue AND NOT knows_sources AND to_regprocedure('notifychannel.merge(text[], text[])') IS NULL
+        THEN 0 ELSE most END;
     is_whole CONSTANT boolean := most >= 0;
     stays xid8; -- the first of those that are not merged
     more_late boolean := false;
@@ -207,28 +219,27 @@ BEGIN
 
     IF cardinality(late) > 0 THEN
         WITH gone AS (
-            DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
+            DELETE FROM notifychannel.outbox AS d WHERE d.ctid = ANY (ARRAY(
                 SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid = ANY (late) LIMIT most
-            )) RETURNING xid, channel, payload
+            )) RETURNING d AS it
         )
-        SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox), count(*) >= most
+        SELECT array_agg(g.it), count(*) >= most
         INTO batch, more
         FROM gone AS g;
     END IF;
     WITH gone AS (
-        DELETE FROM notifychannel.outbox WHERE ctid = ANY (ARRAY(
+        DELETE FROM notifychannel.outbox AS d WHERE d.ctid = ANY (ARRAY(
             SELECT o.ctid FROM notifychannel.outbox AS o WHERE o.xid >= low ORDER BY o.xid LIMIT most
-        )) RETURNING xid, channel, payload
+        )) RETURNING d AS it
     )
-    SELECT array_agg(ROW(g.xid, g.channel, g.payload)::notifychannel.outbox),
-        CASE WHEN count(*) >= most THEN max(g.xid) END
+    SELECT array_agg(g.it), CASE WHEN count(*) >= most THEN max((g.it).xid) END
     INTO ordered, last
     FROM gone AS g;
 
     BEGIN
         IF cardinality(late) > 0 THEN
             WITH gone AS (
-                DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+                DELETE FROM notifychannel.outbox_logged AS d WHERE d.ctid = ANY (ARRAY(
                     SELECT w.ctid FROM (
                         SELECT o.ctid,
                             sum(octet_length(o.payload)) OVER (ORDER BY o.ctid) - octet_length(o.payload) AS before
@@ -237,15 +248,15 @@ BEGIN
                             LIMIT most_logged
                         ) AS o
                     ) AS w WHERE w.before < most_bytes
-                )) RETURNING xid, channel, payload, source
+                )) RETURNING d AS it
             )
-            SELECT array_agg(ROW(g.xid, g.channel, g.payload, g.source)::notifychannel.outbox_logged),
-                coalesce(count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes, false)
+            SELECT array_agg(g.it),
+                coalesce(count(*) >= most OR sum(octet_length((g.it).payload)) >= most_bytes, false)
             INTO late_logged, more_late
             FROM gone AS g;
         END IF;
         WITH gone AS (
-            DELETE FROM notifychannel.outbox_logged WHERE ctid = ANY (ARRAY(
+            DELETE FROM notifychannel.outbox_logged AS d WHERE d.ctid = ANY (ARRAY(
                 SELECT w.ctid FROM (
                     SELECT o.ctid,
                         sum(octet_length(o.payload)) OVER (ORDER BY o.xid, o.ctid) - octet_length(o.payload) AS before
@@ -254,16 +265,18 @@ BEGIN
                         WHERE l.xid >= low ORDER BY l.xid LIMIT most_logged
                     ) AS o
                 ) AS w WHERE w.before < most_bytes
-            )) RETURNING xid, channel, payload, source
+            )) RETURNING d AS it
         )
-        SELECT array_agg(ROW(g.xid, g.channel, g.payload, g.source)::notifychannel.outbox_logged),
-            CASE WHEN count(*) >= most OR sum(octet_length(g.payload)) >= most_bytes THEN max(g.xid) END
+        SELECT array_agg(g.it),
+            CASE WHEN count(*) >= most OR sum(octet_length((g.it).payload)) >= most_bytes THEN max((g.it).xid) END
         INTO logged, last_logged
         FROM gone AS g;
         logged := late_logged || logged;
-        IF cardinality(logged) > 0 AND has_queue THEN
+        IF cardinality(logged) > 0 AND has_queue AND knows_sources THEN
             PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload), array_agg(g.source))
             FROM unnest(logged) AS g;
+        ELSIF cardinality(logged) > 0 AND has_queue THEN
+            PERFORM notifychannel.merge(array_agg(g.channel), array_agg(g.payload)) FROM unnest(logged) AS g;
         END IF;
         more := more OR more_late;
         last := least(last, last_logged);
@@ -272,16 +285,18 @@ BEGIN
         logged := NULL;
     END;
     more := more OR last IS NOT NULL;
-    batch := batch || ordered || ARRAY(
-        SELECT ROW(g.xid, g.channel, g.payload)::notifychannel.outbox FROM unnest(logged) AS g
-    );
-    taken := coalesce(cardinality(batch), 0);
+    SELECT array_agg(b.channel), array_agg(b.payload), count(*)
+    INTO all_channels, all_payloads, taken
+    FROM (
+        SELECT u.channel, u.payload FROM unnest(batch || ordered) AS u
+        UNION ALL SELECT l.channel, l.payload FROM unnest(logged) AS l
+    ) AS b;
     merged := coalesce(cardinality(logged), 0);
 
     -- those without keys mean everything, since the first of them
     FOR line IN
         SELECT g.channel, left(g.payload, 10) || min(substr(g.payload, 11, 16)) AS payload
-        FROM unnest(batch) AS g
+        FROM unnest(all_channels, all_payloads) AS g (channel, payload)
         WHERE octet_length(g.payload) < 28
         GROUP BY g.channel, left(g.payload, 10)
     LOOP
@@ -292,7 +307,7 @@ BEGIN
     FOR line IN
         SELECT g.channel, substr(g.payload, 2, 9) AS head, k.key, count(*)::text || k.key AS named,
             min(substr(g.payload, 11, 16)) AS since, max(substr(g.payload, 11, 16)) AS till
-        FROM unnest(batch) AS g
+        FROM unnest(all_channels, all_payloads) AS g (channel, payload)
             CROSS JOIN LATERAL unnest(string_to_array(substr(g.payload, 28), E'\n')) AS k (key)
         WHERE octet_length(g.payload) >= 28
         GROUP BY g.channel, substr(g.payload, 2, 9), k.key

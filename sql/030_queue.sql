@@ -15,8 +15,9 @@
 -- rows due and may be long until his commit shares the advisory lock (1852008558, consumer) before he looks at the clock:
 -- no claim puts its `low` behind what it can't see yet.
 
--- What waits here is never dropped: who has altered a table by hand has to put it right. Functions of another shape, of an
--- older version or somebody's, can't be replaced.
+-- What waits here is never dropped: who has altered a table by hand has to put it right; but a column behind ours that may
+-- be NULL is a later version's, from which somebody has rolled back. Functions of another shape, of an older version or
+-- somebody's, can't be replaced.
 DO $outdated$
 DECLARE
     ours record;
@@ -73,10 +74,14 @@ BEGIN
     LOOP
         IF ours.columns <> (
             SELECT pg_catalog.string_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, NULL), ', '
-                ORDER BY a.attnum)
-            FROM pg_catalog.pg_attribute AS a
-            WHERE a.attrelid = pg_catalog.to_regclass('notifychannel.' || ours.name)
-                AND a.attnum > 0 AND NOT a.attisdropped
+                ORDER BY a.place)
+            FROM (
+                SELECT *, pg_catalog.row_number() OVER (ORDER BY attnum) AS place
+                FROM pg_catalog.pg_attribute
+                WHERE attrelid = pg_catalog.to_regclass('notifychannel.' || ours.name)
+                    AND attnum > 0 AND NOT attisdropped
+            ) AS a
+            WHERE a.place <= pg_catalog.cardinality(pg_catalog.string_to_array(ours.columns, ', ')) OR a.attnotnull
         ) THEN
             RAISE EXCEPTION 'notifychannel.% was altered by hand: put it right, or drop it', ours.name;
         END IF;

@@ -63,7 +63,7 @@ async def _history(
     """The channel, and its steps, the latest last."""
     async with registry.opened(dsn) as connection:
         kept = await registry.audited(connection, selection)
-        printed = key and key.printed(kept["key_names"])
+        printed = key and key.printed(kept["key_names"] or None)
         if key is not None and printed is None:
             raise WrongError(f"--key has {key.by}, and {registry.channel_name(kept)} {_names(kept)}")
         steps = await connection.fetch(sqlfile.read("queue/history.sql"), kept["id"], printed, limit)

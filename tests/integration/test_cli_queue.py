@@ -170,6 +170,14 @@ async def test_the_history_of_a_key_is_told_from_capture_to_death_and_back(queue
     assert "more with --limit" in every.stderr
 
 
+async def test_where_an_older_version_has_registered_the_channel_a_key_is_asked_for_by_its_values(queue, dsn):
+    """Mutant: the empty key_names for names of the channel's."""
+    await queue.owner.execute("UPDATE notifychannel.audited SET key_names = '{}'")
+    assert "write only the values" in (await run("audit", *dsn, "--key", '{"id": 2}', code=1)).output
+    lines = (await run("audit", *dsn, "--key", "[2]")).stdout.splitlines()
+    assert [line.split()[3] for line in lines[1:]] == ["captured", "delivered"]
+
+
 async def test_a_history_that_is_not_kept_is_said_with_what_to_write(queue, dsn):
     assert (await run("audit", *dsn, "--key", "[99]")).stdout.startswith("nothing of this key in the last 1d 0h")
     assert "the key names id" in (await run("audit", *dsn, "--key", "[1, 2]", code=1)).output

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from notifychannel_operator import database as edge
 from notifychannel_operator.names import pg_channel
 from notifychannel_operator.spec import Audit, Capture, Consumer, Delivery, Endpoint
 from notifychannel_operator.step import Kind
+from tests.pages import blocks
 from tests.premises import OWNER, build, channel, source
 
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "upgrade.md"
 DUMP = Path(__file__).parent / "dumps" / "outbox_1.sql"
 BY_OUTBOX = channel(source(), capture=Capture.OUTBOX)
 JOBS = channel(
@@ -39,6 +42,12 @@ async def _restore(site, wanted):
         GRANT USAGE ON SCHEMA notifychannel TO "{site.listener}";
         GRANT EXECUTE ON FUNCTION notifychannel.skipped() TO "{site.listener}";
     """)
+
+
+def _back():
+    """The page's statements that lead back to the tables of the version before."""
+    (back,) = [it.text for it in blocks(PAGE.read_text(encoding="utf-8")) if it.language == "sql"]
+    return back
 
 
 async def _hearing(site):
@@ -161,3 +170,96 @@ async def test_tables_of_the_version_before_are_brought_up_with_rows_and_claims_
     assert len(await sidecar.fetch("SELECT key FROM notifychannel.claim($1, 9)", me)) == 1
     assert (await sidecar.fetchrow(DRAIN))["merged"] == 1
     assert (await site.plan(AUDITED)).steps == ()
+
+
+MERGE = "SELECT pg_get_functiondef('notifychannel.merge(text[], text[], text[])'::regprocedure)"
+WITHOUT_SOURCES = (
+    (", sources text[] DEFAULT NULL::text[]", ""), ("channel, at, source, key", "channel, at, key"),
+    ("clock_timestamp(), o.source, k.key", "clock_timestamp(), k.key"), ("GROUP BY a.id, o.source", "GROUP BY a.id"),
+    ("unnest(channels, payloads, sources) AS o (channel, payload, source)",
+     "unnest(channels, payloads) AS o (channel, payload)"),
+)  # fmt: skip
+"""Of `merge`: how the version before had it."""
+
+
+async def test_in_the_middle_of_an_upgrade_behind_a_reader_of_the_history_changes_are_claimed(site):
+    """The outbox is of this version, the queue waits. Mutant: drain that wants the `merge` of this version."""
+    await site.install(AUDITED)
+    older = await site.admin.fetchval(MERGE)
+    for ours, theirs in WITHOUT_SOURCES:
+        assert ours in older
+        older = older.replace(ours, theirs)
+    owner = await site.session()
+    site.psql(_back(), role=site.installer)
+    await owner.execute(older)
+    reader = await site.database.connect()
+    await reader.execute("BEGIN; SELECT FROM notifychannel.audit")
+    result = await edge.apply(owner, await site.plan(AUDITED))
+    assert result.gave_up
+    assert [step.sentence.split(":")[0] for step in result.done] == ["put right the outbox"]
+
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    sidecar = await site.database.connect(site.listener)
+    assert (await sidecar.fetchrow(DRAIN))["merged"] == 1
+    me = await sidecar.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
+    await site.admin.execute("UPDATE notifychannel.queue SET due_at = now() - interval '1 s', not_before = due_at")
+    assert [row["key"] for row in await sidecar.fetch("SELECT key FROM notifychannel.claim($1, 9)", me)] == ["[1]"]
+
+    await reader.execute("COMMIT")
+    await site.step(AUDITED)
+    await site.app.execute("INSERT INTO orders VALUES (2)")
+    assert (await sidecar.fetchrow(DRAIN))["merged"] == 1
+    steps = await site.admin.fetch("SELECT key, source FROM notifychannel.audit WHERE step = 'captured' ORDER BY at")
+    assert [tuple(step) for step in steps] == [("[1]", None), ("[2]", "public.orders")]
+
+
+COMPARED = ("outbox", "outbox_logged", "consumer", "queue", "claimer", "audited", "audit", "queue_clock", "passed_over")
+
+
+async def test_a_later_version_may_have_added_columns_that_may_be_null_and_is_rolled_back(site):
+    """Mutants: 020_outbox.sql, 030_queue.sql that compare all columns; drain that makes rows of so many columns."""
+    await site.install(AUDITED)
+    for table in COMPARED:
+        await (await site.session()).execute(
+            f"ALTER TABLE notifychannel.{table} ADD COLUMN later text, ADD COLUMN latest int DEFAULT 7"
+        )
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    await site.admin.execute(
+        "INSERT INTO notifychannel.outbox SELECT xid, 'other', payload FROM notifychannel.outbox_logged"
+    )
+    result = await site.step(AUDITED)
+    assert [step.sentence.split(":")[0] for step in result.done] == ["put right the outbox", "put right the queue"]
+    sidecar = await site.database.connect(site.listener)
+    drained = await sidecar.fetchrow(DRAIN)
+    assert (drained["taken"], drained["merged"]) == (2, 1)
+    me = await sidecar.fetchval("SELECT notifychannel.enter('test', 'shop', 'orders', 'app', 'x')")
+    await site.admin.execute("UPDATE notifychannel.queue SET due_at = now() - interval '1 s', not_before = due_at")
+    assert [row["key"] for row in await sidecar.fetch("SELECT key FROM notifychannel.claim($1, 9)", me)] == ["[1]"]
+
+
+COLUMNS = """
+SELECT c.relname::text, string_agg(a.attname, ' ' ORDER BY a.attnum)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = 'notifychannel'::regnamespace AND c.relname IN ('outbox_logged', 'audit', 'audited')
+GROUP BY c.relname
+"""
+
+
+async def test_the_statements_of_the_page_lead_back_to_the_tables_of_the_version_before_and_no_writer_fails(site):
+    """Twice, for one may have to repeat them; then forward again. Mutant: the page without its first statement."""
+    await site.install(AUDITED)
+    for _ in range(2):
+        site.psql(_back(), role=site.installer)
+    assert dict(map(tuple, await site.admin.fetch(COLUMNS))) == {
+        "outbox_logged": "xid channel payload",
+        "audit": "channel at group key step events count error",
+        "audited": "id installation namespace channel pg_channel retention",
+    }
+    await site.admin.execute("DELETE FROM notifychannel.queue")
+    await site.app.execute("INSERT INTO orders VALUES (1)")
+    sidecar = await site.database.connect(site.listener)
+    assert (await sidecar.fetchrow(DRAIN))["blocked"]
+    await site.step(AUDITED)
+    assert (await sidecar.fetchrow(DRAIN))["merged"] == 1

@@ -412,9 +412,17 @@ async def test_making_it_again_changes_nothing_and_keeps_what_waits(queue):
     assert await (await queue.claimer()).call("beat") is not None
 
 
-async def test_a_table_that_somebody_has_altered_is_left_to_him(queue):
-    """Mutant: no look at the columns."""
-    await queue.owner.execute("ALTER TABLE notifychannel.queue ADD COLUMN mine text")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "ADD COLUMN mine int NOT NULL DEFAULT 0",
+        "DROP COLUMN escalations, ADD COLUMN mine int, ADD COLUMN escalations int DEFAULT 0",
+    ],
+    ids=["not null", "in another order"],
+)
+async def test_a_table_that_somebody_has_altered_is_left_to_him(queue, damage):
+    """Mutants: no look at the columns; at none behind ours."""
+    await queue.owner.execute(f"ALTER TABLE notifychannel.queue {damage}")
     with pytest.raises(asyncpg.RaiseError, match=r"notifychannel\.queue was altered by hand"):
         await install(queue.owner)
 
