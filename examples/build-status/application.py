@@ -10,6 +10,7 @@ import asyncio
 import math
 import os
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ HEARTBEAT_S = 1
 """How often a page hears of us, at the least; after three of them without a word it calls again."""
 CLOSE_TIMEOUT_S = 5
 """Of a page that does not answer when we go."""
+MAX_SAID = 4096
+"""Bytes: a page has nothing to say."""
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What it raises where the database can't be asked now."""
 HEADERS = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "Cache-Control": "no-cache"}
@@ -89,7 +92,8 @@ class Server:
         session, changed = self.sessions.setdefault(key, Session()), asyncio.Event()
         session.pages.add(changed)
         # a browser that is gone is found, too
-        socket = web.WebSocketResponse(heartbeat=10 * HEARTBEAT_S, timeout=CLOSE_TIMEOUT_S)
+        socket = web.WebSocketResponse(heartbeat=10 * HEARTBEAT_S, timeout=CLOSE_TIMEOUT_S, max_msg_size=MAX_SAID)
+        telling = None
         try:
             await self.read([key])
             await socket.prepare(request)
@@ -97,8 +101,9 @@ class Server:
             telling = asyncio.create_task(tell(socket, session, changed))
             async for _ in socket:
                 pass
-            telling.cancel()
         finally:
+            if telling:
+                telling.cancel()
             self.sockets.discard(socket)
             session.pages.discard(changed)
             if not session.pages:
@@ -106,8 +111,8 @@ class Server:
         return socket
 
     async def close(self, _: web.Application) -> None:
-        """At the end of this server its pages go to another one."""
-        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self.sockets))
+        """At the end of this server its pages go to another one, and who takes nothing is not waited for."""
+        await asyncio.gather(*(it.close(code=WSCloseCode.GOING_AWAY, drain=False) for it in self.sockets))
 
     def heard(self, next_within: float | None) -> None:
         self.silent_at = time.monotonic() + (2 * next_within if next_within else math.inf)
@@ -120,6 +125,13 @@ class Server:
                 with suppress(*AWAY):
                     await self.read(list(self.sessions))
                 self.heard(60)
+
+
+def end(net: asyncio.Task[None]) -> None:
+    """Nothing goes on here without its safety net: it says why, and ends, and whoever started it starts it again."""
+    if not net.cancelled():
+        traceback.print_exception(net.exception())
+        raise SystemExit(1)
 
 
 async def tell(socket: web.WebSocketResponse, session: Session, changed: asyncio.Event) -> None:
@@ -151,9 +163,11 @@ async def try_later(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 async def main() -> web.Application:
-    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4, command_timeout=5)
+    dsn = os.environ["DATABASE_URL"]
+    database = await asyncpg.create_pool(dsn, min_size=0, max_size=4, timeout=5, command_timeout=5)
     server = Server(database)
     net = asyncio.create_task(server.look_by_itself())
+    net.add_done_callback(end)
 
     async def close(_: web.Application) -> None:
         net.cancel()

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import asyncpg
 from aiohttp import web
-from micro_etl import AWAY, process, try_later
+from micro_etl import AWAY, end, process, try_later
 
 
 class Processor:
@@ -50,6 +50,7 @@ async def main() -> web.Application:
     database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4)
     processor = Processor(database)
     net = asyncio.create_task(processor.look_by_itself())
+    net.add_done_callback(end)
 
     async def close(_: web.Application) -> None:
         net.cancel()

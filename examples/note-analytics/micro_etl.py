@@ -5,12 +5,15 @@ An upsert: to do it twice, or beside the batch, changes nothing.
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 import asyncpg
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiohttp.typedefs import Handler
 
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -49,6 +52,13 @@ def fact(row: asyncpg.Record, who: str) -> tuple[object, ...]:
     stars = None if row["stars"] is None else int(row["stars"])
     words = len(row["body"].split())
     return (row["id"], row["note_id"], row["country"], row["event"], row["status"], words, stars, who)
+
+
+def end(net: asyncio.Task[None]) -> None:
+    """Nothing goes on here without its safety net: it says why, and ends, and whoever started it starts it again."""
+    if not net.cancelled():
+        traceback.print_exception(net.exception())
+        raise SystemExit(1)
 
 
 @web.middleware

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import signal
+import socket
+import subprocess
 import time
 from contextlib import asynccontextmanager
 
+import aiohttp
+import asyncpg
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -15,8 +20,10 @@ from click.testing import CliRunner
 from notifychannel_cli.commands import cli
 from notifychannel_sidecar.app import FINISH_TIMEOUT_S
 from tests.browser import screenshot
-from tests.examples import FOLDER, example
+from tests.examples import FOLDER, Example, copy, example
 from tests.figures import milliseconds
+from tests.pages import blocks
+from tests.process import notifychannel
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -25,6 +32,8 @@ SERVERS = ("server-1", "server-2")
 TODO = "INSERT INTO generation_todos (session_id, title, status) VALUES ({}, 'A todo', 'done');"
 TOOL_CALL = "INSERT INTO generation_tool_calls (session_id, tool) VALUES ({}, 'compile');"
 TITLE = "UPDATE generation_sessions SET title = '{}' WHERE id = 1;"
+BIG = "INSERT INTO generation_notes (session_id, body) SELECT 1, repeat('tea ', 100000) FROM generate_series(1, 8);"
+"""3.2 MB in the state of a session: a connection that nobody reads takes less."""
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
 RECEIVED = "notifychannel_hints_received_total{"
 GRACE_S = 10
@@ -44,6 +53,13 @@ NOTE_WHEN = """() => {
 def server(newest):
     """What differs between versions is in SQL, and that has its own tests."""
     return newest
+
+
+def seldom(channel):
+    """No poll shows what a hint has to."""
+    for consumer in channel["spec"]["consumers"]:
+        assert "poll" not in consumer
+        consumer["poll"] = {"interval": "10m"}
 
 
 def as_kubernetes(service):
@@ -74,6 +90,21 @@ class Builds:
         """How many hints its sidecar has heard of."""
         (line,) = [it for it in (await self.example.metrics(server)).splitlines() if it.startswith(RECEIVED)]
         return float(line.split()[-1])
+
+    @asynccontextmanager
+    async def taking_nothing(self, server, session):
+        """A page that calls and never reads."""
+        path = f"/7/{session}/live"
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+        call = f"GET {path} HTTP/1.1\r\nHost: a\r\n{upgrade}\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
+        loop = asyncio.get_running_loop()
+        with socket.socket() as page:
+            page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            page.setblocking(False)
+            await loop.sock_connect(page, ("127.0.0.1", self.example.ports[server]))
+            await loop.sock_sendall(page, call.encode())
+            assert b" 101 " in await loop.sock_recv(page, 20)
+            yield
 
     @asynccontextmanager
     async def watching(self, server, session):
@@ -120,7 +151,7 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
     database, tmp_path, browser, record_property
 ):
     """A burst is one hint, the last change is never lost, and dead connections, restarts and an end are got over."""
-    async with example("build-status", database, tmp_path, serve=as_kubernetes) as started:
+    async with example("build-status", database, tmp_path, change=seldom, serve=as_kubernetes) as started:
         builds = Builds(started)
         await builds.psql("INSERT INTO generation_sessions (id, project_id, title) VALUES (2, 7, 'Another')")
         first, second = [await browser.tab(builds.url(server)) for server in SERVERS]
@@ -161,12 +192,16 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
             await shows(page, "connection", "live")
             assert "disconnected" in await page.evaluate("() => window.shownAt"), "and not reloaded"
 
+        await builds.psql(TITLE.format("Nearly"))
+        await shows(second, "title", "Nearly")
         before = await builds.received("server-2")
-        await builds.psql(TITLE.format("The end"))
+        await builds.psql(TITLE.format("The end"))  # for which it is too early: it waits
         await started.until(lambda: builds.received("server-2"), lambda number: number > before)
         started.signal_sidecar("server-2", signal.SIGUSR1)  # the preStop of a pod that stops
         await started.until(lambda: started.status("server-2"), lambda told: told["state"] == "FINISHED")
         await shows(second, "title", "The end")
+        when = await second.evaluate("() => window.shownAt")
+        assert when["The end"] - when["Nearly"] < MIN_INTERVAL_MS, "and not when its time had come"
         stopped = started.signal("server-2", signal.SIGTERM)
         await started.program.everybody_ends([stopped], timeout_s=GRACE_S)
         await first.reload()
@@ -176,20 +211,48 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
         await builds.every_change_was_written_down()
 
 
-async def test_triggers_that_are_there_are_adopted_as_they_are(database, tmp_path):
-    """The same application, told by them; nothing of ours is in the database."""
-    (adopted,) = yaml.safe_load_all((HERE / "adopted.yaml").read_text())
+def as_its_page_says(folder, tmp_path):
+    """Does what stands before the last command of the block on adopted triggers; the words of that one."""
+    (block,) = [it.text for it in blocks((HERE / "README.md").read_text()) if "adopted.sql" in it.text]
+    here = block.replace("/tmp/", f"{tmp_path}/").replace("examples/build-status", str(folder))
+    *before, start = here.splitlines()
+    for line in before:
+        subprocess.run(["sh", "-c", line], check=True)
+    program, *words = shlex.split(start)
+    assert program == ".venv/bin/notifychannel"
+    return words
 
-    def adopt(channel):
-        assert adopted["spec"]["consumers"] == channel["spec"]["consumers"]
-        channel.update(adopted)
 
-    async with example("build-status", database, tmp_path, change=adopt, without=("server-2",)) as started:
+@asynccontextmanager
+async def adopted(tmp_path):
+    """The example as its page says, on free ports, with the database that it has then."""
+    folder, ports, status_ports, local_ports = copy("build-status", tmp_path)
+    words = await asyncio.to_thread(as_its_page_says, folder, tmp_path)
+    async with notifychannel(*words) as program, aiohttp.ClientSession() as http:
+        await program.line("Ready.")
+        dsn = (await program.line("export DATABASE_URL=")).partition("=")[2].split()[0]
+        connection = await asyncpg.connect(dsn)
+        yield Example(
+            program=program, folder=folder, database=None, admin=connection, ports=ports, status_ports=status_ports,
+            local_ports=local_ports, http=http,
+        )  # fmt: skip
+        await connection.close()
+        program.interrupt()
+        assert await program.ends() == 130, program.printed
+
+
+async def test_triggers_that_are_there_are_adopted_as_they_are(tmp_path):
+    """The same application, told by them; nothing of ours is in the database. Who takes nothing holds up nobody.
+
+    Mutant: `read` sends the state to one page after the other.
+    """
+    (ours,), (theirs,) = [yaml.safe_load_all((HERE / it).read_text()) for it in ("channels.yaml", "adopted.yaml")]
+    assert theirs["spec"]["consumers"] == ours["spec"]["consumers"]
+    async with adopted(tmp_path) as started:
         builds = Builds(started)
-        await builds.psql((HERE / "adopted.sql").read_text())
-        async with builds.watching("server-1", 1) as next_state:
+        async with builds.taking_nothing("server-1", 1), builds.watching("server-1", 1) as next_state:
             before = await next_state()
-            await builds.psql(f"BEGIN; {10 * TODO.format(1)} {10 * TOOL_CALL.format(1)} COMMIT;")
+            await started.admin.execute(f"BEGIN; {BIG} {10 * TODO.format(1)} {10 * TOOL_CALL.format(1)} COMMIT;")
             after = await next_state()
         assert len(after["todos"]) == len(before["todos"]) + 10
         await builds.until_delivered(1, "generation-updates-adopted")
