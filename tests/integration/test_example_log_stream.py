@@ -323,8 +323,8 @@ LONG, LONGER = f"{10**9}:{2 * 10**9}:{MANY}", f"1:{20 * '9'}:"
 RESTORED = (
     "INSERT INTO log_lines (run_id, line, xid) SELECT $1, 'old ' || n, '1000000000000' FROM generate_series(1, 3) n"
 )
-CURSORS = {LONGER: 400, f"1:1:/1:1:/1/{19 * '9'}": 200, f"{LONG}/{LONG}/1/1": 200}
-"""Of nobody: its numbers are too long; it is no bigint. And of somebody, while 2,500 transactions were writing."""
+CURSORS = {f"{LONG}/{LONG}/1/1": 200, LONGER: 400, f"1:1:/1:1:/1/{19 * '9'}": 200}
+"""Of somebody, while 2,500 transactions were writing. And of nobody: its number is too long; it is no bigint."""
 
 
 async def test_who_takes_nothing_is_cut_off_foreign_pages_get_nothing_and_restored_lines_are_shown(database):
@@ -342,8 +342,13 @@ async def test_who_takes_nothing_is_cut_off_foreign_pages_get_nothing_and_restor
             slow.reading.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
             await until(lambda: figure(http, port, "cut_off"))
         for cursor, status in CURSORS.items():
-            async with http.get(lines, headers={"Last-Event-ID": cursor}) as answer:
-                assert answer.status == status
+            for shown in ({"headers": {"Last-Event-ID": cursor}}, {"params": {"last": cursor}}):
+                async with http.get(lines, **shown) as answer:
+                    assert answer.status == status
+                    assert status == 400 or await answer.content.readline() == b"retry: 1000\n"
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with asyncio.timeout(20):
+                await (await http.get(lines, params={"last": cursor})).read()
         await foreign(http, port, run)
         async with client(port, restored) as sees:
             await sees.until("new")
