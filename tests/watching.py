@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,11 @@ from tests.reading import Reading, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import asyncpg
+
+ASKED = "SELECT pid, query_start FROM pg_stat_activity WHERE application_name = 'log-stream' ORDER BY pid"
+"""Which of the example's connections has asked something, and when."""
 
 
 @dataclass(kw_only=True)
@@ -70,3 +76,13 @@ async def client(port: int, run: int, **how: Any) -> AsyncIterator[Client]:
     """One."""
     async with clients(port, run, **how) as (made,):
         yield made
+
+
+async def until_nothing_is_asked(admin: asyncpg.Connection) -> None:
+    """For a second, in which the clients by hand asked once each."""
+    for _ in range(10):
+        before = await admin.fetch(ASKED)
+        await asyncio.sleep(1)  # nothing is what is to be seen
+        if before and before == await admin.fetch(ASKED):
+            return
+    raise AssertionError(f"asked at {before}")

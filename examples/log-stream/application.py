@@ -9,12 +9,14 @@ import socket
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
 from aiohttp import web
 from hub import Hub
 from lines import CURSOR, NOTHING
+from runs import for_ever
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,10 +25,12 @@ FOLDER = Path(__file__).parent
 RUN = "/runs/{run:[0-9]{1,18}}"
 STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 PAGE = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff"}
-WRITE_S = 30
+WRITE_S = float(os.environ.get("WRITE_S", "30"))
 """For one event to get through; who takes longer may come back."""
 SEND_BUFFER_BYTES = 64 * 1024
 """The kernel's, for each client; else it would be megabytes for one that does not read."""
+CURSOR_BYTES = 64 * 1024
+"""Of an id: it names the transactions that were writing, so some 2,500 of them."""
 
 
 class Application:
@@ -44,6 +48,9 @@ class Application:
         return response
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden  # a page of somebody else's
         response = web.WebSocketResponse(heartbeat=15, max_msg_size=4096)
         cursor = self.cursor(request)
         await response.prepare(request)
@@ -74,9 +81,10 @@ class Application:
                     counts["sent"] += event.lines if event else 0
             except TimeoutError:
                 counts["cut_off"] += 1
-            except (ConnectionError, asyncpg.DataError):  # gone; or a cursor that nobody has got from us
+            except (ConnectionError, asyncpg.DataError, ValueError):  # gone; or a cursor that nobody has got from us
                 pass
-            transport.abort()
+            finally:
+                transport.abort()
 
     def cursor(self, request: web.Request) -> str:
         """Up to where this client has read: a browser's EventSource says so by itself when it comes back."""
@@ -111,13 +119,13 @@ class Application:
 
 async def main() -> web.Application:
     database = await asyncpg.create_pool(
-        os.environ["DATABASE_URL"], min_size=0, max_size=4, command_timeout=10,
+        os.environ["DATABASE_URL"], min_size=0, max_size=4, timeout=5, command_timeout=10,
         server_settings={"application_name": "log-stream"},
     )  # fmt: skip
     http = aiohttp.ClientSession()
-    port = os.environ.get("NOTIFYCHANNEL_LOCAL_PORT", "9790")
+    port = os.environ.get("NOTIFYCHANNEL_LOCAL_PORT") or "9790"
     hub = Hub(database, http, f"ws://127.0.0.1:{port}/v1/stream")
-    hearing = asyncio.create_task(hub.hear())
+    hearing = for_ever(hub.hear())
     served = Application(database, hub, os.environ.get("STATUS_TOKEN", ""))
 
     async def close(_: web.Application) -> None:
@@ -139,4 +147,5 @@ if __name__ == "__main__":
     web.run_app(
         main(), host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")), print=None,
         access_log=None, handler_cancellation=True, shutdown_timeout=1,
+        max_field_size=CURSOR_BYTES, max_line_size=CURSOR_BYTES,
     )  # fmt: skip

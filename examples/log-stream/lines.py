@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 NOTHING = "1:1:"
 """The cursor of who has read nothing."""
-CURSOR = re.compile(r"[0-9]+:[0-9]+:[0-9,]*(/[0-9]+:[0-9]+:[0-9,]*/[0-9]+/[0-9]+)?")
+NUMBER = "[0-9]{1,19}"
+SNAPSHOT = f"{NUMBER}:{NUMBER}:(?:{NUMBER}(?:,{NUMBER})*)?"
+CURSOR = re.compile(f"{SNAPSHOT}(?:/{SNAPSHOT}/{NUMBER}/{NUMBER})?")
 PAGE = 100
 NOW = "SELECT pg_current_snapshot()::text"
 NEXT = """

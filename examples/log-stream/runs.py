@@ -6,7 +6,10 @@ sidecar ── hint ──► Run.look ──► pages ◄── Run.follow ─�
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import random
+import signal
 import statistics
 import time
 from collections import Counter, deque
@@ -17,8 +20,9 @@ import asyncpg
 from lines import NOTHING, NOW, Event, Page, read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
+log = logging.getLogger(__name__)
 BUFFER = 100
 """Lines of a run that are kept; who is further behind reads the database."""
 HEARTBEAT_S = 15
@@ -32,21 +36,27 @@ class Told:
     def __init__(self) -> None:
         self.mode = "Polling"
         self.counts: Counter[str] = Counter()
-        self.looks: deque[tuple[float, int, float]] = deque(maxlen=1000)
-        """When one found something; how many lines, and the age of the newest in seconds."""
+        self.ages_s: deque[float] = deque(maxlen=1000)
+        """Of the newest line of each look that found something."""
+        self.seconds = [(0, 0)] * 10
+        """The last ten that had lines: which second it was, and how many lines."""
 
     def saw(self, page: Page) -> None:
-        self.counts["read"] += page.event.lines
         if page.event.lines:
-            self.looks.append((time.monotonic(), page.event.lines, page.age_s))
+            self.counts["read"] += page.event.lines
+            self.ages_s.append(page.age_s)
+            now = int(time.monotonic())
+            second, lines = self.seconds[now % 10]
+            self.seconds[now % 10] = (now, page.event.lines + (lines if second == now else 0))
 
     def lines_per_second(self) -> float:
-        """Of the last ten seconds."""
-        return sum(lines for at, lines, _ in self.looks if at > time.monotonic() - 10) / 10
+        """Of the last ten seconds, of which the last is not over."""
+        now = time.monotonic()
+        return round(sum(lines for second, lines in self.seconds if second > now - 10) / (9 + now % 1), 1)
 
     def latency_ms(self) -> float | None:
         """From a line's `at` until it was read for everybody: half of the last 1000 looks were faster."""
-        return round(1000 * statistics.median(age_s for *_, age_s in self.looks), 1) if self.looks else None
+        return round(1000 * statistics.median(self.ages_s), 1) if self.ages_s else None
 
 
 class Run:
@@ -62,7 +72,7 @@ class Run:
         """The newest: by the cursor before them."""
         self.asked, self.changed = asyncio.Event(), asyncio.Event()
         self.looking = asyncio.Lock()
-        self.keeping = asyncio.create_task(self.keep())
+        self.keeping = for_ever(self.keep())
 
     async def keep(self) -> None:
         while True:
@@ -135,8 +145,21 @@ async def patiently(ask: Callable[..., Awaitable], *arguments: object) -> object
     while True:
         try:
             return await ask(*arguments)
-        except asyncpg.DataError:
+        except (asyncpg.DataError, ValueError):
             raise
         except AWAY:
             await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
             pause_s = min(10.0, 2 * pause_s)
+
+
+def for_ever(work: Coroutine) -> asyncio.Task:
+    """A task without which nobody is told anything: should it fail, the program ends, and is started anew."""
+
+    def ended(task: asyncio.Task) -> None:
+        if not task.cancelled():
+            log.critical("Ending, for this should go on for ever.", exc_info=task.exception())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task

@@ -12,11 +12,10 @@ import pytest
 from tests.examples import example
 from tests.figures import milliseconds
 from tests.soak.load import STEADY_RATE, STEADY_S
-from tests.watching import client, clients
+from tests.watching import ASKED, client, clients, until_nothing_is_asked
 
 pytestmark = pytest.mark.timeout(3600)
 CLIENTS, WRITING_S = 200, 20.0
-ASKED = "SELECT pid, query_start FROM pg_stat_activity WHERE application_name = 'log-stream' ORDER BY pid"
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +49,7 @@ async def test_example_two_hundred_clients_have_each_line_and_cost_nothing_while
             steady = milliseconds([late_s for each in many for late_s in each.late_s])
             assert {tuple(each.lines) for each in many} == {(*lines, "the end")}
 
+            await until_nothing_is_asked(admin)
             before = await admin.fetch(ASKED)
             await asyncio.sleep(10)  # by hand these were 2,000 queries
             assert await admin.fetch(ASKED) == before
