@@ -52,7 +52,7 @@ async def test_a_change_is_claimed_and_leaves_the_queue_when_it_is_acknowledged(
         assert (claim["channel"], claim["reason"], claim["next_within"]) == ("orders", "change", None)
         assert (claim["hints"][0]["key"], claim["hints"][0]["attempt"], claim["expires_in"]) == ({"id": 1}, 1, 30)
         assert await queue.rows() == {"[1]": "claimed"}
-        assert await worker.ack(done=[claim]) == {"done": 1, "retry": 0, "extended": 0, "gone": []}
+        assert await worker.ack(done=[claim]) == {"done": 1, "retry": 0, "released": 0, "extended": 0, "gone": []}
         assert await queue.rows() == {}, "who has its answer may rely on it"
         assert ids(worker.got) == [1]
 
@@ -120,6 +120,24 @@ async def test_two_workers_on_one_sidecar_share_a_thousand_jobs_and_each_keys_ch
         assert moments == sorted(moments)
 
 
+async def test_what_is_released_is_anothers_at_once_and_was_no_attempt(queue):
+    async with pod(queue, "a") as one, pod(queue, "b") as two:
+        await claims(one)
+        await claims(two)
+        async with await Worker.beside(one) as first, await Worker.beside(two) as second:
+            await queue.change(7)
+            [given] = await first.claim(wait=30)
+            waiting = asyncio.create_task(second.claim(wait=30))
+            said = await first.ack(release=[given])
+            assert said == {"done": 0, "retry": 0, "released": 1, "extended": 0, "gone": []}
+            [again] = await waiting
+            assert again["hints"][0] == given["hints"][0]
+            assert (await first.ack(release=[given]))["gone"] == [given["claim"]]
+            assert (await second.ack(done=[again]))["done"] == 1
+        assert 'answer="release",channel="orders"} 1.0' in await one.get("/metrics")
+    assert await queue.rows() == {}
+
+
 async def test_what_is_tried_again_waits_for_its_backoff_dies_in_the_end_and_comes_when_it_is_redriven(database):
     """Under one id."""
     queue = await Queue.on(database, max_attempts=3, timeout=30.0)
@@ -131,7 +149,7 @@ async def test_what_is_tried_again_waits_for_its_backoff_dies_in_the_end_and_com
             [claim] = await worker.claim(wait=30)
             attempts.append(claim["hints"][0]["attempt"])
             said = await worker.ack(retry=[claim], error="no\x1b[31m stock\n left " + "x" * 500)
-            assert said == {"done": 0, "retry": 1, "extended": 0, "gone": []}
+            assert said == {"done": 0, "retry": 1, "released": 0, "extended": 0, "gone": []}
         assert attempts == [1, 2, 3]
         assert await queue.rows() == {"[7]": "dead"}
         error = await queue.admin.fetchval("SELECT last_error FROM notifychannel.queue")
@@ -160,7 +178,7 @@ async def test_a_claim_that_is_extended_lasts_longer_and_one_that_is_not_does_no
         assert ids(await again) == [2]
         await asyncio.sleep(0.5)
         assert (await worker.ack(done=[found[1], found[2]])) == {
-            "done": 1, "retry": 0, "extended": 0, "gone": [found[2]["claim"]],
+            "done": 1, "retry": 0, "released": 0, "extended": 0, "gone": [found[2]["claim"]],
         }  # fmt: skip
         assert (await worker.ack(done=again.result()))["done"] == 1
     assert await queue.rows() == {}
@@ -309,7 +327,7 @@ BAD = [
     ("/v1/claim", {"channel": "nobody"}, 404, "there is no such channel; to be claimed: orders"),
     ("/v1/claim", {"channel": "posted"}, 409, f"channel posted {OTHER_WAYS[Way.POST]}"),
     ("/v1/claim", {"channel": "streamed"}, 409, f"channel streamed {OTHER_WAYS[Way.STREAM]}"),
-    ("/v1/ack", {}, 400, f"the body: names none of done, retry and extend; write it as {ACK_EXAMPLE}"),
+    ("/v1/ack", {}, 400, f"the body: names none of done, retry, release and extend; write it as {ACK_EXAMPLE}"),
     ("/v1/ack", b"x" * 2_000_000, 413, None),
 ]
 
@@ -325,7 +343,7 @@ async def test_whoever_asks_wrongly_is_told_what_to_write(queue):
                 assert (found, said["error"] if sentence else None) == (status, sentence)
             async with worker.http.get("/v1/claim") as answer:
                 assert (answer.status, answer.headers["Allow"]) == (405, "POST")
-            assert await worker.ack(done=[]) == {"done": 0, "retry": 0, "extended": 0, "gone": []}
+            assert await worker.ack(done=[]) == {"done": 0, "retry": 0, "released": 0, "extended": 0, "gone": []}
             status, said, _ = await worker.ask("/v1/ack", {"done": ["nonsense"], "extend": ["\ud800"]})
             assert (status, said["gone"]) == (200, ["nonsense", "\ud800"])
 

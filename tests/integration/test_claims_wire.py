@@ -135,7 +135,7 @@ async def test_when_the_database_ends_the_session_an_answer_is_gone_and_the_hint
         assert len(await queue.admin.fetch(f"SELECT pg_terminate_backend(pid) {CLAIM_SESSIONS}")) == 1
         await one.logs("not claiming")
         assert await worker.ack(done=given[:1], extend=given[1:]) == {
-            "done": 0, "retry": 0, "extended": 0, "gone": [it["claim"] for it in given],
+            "done": 0, "retry": 0, "released": 0, "extended": 0, "gone": [it["claim"] for it in given],
         }  # fmt: skip
         again = []
         while len(again) < 2:

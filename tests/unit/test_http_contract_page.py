@@ -149,7 +149,7 @@ def test_the_page_names_every_field_of_claims_and_answers():
     claiming, acknowledging = PAGE.partition("## Claiming")[2].partition("## `since`")[0].split("POST /v1/ack")
     for name in ("channel", "max", "wait"):
         assert f"| `{name}` |" in claiming
-    for name in ("done", "retry", "extend", "`gone` in the answer"):
+    for name in ("done", "retry", "release", "extend", "`gone` in the answer"):
         assert f"| {name if '`' in name else f'`{name}`'} |" in acknowledging
     assert str(MOST_HINTS) in claiming
     assert f"{LONGEST_WAIT_S:g}" in claiming

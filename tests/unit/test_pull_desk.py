@@ -12,6 +12,7 @@ import pytest
 from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.durable.agenda import Waiting
 from notifychannel_sidecar.durable.durable import Durable
+from notifychannel_sidecar.durable.settlement import Outcome
 from notifychannel_sidecar.hints import Mode
 from notifychannel_sidecar.pull.desk import Desk
 from notifychannel_sidecar.pull.desks import CROWDED, FINISHING, NOT_YET, OTHER_WAYS, Desks, RefusedError
@@ -140,7 +141,7 @@ async def test_an_answer_is_done_when_the_queue_has_heard_of_it_and_gone_when_it
         await asyncio.sleep(0.01)
         assert not done.done()
         queue.call()
-        assert await done == {"done": 1, "retry": 0, "extended": 0, "gone": ["unknown"]}
+        assert await done == {"done": 1, "retry": 0, "released": 0, "extended": 0, "gone": ["unknown"]}
         retry = asyncio.create_task(queue.desks.acknowledge(Acknowledging(retry=(tokens[1],), error="x")))
         await asyncio.sleep(0.01)
         queue.agenda.hold.settlements.take(time.monotonic())
@@ -173,7 +174,7 @@ async def test_an_answer_is_late_by_the_clock_though_nobody_has_looked_at_it():
     queue.call(claim(1))
     [ticket] = await task
     time.sleep(0.06)  # noqa: ASYNC251 - nothing goes on meanwhile
-    assert queue.desk.settle(ticket.token, is_done=True) is None
+    assert queue.desk.settle(ticket.token, Outcome.DONE) is None
     assert queue.desk.extend(ticket.token) is False
 
 
@@ -225,7 +226,7 @@ async def test_finishing_waits_for_what_is_out_and_hands_out_nothing():
         with pytest.raises(RefusedError) as refused:
             queue.desks.of("orders")
         assert (refused.value.status, str(refused.value)) == (503, FINISHING)
-        queue.desk.settle(ticket.token, is_done=True)
+        queue.desk.settle(ticket.token, Outcome.DONE)
         await finishing
 
 

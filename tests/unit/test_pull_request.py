@@ -31,14 +31,17 @@ BAD_CLAIMS = [
     ],
 ]  # fmt: skip
 BAD_ACKS = [
-    (b"nonsense", 'the body: is not JSON; write it as {"done": ["<claim>"], "retry": [], "extend": []}'),
-    (b"1", 'the body: has to be an object; write it as {"done": ["<claim>"], "retry": [], "extend": []}'),
-    ({"error": "x"}, f"the body: names none of done, retry and extend; write it as {request.ACK_EXAMPLE}"),
-    ({"claims": []}, "claims: is no field here; there are done, retry, extend, error"),
+    (b"nonsense", 'the body: is not JSON; write it as {"done": ["<claim>"], "retry": [], "release": [], "extend": []}'),
+    (b"1", f"the body: has to be an object; write it as {request.ACK_EXAMPLE}"),
+    ({"error": "x"}, f"the body: names none of done, retry, release and extend; write it as {request.ACK_EXAMPLE}"),
+    ({"claims": []}, "claims: is no field here; there are done, retry, release, extend, error"),
     ({"done": "x"}, "done: has to be a list of texts: the `claim` of each"),
     ({"retry": [1]}, "retry: has to be a list of texts: the `claim` of each"),
     ({"extend": {}}, "extend: has to be a list of texts: the `claim` of each"),
-    ({"done": ["a"], "extend": ["a"]}, "the body: has a claim in two of done, retry and extend; leave it in one"),
+    (
+        {"done": ["a"], "extend": ["a"]},
+        "the body: has a claim in two of done, retry, release and extend; leave it in one",
+    ),
     ({"done": [str(it) for it in range(10_001)]}, "the body: has more than 10000 claims; send several"),
     ({"retry": [], "error": 1}, "error: has to be a short text; it is recorded for those in retry"),
 ]  # fmt: skip

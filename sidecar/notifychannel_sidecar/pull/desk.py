@@ -41,6 +41,7 @@ LOOK_WITHIN_S = 2.0
 SWEEP_S = 0.05
 """Between two looks for what nobody has answered in time, for each is one at all that is out."""
 CLAIMS = "the application claims"
+WORDS = {Outcome.DONE: tickets.DONE, Outcome.RETRY: tickets.RETRY, Outcome.BACK: tickets.RELEASE}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -119,17 +120,16 @@ class Desk:
         """Whether that is a claim of this desk's, in time or not."""
         return token in self._out
 
-    def settle(self, token: str, *, is_done: bool, error: str | None = None) -> asyncio.Future[bool] | None:
-        """What the application says of a claim, and whether the queue has heard of it; None: it is gone already."""
+    def settle(self, token: str, outcome: Outcome, error: str | None = None) -> asyncio.Future[bool] | None:
+        """What became of a claim (DONE, RETRY or BACK), and whether the queue has heard; None: it is gone already."""
         ticket, now = self._out[token], time.monotonic()
         if ticket.until_s <= now:
             return None
         del self._out[token]
         told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        outcome, word = (Outcome.DONE, tickets.DONE) if is_done else (Outcome.RETRY, tickets.RETRY)
         if not self._durable.answer(ticket.work, outcome, error, told.set_result):
             return None
-        self._on_answer(ticket.answer(word, now))
+        self._on_answer(ticket.answer(WORDS[outcome], now))
         self._serve()
         return told
 

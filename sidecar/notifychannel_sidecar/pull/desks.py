@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from notifychannel_sidecar.config import Way
+from notifychannel_sidecar.durable.settlement import Outcome
 from notifychannel_sidecar.pull.desk import Desk
 
 if TYPE_CHECKING:
@@ -87,10 +88,11 @@ class Desks:
 
     async def acknowledge(self, said: Acknowledging) -> dict[str, int | list[str]]:
         """What became of them, when the queue has heard of it."""
-        done = self._settle(said.done, is_done=True, error=None)
-        retry = self._settle(said.retry, is_done=False, error=said.error)
+        done = self._settle(said.done, Outcome.DONE)
+        retry = self._settle(said.retry, Outcome.RETRY, said.error)
+        released = self._settle(said.release, Outcome.BACK)
         extended = {token: self._extend(token) for token in said.extend}
-        settled = {token: told for token, told in {**done, **retry}.items() if told is not None}
+        settled = {token: told for token, told in {**done, **retry, **released}.items() if told is not None}
         if settled:
             await asyncio.wait(settled.values())
         heard = {token for token, told in settled.items() if told.result()}
@@ -98,15 +100,16 @@ class Desks:
         return {
             "done": len(heard & done.keys()),
             "retry": len(heard & retry.keys()),
+            "released": len(heard & released.keys()),
             "extended": len(heard & extended.keys()),
-            "gone": [token for token in (*done, *retry, *extended) if token not in heard],
+            "gone": [token for token in (*done, *retry, *released, *extended) if token not in heard],
         }
 
     def _settle(
-        self, tokens: Iterable[str], *, is_done: bool, error: str | None
+        self, tokens: Iterable[str], outcome: Outcome, error: str | None = None
     ) -> dict[str, asyncio.Future[bool] | None]:
         return {
-            token: None if (desk := self._with(token)) is None else desk.settle(token, is_done=is_done, error=error)
+            token: None if (desk := self._with(token)) is None else desk.settle(token, outcome, error)
             for token in tokens
         }
 

@@ -19,8 +19,9 @@ MOST_ERROR = 200
 FROM_APPLICATION = "application: "
 """What an error begins with that is no word of ours: whoever may not show such a text leaves it out."""
 CLAIM_EXAMPLE = '{"channel": "jobs", "max": 10, "wait": 20}'
-ACK_EXAMPLE = '{"done": ["<claim>"], "retry": [], "extend": []}'
-_LISTS = ("done", "retry", "extend")
+ACK_EXAMPLE = '{"done": ["<claim>"], "retry": [], "release": [], "extend": []}'
+_LISTS = ("done", "retry", "release", "extend")
+_NAMED = "done, retry, release and extend"
 
 
 class BadRequestError(Exception):
@@ -42,6 +43,7 @@ class Acknowledging:
 
     done: tuple[str, ...] = ()
     retry: tuple[str, ...] = ()
+    release: tuple[str, ...] = ()
     extend: tuple[str, ...] = ()
     error: str | None = None
     """Of those to try again, as a record shows it."""
@@ -64,10 +66,10 @@ def acknowledging(body: bytes) -> Acknowledging:
     """Read the body of `/v1/ack`; raises BadRequestError and nothing else."""
     document = _document(body, (*_LISTS, "error"), ACK_EXAMPLE)
     if not document.keys() & set(_LISTS):
-        raise BadRequestError(f"the body: names none of done, retry and extend; write it as {ACK_EXAMPLE}")
+        raise BadRequestError(f"the body: names none of {_NAMED}; write it as {ACK_EXAMPLE}")
     lists = {name: _tokens(document, name) for name in _LISTS}
     if sum(len(tokens) for tokens in lists.values()) > len({token for tokens in lists.values() for token in tokens}):
-        raise BadRequestError("the body: has a claim in two of done, retry and extend; leave it in one")
+        raise BadRequestError(f"the body: has a claim in two of {_NAMED}; leave it in one")
     if sum(len(tokens) for tokens in lists.values()) > MOST_TOKENS:
         raise BadRequestError(f"the body: has more than {MOST_TOKENS} claims; send several")
     return Acknowledging(**lists, error=_error(document))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TOKEN_BYTES = 16
 TIMEOUT = "timeout"
-DONE, RETRY = "claim", "retry"
+DONE, RETRY, RELEASE = "claim", "retry", "release"
 """What the metric of deliveries calls an answer that is no POST's."""
 
 
