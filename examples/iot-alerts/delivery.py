@@ -76,12 +76,16 @@ async def ask(sidecar: aiohttp.ClientSession, path: str, **body: object) -> dict
 
 
 async def turn(pool: asyncpg.Pool, sidecar: aiohttp.ClientSession) -> None:
-    await pool.execute("SELECT 1")  # without a database nothing is claimed: an unanswered claim is an attempt
     try:
         claims = (await ask(sidecar, "/v1/claim", channel=CHANNEL, max=10, wait=WAIT_S))["claims"]
     except (aiohttp.ClientError, TimeoutError):
         await asyncio.sleep(1)
         claims = []
+    try:
+        await pool.execute("SELECT 1")
+    except AWAY:  # nothing can be done now, which is no attempt
+        await ask(sidecar, "/v1/ack", release=[claim["claim"] for claim in claims])
+        raise
     await asyncio.gather(*(work(pool, sidecar, claim) for claim in claims))
     if not claims:
         await deliver_all(pool)

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from notifychannel_cli import manifests
+from notifychannel_cli.embedded import free_port
 from tests.browser import screenshot
 from tests.examples import FOLDER, example
 from tests.figures import milliseconds
@@ -347,3 +350,26 @@ async def test_a_program_of_which_a_task_fails_says_so_and_ends():
     _, said = await program.communicate()
     assert program.returncode == -signal.SIGTERM
     assert b"ValueError: broken" in said
+
+
+async def test_a_worker_without_a_database_gives_back_what_it_has_claimed():
+    """Its sidecar is played: a real one would have to be in a database of which its worker is locked out."""
+    acked = asyncio.get_running_loop().create_future()
+
+    async def claim(_):
+        return web.json_response({"claims": [{"claim": "token", "hints": [{"key": {"job_id": 1}}]}]})
+
+    async def ack(request):
+        if not acked.done():
+            acked.set_result(await request.json())
+        return web.json_response({})
+
+    played = web.Application()
+    played.add_routes([web.post("/v1/claim", claim), web.post("/v1/ack", ack)])
+    async with TestServer(played) as sidecar:
+        nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+        variables = os.environ | {"DATABASE_URL": nobody, "NOTIFYCHANNEL_LOCAL_PORT": str(sidecar.port)}
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-B", "delivery.py", cwd=HERE, env=variables)
+        assert await asyncio.wait_for(acked, 20) == {"release": ["token"]}
+        worker.terminate()
+        assert await worker.wait() == 0
