@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 CHANNEL = "new-delivery-job"
-WAIT_S = int(os.environ.get("WAIT_S", "20"))
+WAIT_S = int(os.environ.get("WAIT_S", "5"))
 """For a claim; who gets none looks at the table, so a job that nobody tells of waits for so long."""
 PENDING = "SELECT id FROM delivery_jobs WHERE status = 'pending' ORDER BY id"
 TAKE = """
@@ -29,24 +29,27 @@ DELIVERED = "UPDATE delivery_jobs SET status = 'delivered', delivered_at = clock
 MARK = "UPDATE fleet_alert SET delivered_at = clock_timestamp() WHERE id = $1 AND delivered_at IS NULL"
 
 
-def send(phone: str, message: str) -> None:
-    """Yours: a text message, say. Raises ValueError where that can't be."""
+async def send(phone: str, message: str) -> None:
+    """Yours: a text message, say. Whatever it raises is a failed attempt; who waits for a network needs a timeout."""
     if not phone.startswith("+"):
         raise ValueError(f"{phone} is no telephone number")
     print(f"to {phone}: {message}", flush=True)
 
 
 async def deliver(pool: asyncpg.Pool, job_id: int) -> str | None:
-    """What is wrong, if something is. A job that is delivered already is left alone."""
+    """What is wrong, if something is. A job that is delivered already is left alone.
+
+    Its row stays locked while it is sent, so that nobody sends it twice at once; so long a connection is in use.
+    """
     async with pool.acquire() as connection, connection.transaction():
         job = await connection.fetchrow(TAKE, job_id)
         if job is None:
             return None
         try:
-            send(job["phone"], job["message"])
-        except ValueError as error:
+            await send(job["phone"], job["message"])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's
             await connection.execute(FAILED, job_id)
-            return str(error)
+            return repr(error)
         await connection.execute(DELIVERED, job_id)
         await connection.execute(MARK, job["alert_id"])
         return None
@@ -73,12 +76,16 @@ async def ask(sidecar: aiohttp.ClientSession, path: str, **body: object) -> dict
 
 
 async def turn(pool: asyncpg.Pool, sidecar: aiohttp.ClientSession) -> None:
-    await pool.execute("SELECT 1")  # without a database nothing is claimed: an unanswered claim is an attempt
     try:
         claims = (await ask(sidecar, "/v1/claim", channel=CHANNEL, max=10, wait=WAIT_S))["claims"]
     except (aiohttp.ClientError, TimeoutError):
         await asyncio.sleep(1)
         claims = []
+    try:
+        await pool.execute("SELECT 1")
+    except AWAY:  # nothing can be done now, which is no attempt
+        await ask(sidecar, "/v1/ack", release=[claim["claim"] for claim in claims])
+        raise
     await asyncio.gather(*(work(pool, sidecar, claim) for claim in claims))
     if not claims:
         await deliver_all(pool)

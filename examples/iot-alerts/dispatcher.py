@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     import asyncpg
 
 DISPATCH = """
+WITH a AS (
+    UPDATE fleet_alert SET dispatched = true WHERE NOT dispatched AND ($1::bigint[] IS NULL OR id = ANY ($1))
+    RETURNING id, tenant_id)
 INSERT INTO delivery_jobs (tenant_id, alert_id, phone)
-SELECT a.tenant_id, a.id, r.phone FROM fleet_alert a JOIN recipients r USING (tenant_id)
-WHERE ($1::bigint[] IS NULL OR a.id = ANY ($1)) AND NOT EXISTS (SELECT FROM delivery_jobs j WHERE j.alert_id = a.id)
-ON CONFLICT DO NOTHING
+SELECT tenant_id, a.id, phone FROM a JOIN recipients USING (tenant_id)
 """
 
 

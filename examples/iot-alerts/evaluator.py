@@ -15,14 +15,19 @@ TAKE = """
 UPDATE telemetry SET evaluated = true WHERE tenant_id = $1 AND device_id = $2 AND NOT evaluated RETURNING id, celsius
 """
 STATE = """
-INSERT INTO device_state (tenant_id, device_id, state, celsius, evaluations) VALUES ($1, $2, $3, $4, 1)
-ON CONFLICT (tenant_id, device_id) DO UPDATE SET
-    state = excluded.state, celsius = excluded.celsius, evaluations = device_state.evaluations + 1, changed_at = now()
+INSERT INTO device_state AS it (tenant_id, device_id, state, celsius, telemetry_id, evaluations)
+VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (tenant_id, device_id) DO UPDATE SET
+    state = excluded.state, celsius = excluded.celsius, telemetry_id = excluded.telemetry_id,
+    evaluations = it.evaluations + 1, changed_at = now()
+WHERE it.telemetry_id < excluded.telemetry_id
 """
 RAISE = """
 INSERT INTO fleet_alert (tenant_id, device_id, telemetry_id, message) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 """
-CLEAR = "UPDATE fleet_alert SET cleared_at = now() WHERE tenant_id = $1 AND device_id = $2 AND cleared_at IS NULL"
+CLEAR = """
+UPDATE fleet_alert SET cleared_at = clock_timestamp() WHERE tenant_id = $1 AND device_id = $2 AND cleared_at IS NULL
+AND EXISTS (SELECT FROM device_state WHERE tenant_id = $1 AND device_id = $2 AND state = 'normal')
+"""
 
 
 async def work(database: asyncpg.Pool, keys: list[dict] | None) -> None:
@@ -32,18 +37,20 @@ async def work(database: asyncpg.Pool, keys: list[dict] | None) -> None:
 
 
 async def evaluate(connection: asyncpg.Connection, tenant: int, device: str) -> None:
-    """In one transaction: whoever comes second, another pod or a repeated hint, finds no rows that are new."""
+    """In one transaction: whoever comes second, another pod or a repeated hint, waits, and finds no rows that are new.
+
+    Rows that are committed late, behind newer ones, may have been an alert; the device's state stays the newest's.
+    """
     rows = await connection.fetch(TAKE, tenant, device)
     if not rows:
         return
     newest, hottest = max(rows, key=lambda row: row["id"]), max(rows, key=lambda row: row["celsius"])
-    is_hot = newest["celsius"] > TOO_HOT_C
-    await connection.execute(STATE, tenant, device, "too hot" if is_hot else "normal", newest["celsius"])
+    state = "too hot" if newest["celsius"] > TOO_HOT_C else "normal"
+    await connection.execute(STATE, tenant, device, state, newest["celsius"], newest["id"])
     if hottest["celsius"] > TOO_HOT_C:
         message = f"{device} is at {hottest['celsius']:.0f} °C"
         await connection.execute(RAISE, tenant, device, hottest["id"], message)
-    if not is_hot:
-        await connection.execute(CLEAR, tenant, device)
+    await connection.execute(CLEAR, tenant, device)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ CREATE TABLE device_state (
     device_id text NOT NULL,
     state text NOT NULL,
     celsius real,
+    telemetry_id bigint NOT NULL DEFAULT 0, -- the newest that was evaluated: what is committed late is not the state
     evaluations bigint NOT NULL DEFAULT 0,
     changed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, device_id)
@@ -25,10 +26,12 @@ CREATE TABLE fleet_alert (
     telemetry_id bigint NOT NULL REFERENCES telemetry (id),
     message text NOT NULL,
     raised_at timestamptz NOT NULL DEFAULT now(),
+    dispatched boolean NOT NULL DEFAULT false,
     delivered_at timestamptz,
     cleared_at timestamptz
 );
 CREATE UNIQUE INDEX one_alert_at_a_time ON fleet_alert (tenant_id, device_id) WHERE cleared_at IS NULL;
+CREATE INDEX ON fleet_alert (id) WHERE NOT dispatched;
 CREATE TABLE recipients (
     tenant_id integer NOT NULL,
     phone text NOT NULL,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -12,17 +14,30 @@ import asyncpg
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 SIDECAR = f"http://127.0.0.1:{os.environ.get('NOTIFYCHANNEL_LOCAL_PORT') or 9790}"
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What it raises where the database can't be asked now."""
-SILENCE_S = int(os.environ.get("SILENCE_S", "30"))
+SILENCE_S = int(os.environ.get("SILENCE_S", "8"))
 
 
 def database() -> asyncpg.Pool:
-    """It connects when it is asked for something: a service starts without a database too."""
-    return asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4)
+    """It connects when it is asked for something: a service starts without a database too. Nobody waits for ever."""
+    return asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4, timeout=5, command_timeout=10)
+
+
+def background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """A task until it is cancelled. Where it fails the program ends, for whoever started it to start it again."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logging.getLogger(__name__).error("a task failed, so this ends", exc_info=error)
+            signal.raise_signal(signal.SIGTERM)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task
 
 
 class Net:
@@ -53,7 +68,7 @@ def serve(work: Callable[[asyncpg.Pool, list[dict] | None], Awaitable[None]]) ->
 async def _application(work: Callable[[asyncpg.Pool, list[dict] | None], Awaitable[None]]) -> web.Application:
     pool = await database()
     net = Net(lambda: work(pool, None))
-    watching = asyncio.create_task(net.watch())
+    watching = background(net.watch())
 
     async def hints(request: web.Request) -> web.Response:
         net.heard()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
-from service import AWAY, SIDECAR, Net, database
+from service import AWAY, SIDECAR, Net, background, database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +104,7 @@ class Screens:
                 for browser in self.browsers:
                     browser.show('{"mode": "Away"}')
                 await asyncio.sleep(1)
-                self.look_at(stale)
+                await self.look_at_all()
 
     async def changes(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: at first and after each change, all that the tenant has."""
@@ -134,9 +134,9 @@ async def page(request: web.Request) -> web.StreamResponse:
 async def main() -> web.Application:
     pool = await database()
     timeout = aiohttp.ClientTimeout(total=None, sock_read=40)  # a heartbeat comes every 15 s
-    http = aiohttp.ClientSession(SIDECAR, timeout=timeout)
+    http = aiohttp.ClientSession(SIDECAR, timeout=timeout, read_bufsize=2**20)  # a line has many hints
     screens = Screens(pool, http)
-    tasks = [asyncio.create_task(it) for it in (screens.follow(), screens.refresh(), screens.net.watch())]
+    tasks = [background(it) for it in (screens.follow(), screens.refresh(), screens.net.watch())]
 
     async def close(_: web.Application) -> None:
         for task in tasks:

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from notifychannel_cli import manifests
+from notifychannel_cli.embedded import free_port
 from tests.browser import screenshot
 from tests.examples import FOLDER, example
 from tests.figures import milliseconds
@@ -36,9 +39,9 @@ JOIN fleet_alert a ON a.id = j.alert_id JOIN telemetry t ON t.id = a.telemetry_i
 """
 EVALUATIONS = "SELECT evaluations FROM device_state WHERE device_id = $1"
 ROWS = "SELECT count(*) FILTER (WHERE evaluated) FROM telemetry WHERE device_id = $1"
-LONGEST_REST_S = """
-SELECT extract(epoch FROM max(rest))::float8 FROM (
-    SELECT measured_at - lag(measured_at) OVER (PARTITION BY device_id ORDER BY id) AS rest
+STEADY = """
+SELECT max(rest) < interval '0.4 s' AND max(measured_at) - min(measured_at) < interval '1.5 s' FROM (
+    SELECT measured_at, measured_at - lag(measured_at) OVER (PARTITION BY device_id ORDER BY id) AS rest
     FROM telemetry WHERE device_id = ANY ($1)) r
 """
 SESSIONS = """
@@ -48,7 +51,16 @@ FROM pg_stat_activity WHERE datname = current_database() AND application_name LI
 OTHERS_END = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-CLEARED = "SELECT count(*) FROM fleet_alert WHERE cleared_at > raised_at"
+CLEARED = "SELECT count(*) FROM fleet_alert WHERE device_id = 'mixer' AND cleared_at > raised_at"
+STATE = """
+SELECT state, celsius, evaluations, (SELECT count(*) FROM fleet_alert a WHERE a.device_id = d.device_id),
+    (SELECT count(*) FROM fleet_alert a WHERE a.device_id = d.device_id AND cleared_at IS NULL)
+FROM device_state d WHERE device_id = $1
+"""
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name NOT LIKE 'nch%'
+"""
 CHANNELS = {"new_telemetry", "new_fleet_alert", "new_delivery_job", "device_state_changed", "fleet_alert_changed"}
 DELIVERED = re.compile(r"furnace is at 93 °C\s*\d\d:\d\d:\d\d")
 """A row of the page's table: what, and when it was delivered."""
@@ -73,7 +85,7 @@ async def hints(started):
 async def burst(started, *devices):
     """50 rows for each within a second: how many hints the evaluator was told, and how often each was evaluated.
 
-    Once more where the machine paused, or a poll came: then nothing can be said.
+    Once more where the machine paused or was slow (after 2 s of rows there are rightly two), or a poll came.
     """
     loop = asyncio.get_running_loop()
     for attempt in range(5):
@@ -85,7 +97,7 @@ async def burst(started, *devices):
         for device in named:
             await started.until_row(ROWS, device, holds=lambda it: it == 50)
         after = await started.until(lambda: hints(started), lambda it, before=before: it > before)
-        if after[1] == before[1] and await started.admin.fetchval(LONGEST_REST_S, named) < 0.4:
+        if after[1] == before[1] and await started.admin.fetchval(STEADY, named):
             break
     return after[0] - before[0], [await started.admin.fetchval(EVALUATIONS, device) for device in named]
 
@@ -93,7 +105,9 @@ async def burst(started, *devices):
 async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one_evaluation(
     database, tmp_path, record_property
 ):
-    """Mutants: a `window` of 10ms for telemetry; a dispatcher without NOT EXISTS; a worker that knows no `failed`."""
+    """Mutants: a `window` of 10ms for telemetry; a worker that knows no `failed`; a dispatcher without NOT dispatched;
+    a state without `WHERE it.telemetry_id <`; a CLEAR without EXISTS, of what the newest of the taken rows says.
+    """
     async with example("iot-alerts", database, tmp_path) as started:
         admin = started.admin
         assert {it.pg_channel for it in manifests.channels([str(started.folder / "channels.yaml")])} == CHANNELS
@@ -107,13 +121,15 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
             f"telemetry committed → alert delivered, by four services: {milliseconds(took)}, of which 500 ms are the "
             "debounce (by polling it was 13 s)",
         )
-        assert statistics.median(took) < 5  # seconds: no poll helped; the machine may be busy, so the figure is printed
+        assert min(took) < 1  # second, as asked for; the machine may be busy, so the figures are printed
+        assert statistics.median(took) < 5  # no poll helped
 
         sessions = {row[0]: row[1] for row in await admin.fetch(SESSIONS)}
         listening = {name: count for name, count in sessions.items() if name.startswith("nch/")}
         assert listening == {"nch/evaluator": 1, "nch/dispatcher": 1, "nch/delivery": 1, "nch/ui": 1}
         assert len((await started.status("ui"))["channels"]) == 2
 
+        await late_rows_change_no_state(started)
         await admin.execute("INSERT INTO recipients VALUES (3, 'nobody')")
         await admin.execute(MEASURED, 3, "mixer", 99)
         await admin.execute(MEASURED, 3, "mixer", 98)
@@ -122,12 +138,10 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
         assert await burst(started, "one") == (1, [1])
         assert await burst(started, "a", "b") == (2, [1, 1])
 
-        dispatcher = f"http://127.0.0.1:{started.ports['dispatcher']}/hints"
         alert = {"tenant_id": 3, "alert_id": await admin.fetchval("SELECT max(id) FROM fleet_alert")}
-        await admin.execute("INSERT INTO recipients VALUES (3, '+2')")  # of what comes from now on
-        for body in ([], [], [{"key": alert}], [{"key": alert}]):
-            async with started.http.post(dispatcher, json={"hints": body}) as answer:
-                assert answer.status == 204
+        await admin.execute("INSERT INTO recipients VALUES (3, '+2'), (4, '+3')")  # of what comes from now on
+        for keys in ([], [], [alert], [alert]):
+            assert await tell(started, "dispatcher", *keys) == 204
         assert await admin.fetchval("SELECT count(*) FROM delivery_jobs") == 11
         await started.until_row("SELECT state || attempts FROM notifychannel.jobs", holds=lambda it: it == "dead3")
         await admin.execute("UPDATE delivery_jobs SET phone = '+1', status = 'pending' WHERE phone = 'nobody'")
@@ -138,12 +152,39 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
         await started.until_row(CLEARED, holds=lambda it: it == 1)
 
 
+async def late_rows_change_no_state(started):
+    """Two evaluations at once, the second of a hot row that was committed late: it was an alert, and isn't any more."""
+    late, holder = await started.database.connect(), await started.database.connect()
+    await started.admin.execute("INSERT INTO device_state VALUES (4, 'kiln', 'normal')")
+    key = {"tenant_id": 4, "device_id": "kiln"}
+    async with holder.transaction():
+        await holder.execute("SELECT FROM device_state WHERE device_id = 'kiln' FOR UPDATE")
+        async with late.transaction():
+            await late.execute(MEASURED, 4, "kiln", 92)
+            await started.admin.execute(MEASURED, 4, "kiln", 20)
+            first = asyncio.create_task(tell(started, "evaluator", key))
+            await started.until_row(WAITING, holds=lambda it: it >= 1)
+        second = asyncio.create_task(tell(started, "evaluator", key))
+        await started.until_row(WAITING, holds=lambda it: it >= 2)
+    assert await asyncio.gather(first, second) == [204, 204]
+    await asyncio.gather(late.close(), holder.close())
+    assert await started.admin.fetchval(ROWS, "kiln") == 2
+    assert tuple(await started.admin.fetchrow(STATE, "kiln")) == ("normal", 20, 1, 1, 0)
+
+
+async def tell(started, service, *keys):
+    """As its sidecar does; the answer's status."""
+    url, body = f"http://127.0.0.1:{started.ports[service]}/hints", {"hints": [{"key": key} for key in keys]}
+    async with started.http.post(url, json=body) as answer:
+        return answer.status
+
+
 async def said(started, words):
     return any(words in line for line in started.program.printed)
 
 
 def often(channel):
-    """Polls every second, so that nobody waits for 15; that the manifests poll at all is the other fact of it."""
+    """Polls every second, so that nobody waits for 7; that the manifests poll at all is the other fact of it."""
     for consumer in channel["spec"]["consumers"]:
         if "poll" in consumer:
             consumer["poll"]["interval"] = "1s"
@@ -255,7 +296,9 @@ async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_list
             assert time.monotonic() - began < 30
             async with no_database(started):
                 await tab.says_it_is("no database")
+                await other.says_it_is("no database")
             await tab.says_it_is("polling")
+            await other.says_it_is("polling")
             assert all(now > then for now, then in zip(await polls(started), before, strict=True))
         await tab.says_it_is("live")
         await psql("UPDATE device_state SET state = 'normal' WHERE device_id = 'pump-1'")
@@ -269,14 +312,64 @@ async def test_a_browser_shows_changes_after_a_restart_and_while_nobody_can_list
         assert await other.page.locator("#devices h3").all_inner_texts() == ["chiller"]
 
 
-def test_by_its_manifests_and_programs_nobody_waits_for_more_than_30_s():
-    """With a sidecar that can't listen, and with none at all."""
+def test_by_its_manifests_and_programs_an_alert_is_delivered_within_30_s_though_nobody_listens():
+    """The evaluator, then the dispatcher, then the worker, each as late as can be."""
     consumers = [consumer for it in manifests.channels([str(HERE / "channels.yaml")]) for consumer in it.consumers]
-    polled = [it for it in consumers if it.group != "fleet-delivery"]
-    assert len(polled) == 4
-    assert {1.1 * it.poll_interval < 30 for it in polled} == {True}
-    for file, name in (("service.py", "SILENCE_S"), ("delivery.py", "WAIT_S")):
-        (seconds,) = re.findall(
-            rf'^{name} = int\(os.environ.get\("{name}", "(\d+)"\)\)$', (HERE / file).read_text(), re.MULTILINE
-        )
-        assert int(seconds) <= 30
+    (poll_s,) = {1.1 * it.poll_interval for it in consumers if it.group != "fleet-delivery"}
+    silence_s, wait_s = seconds("service.py", "SILENCE_S") + 1, seconds("delivery.py", "WAIT_S")
+    assert poll_s < silence_s  # who is told to look has not to look by itself
+    assert 2 * poll_s + wait_s + 2 <= 30  # with sidecars that can't listen
+    assert 2 * silence_s + wait_s + 5 <= 30  # with frozen ones
+
+
+def seconds(file, name):
+    """What a program has by default."""
+    text = (HERE / file).read_text()
+    (found,) = re.findall(rf'^{name} = int\(os.environ.get\("{name}", "(\d+)"\)\)$', text, re.MULTILINE)
+    return int(found)
+
+
+FAILS = """
+import asyncio, service
+
+async def fails():
+    raise ValueError("broken")
+
+async def main():
+    task = service.background(fails())
+    await asyncio.sleep(30)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_program_of_which_a_task_fails_says_so_and_ends():
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-Bc", FAILS, cwd=HERE, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await program.communicate()
+    assert program.returncode == -signal.SIGTERM
+    assert b"ValueError: broken" in said
+
+
+async def test_a_worker_without_a_database_gives_back_what_it_has_claimed():
+    """Its sidecar is played: a real one would have to be in a database of which its worker is locked out."""
+    acked = asyncio.get_running_loop().create_future()
+
+    async def claim(_):
+        return web.json_response({"claims": [{"claim": "token", "hints": [{"key": {"job_id": 1}}]}]})
+
+    async def ack(request):
+        if not acked.done():
+            acked.set_result(await request.json())
+        return web.json_response({})
+
+    played = web.Application()
+    played.add_routes([web.post("/v1/claim", claim), web.post("/v1/ack", ack)])
+    async with TestServer(played) as sidecar:
+        nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+        variables = os.environ | {"DATABASE_URL": nobody, "NOTIFYCHANNEL_LOCAL_PORT": str(sidecar.port)}
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-B", "delivery.py", cwd=HERE, env=variables)
+        assert await asyncio.wait_for(acked, 20) == {"release": ["token"]}
+        worker.terminate()
+        assert await worker.wait() == 0
