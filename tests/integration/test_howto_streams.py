@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
+import logging
+import signal
 import threading
 import time
 import urllib.request
+from dataclasses import replace
 from http.client import HTTPException
 
 import aiohttp
@@ -15,10 +19,12 @@ import pytest
 from aiohttp import web
 
 from notifychannel_cli.embedded import free_port
+from tests.listening import config
 from tests.notification import payload
 from tests.pages import ROOT, blocks
 from tests.process import notifychannel
 from tests.reading import reading
+from tests.sidecar import SidecarProcess
 from tests.streaming import streamed, streaming
 
 PAGE = "streams.md"
@@ -26,7 +32,16 @@ BLOCKS = blocks((ROOT / "docs" / "howto" / PAGE).read_text())
 (CHANNEL,) = [it.text for it in BLOCKS if it.language == "yaml"]
 DEV, CURL = [it.text for it in BLOCKS if it.language == "sh"]
 FOLLOW, PROXY = [it.text for it in BLOCKS if it.language == "python"]
+(SCRIPT,) = [it.text for it in BLOCKS if it.language == "text"]
+DOCUMENT = f"""<!doctype html><script>
+const told = [], errors = [], banners = [];
+const refetch = (key) => told.push(key.order_id), refetchEverything = () => told.push("everything");
+const showBanner = (late) => banners.push(late);
+{SCRIPT}
+changes.onerror = () => errors.push(changes.readyState);
+</script>"""
 PATIENCE_S = 40
+CHANGED = "SELECT pg_notify('nch_orders', $1)"
 HTTP = web.AppKey("http", aiohttp.ClientSession)
 
 
@@ -111,31 +126,80 @@ def following(port, looked):
         ended.set()
 
 
-async def test_a_browser_gets_its_events_by_the_pages_proxy_and_no_others():
-    """It names another tenant in its query, which the proxy does not pass on."""
-    async with streaming(streamed()) as parts, aiohttp.ClientSession() as http:
-        names = {"web": web, "HTTP": HTTP, "tenant_of": lambda _: 7, "SIDECAR": f"http://127.0.0.1:{parts.port}"}
+@contextlib.asynccontextmanager
+async def proxied(sidecar, path):
+    """The page's proxy in an application whose tenant is 7, of a sidecar at that port; its own port."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_read=40)) as http:
+        names = {
+            "web": web, "aiohttp": aiohttp, "suppress": contextlib.suppress, "log": logging.getLogger("page"),
+            "HTTP": HTTP, "tenant_of": lambda _: 7, "SIDECAR": f"http://127.0.0.1:{sidecar}",
+        }  # fmt: skip
         exec(PROXY, names)  # noqa: S102 - the page's own code is what is tested
         application = web.Application()
         application[HTTP] = http
-        application.router.add_get("/v1/stream", names["changes"])
-        runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
+        application.router.add_get(path, names["changes"])
+        application.router.add_get("/", document)
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            port = runner.addresses[0][1]
-            async with reading(port, "?key.tenant_id=8") as page:
-                assert page.headers["content-type"] == "text/event-stream; charset=utf-8"
-                assert (await page.message()).is_resync
-                parts.inbox.put("orders", foreign(8, 1), parts.now)
-                parts.put(2)
-                assert (await page.message()).keys == [{"tenant_id": 7, "order_id": 2}]
-            parts.put(3)
-            await parts.deliverer.finish(5)
-            async with reading(port, last_id=page.last_id) as page:
-                assert (await page.message()).keys == [{"tenant_id": 7, "order_id": 3}]
+            yield runner.addresses[0][1]
         finally:
             await runner.cleanup()
+
+
+async def document(_):
+    """With the page's script."""
+    return web.Response(text=DOCUMENT, content_type="text/html")
+
+
+async def test_a_browser_gets_its_events_by_the_pages_proxy_and_no_others(caplog):
+    """It names another tenant in its query, which the proxy does not pass on."""
+    async with streaming(streamed()) as parts, proxied(parts.port, "/v1/stream") as port:
+        async with reading(port, "?key.tenant_id=8") as page:
+            assert page.headers["content-type"] == "text/event-stream; charset=utf-8"
+            assert (await page.message()).is_resync
+            parts.inbox.put("orders", foreign(8, 1), parts.now)
+            parts.put(2)
+            assert (await page.message()).keys == [{"tenant_id": 7, "order_id": 2}]
+        parts.put(3)
+        await parts.deliverer.finish(5)
+        async with reading(port, last_id=page.last_id) as page:
+            assert (await page.message()).keys == [{"tenant_id": 7, "order_id": 3}]
+        parts.configure()
+        async with reading(port) as page:
+            assert (page.status, await page.next()) == (200, None)
+        assert "no stream: " in caplog.text
+        assert "knows no channel orders of this" in caplog.text
+
+
+async def test_an_open_page_outlives_its_sidecar(database, browser, caplog):
+    """Two errors are the end of its stream and an attempt while nobody serves it; a closed page is no traceback."""
+    admin = await database.connect()
+    local = {"NOTIFYCHANNEL_LOCAL_PORT": str(free_port())}
+    read = config(replace(streamed(), sources=False, resync_spread=0.0))
+    beside = functools.partial(SidecarProcess, config=read, uri=database.dsn(), environment=local)
+    async with proxied(local["NOTIFYCHANNEL_LOCAL_PORT"], "/changes") as port:
+        async with beside() as sidecar:
+            await sidecar.listens()
+            page = await browser.tab(f"http://127.0.0.1:{port}/")
+            await page.wait_for_function("told.includes('everything')")
+            await admin.execute(CHANGED, payload(1))
+            await page.wait_for_function("told.at(-1) === 1")
+            sidecar.signal(signal.SIGKILL)
+            await sidecar.ends()
+            await page.wait_for_function("errors.length >= 2")
+        async with beside() as sidecar:
+            await sidecar.listens()
+            await page.wait_for_function("told.at(-1) === 'everything'")
+            await admin.execute(CHANGED, payload(2))
+            await page.wait_for_function("told.at(-1) === 2")
+            assert 2 not in await page.evaluate("errors")
+            assert await page.evaluate("banners.at(-1)") is False
+            await page.close()
+            await admin.execute(CHANGED, payload(3))
+            await sidecar.says(lambda status: status["channels"]["orders"]["readers"] == 0)
+    assert "Traceback" not in caplog.text
 
 
 def foreign(tenant, order):

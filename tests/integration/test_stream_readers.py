@@ -112,7 +112,7 @@ async def test_who_was_away_for_more_keys_than_are_kept_looks_at_every_key():
     [
         ("?chanel=orders", 400, "knows no chanel"),
         ("?key.order=1", 400, "finds no order in a key; there are order_id, tenant_id"),
-        ("?channel=rooms", 404, "knows no channel rooms; streamed are: orders"),
+        ("?channel=rooms", 404, "knows no channel rooms of this pod's group; streamed are: orders"),
         ("?channel=posted", 404, "POSTed to its `endpoint`"),
         ("?channel=orders&channel=jobs", 404, "POST /v1/claim"),
     ],
@@ -123,6 +123,24 @@ async def test_what_can_not_be_read_is_refused_with_a_sentence(query, status, wo
         async with reading(parts.port, query) as refused:
             assert refused.status == status
             assert words in (await refused.body())["error"]
+
+
+async def test_where_nothing_is_streamed_it_says_what_is_done_instead():
+    async with streaming(streamed()) as parts:
+        for channels, query, words in (
+            ((CLAIMED,), "", "has nothing to read: jobs is claimed: POST /v1/claim"),
+            ((CLAIMED, POSTED), "", "jobs is claimed: POST /v1/claim, posted is POSTed to its `endpoint`"),
+            (
+                (CLAIMED,),
+                "?channel=rooms",
+                "knows no channel rooms of this pod's group; none is streamed: jobs is claimed",
+            ),
+            ((), "", "this pod's group has no channel"),
+        ):
+            parts.stream.configure(channels)
+            async with reading(parts.port, query) as refused:
+                assert refused.status == 404
+                assert words in (await refused.body())["error"]
 
 
 async def test_other_methods_are_refused():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from notifychannel_sidecar.config import ChannelConfig
 
 LAST_EVENT_ID = "last_event_id"
+OTHERS = {Way.POST: "is POSTed to its `endpoint`", Way.CLAIM: "is claimed: POST /v1/claim"}
 ELSEWHERE = {
     Way.POST: "it is POSTed to its `endpoint`",
     Way.CLAIM: "its hints are fetched by POST /v1/claim, for its `delivery` is AtLeastOnce",
@@ -47,7 +48,7 @@ def refusal(wanted: Wanted, channels: Mapping[str, ChannelConfig]) -> Refusal | 
     for name in sorted(wanted.channels - streamed.keys()):
         return Refusal(status=404, sentence=_not_streamed(name, channels, sorted(streamed)))
     if not streamed:
-        return Refusal(status=404, sentence="has nothing to read: no channel of this group is without an `endpoint`")
+        return Refusal(status=404, sentence=f"has nothing to read: {_others(channels)}")
     asked = [config for name, config in streamed.items() if wanted.has_channel(name)]
     names = sorted({each for config in asked for each in key_names(config)})
     for name in wanted.keys:
@@ -64,5 +65,13 @@ def key_names(config: ChannelConfig) -> tuple[str, ...]:
 def _not_streamed(name: str, channels: Mapping[str, ChannelConfig], streamed: list[str]) -> str:
     there = f"streamed are: {', '.join(streamed)}" if streamed else "none is streamed"
     if name not in channels:
-        return f"knows no channel {name}; {there}"
+        others = "" if streamed else f": {_others(channels)}"
+        return f"knows no channel {name} of this pod's group; {there}{others}"
     return f"has no channel {name}: {ELSEWHERE[channels[name].way]}; {there}"
+
+
+def _others(channels: Mapping[str, ChannelConfig]) -> str:
+    """What is done with the channels of this group instead."""
+    return ", ".join(f"{name} {OTHERS[config.way]}" for name, config in sorted(channels.items())) or (
+        "this pod's group has no channel"
+    )
