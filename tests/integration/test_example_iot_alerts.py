@@ -370,6 +370,8 @@ async def test_a_worker_without_a_database_gives_back_what_it_has_claimed():
         nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
         variables = os.environ | {"DATABASE_URL": nobody, "NOTIFYCHANNEL_LOCAL_PORT": str(sidecar.port)}
         worker = await asyncio.create_subprocess_exec(sys.executable, "-B", "delivery.py", cwd=HERE, env=variables)
-        assert await asyncio.wait_for(acked, 20) == {"release": ["token"]}
-        worker.terminate()
-        assert await worker.wait() == 0
+        try:
+            assert await asyncio.wait_for(acked, 20) == {"release": ["token"]}
+        finally:
+            worker.terminate()
+            assert await worker.wait() == 0
