@@ -254,7 +254,7 @@ async def adopted(tmp_path):
 async def test_triggers_that_are_there_are_adopted_as_they_are(tmp_path):
     """The same application, told by them; nothing of ours is in the database. Who takes nothing holds up nobody.
 
-    Mutant: `read` sends the state to one page after the other.
+    Mutant: `read` sends the state to one page after the other, and `tell` only the first one.
     """
     (ours,), (theirs,) = [yaml.safe_load_all((HERE / it).read_text()) for it in ("channels.yaml", "adopted.yaml")]
     assert theirs["spec"]["consumers"] == ours["spec"]["consumers"]
