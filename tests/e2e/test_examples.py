@@ -42,8 +42,8 @@ import aiohttp, asyncpg
 
 async def main():
     database = await asyncpg.connect(os.environ["DATABASE_URL"])
-    page = aiohttp.ClientSession().ws_connect("ws://build-status/7/1/live")
-    async with asyncio.timeout(60), page as page:
+    url = "ws://build-status/7/1/live"
+    async with asyncio.timeout(60), aiohttp.ClientSession() as http, http.ws_connect(url) as page:
         assert ["Payment", "pending"] in json.loads(await page.receive_str())["todos"]
         await database.execute("UPDATE generation_todos SET status = 'done' WHERE title = 'Payment'")
         while not (state := await page.receive_str()) or ["Payment", "done"] not in json.loads(state)["todos"]:
