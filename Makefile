@@ -37,7 +37,8 @@ demo: $(VENV)/ready ## The walk of one hint on this machine: PostgreSQL, sidecar
 
 example-%: $(VENV)/ready ## Start examples/%, on a PostgreSQL of its own, until Ctrl-C: make example-alert-delivery
 	@test -f examples/$*/services.yaml || { echo "There is no example $*; there are:" $$(cd examples && ls -d */services.yaml | xargs -n1 dirname); exit 1; }
-	@exec $(BIN)/notifychannel dev -f examples/$*/channels.yaml --schema examples/$*/schema.sql --services examples/$*/services.yaml
+	@trap : INT; $(BIN)/notifychannel dev -f examples/$*/channels.yaml --schema examples/$*/schema.sql \
+	    --services examples/$*/services.yaml || { code=$$?; test $$code = 130 || exit $$code; } # 130: by Ctrl-C
 
 .PHONY: test
 test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about twelve minutes on two cores)

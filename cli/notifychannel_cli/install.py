@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from notifychannel_cli.exits import WrongError
 from notifychannel_cli.identity import connected
-from notifychannel_operator import database, grants, observe, plan
+from notifychannel_operator import database, grants, observe, plan, refusals, speech
 from notifychannel_operator.names import Owner
 from notifychannel_operator.queue_statements import Rows
 from notifychannel_operator.triggers import triggers
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notifychannel_operator.database import Result
+    from notifychannel_operator.objects import Facts
     from notifychannel_operator.spec import Channel
 
 
@@ -27,14 +30,22 @@ class RowsWaitError(InstallError):
 
 
 async def grant(channels: Sequence[Channel], *, dsn: str, installer: str, listener: str) -> None:
-    """Give two roles exactly what these channels need, as `notifychannel sql --grants` prints it; as the DSN's role."""
+    """Give two roles exactly what these channels need, as `notifychannel sql --grants` prints it; as the DSN's role.
+
+    Raises InstallError where a table is not there, or PostgreSQL refuses.
+    """
     async with connected(dsn) as connection:
         names = {name for channel in channels for name in triggers.table_names(channel)}
         tables = await observe.tables(connection, names)
+        if missing := sorted(names - tables.keys()):
+            raise InstallError("\n".join(refusals.missing(f"{schema}.{table}") for schema, table in missing))
         dbname = await connection.fetchval("SELECT current_database()")
         script = grants.script(channels, installer=installer, listener=listener, dbname=dbname, tables=tables)
         # Lines with a backslash are for psql; the server does not know them.
-        await connection.execute("\n".join(line for line in script.splitlines() if not line.startswith("\\")))
+        try:
+            await connection.execute("\n".join(line for line in script.splitlines() if not line.startswith("\\")))
+        except asyncpg.PostgresError as error:
+            raise InstallError(f"PostgreSQL refuses the rights: {error}") from None
 
 
 async def install(
@@ -47,7 +58,7 @@ async def install(
 ) -> tuple[str, ...]:
     """One pass for each channel, as the DSN's role: what is worth saying. Raises InstallError with every problem.
 
-    `on_installed` hears of each channel for which something was done; of one that was there already it does not.
+    `on_installed` hears of each channel of which nothing was there before; of one that was only changed it does not.
     """
     notes: list[str] = []
     problems: list[str] = []
@@ -60,7 +71,7 @@ async def install(
             if not steps.problems:
                 result = await database.apply(connection, steps)
                 problems += _left_undone(result)
-                if result.done:
+                if result.done and not _was_there(facts):
                     on_installed(channel)
             if facts.server.login_is_superuser and not allow_superuser:
                 problems.append("For a database of your own `notifychannel dev` accepts one with --allow-superuser.")
@@ -89,6 +100,10 @@ async def remove(channels: Sequence[Channel], *, dsn: str, installation: str, fo
 def _left_undone(result: Result) -> tuple[str, ...]:
     stale = tuple(f"{step.sentence}: somebody else changed it meanwhile; run it again" for step in result.stale)
     return (*map(str, result.gave_up), *stale, *result.failed)
+
+
+def _was_there(facts: Facts) -> bool:
+    return bool(speech.ours(facts)) or any(it.owner == facts.owner for it in facts.consumers)
 
 
 def _owner(channel: Channel, installation: str) -> Owner:

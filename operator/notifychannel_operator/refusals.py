@@ -157,7 +157,12 @@ def _missing(source: Source, facts: Facts) -> str:
             f"there is no table {source.label}, but its triggers are on {', '.join(now)}: if it was renamed, "
             "write the new name into the source"
         )
-    return f"there is no table {source.label}: create it, or correct the source (names are case-sensitive)"
+    return missing(source.label)
+
+
+def missing(label: str) -> str:
+    """Of a table that is not there."""
+    return f"there is no table {label}: create it, or correct the source (names are case-sensitive)"
 
 
 def _kind(table: Table) -> str | None:

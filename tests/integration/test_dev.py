@@ -238,6 +238,43 @@ async def test_triggers_that_were_there_before_stay(shop):
     assert await admin.fetchval(LEFT) > 0
 
 
+async def test_beside_another_dev_it_leaves_alone_what_is_no_matter_of_its_and_refuses_to_take_its_consumer(
+    shop, tmp_path
+):
+    """Mutants: `_narrowed` that keeps channels without consumers; `others.check` not called; `on_installed` told of
+    what was only changed.
+    """
+    admin, arguments = shop
+    scraping = JOBS.replace("name: orders}", "name: jobs}", 1).replace("group: orders-api", "group: scraper")
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text(scraping)
+    arguments = (*arguments, "-f", str(jobs), "--print")
+    there = "SELECT array_agg(channel || ' ' || \"group\") FROM notifychannel.consumer"
+    async with notifychannel(*arguments, "--group", "scraper") as first:
+        assert "to: jobs." in await first.line("Listening as scraper")
+        async with notifychannel(*arguments, "--group", "orders-api") as second:
+            assert "to: orders." in await second.line("Listening as orders-api")
+            second.interrupt()
+            assert await second.ends() == 0
+        assert "Removed what was installed." in second.printed
+        jobs.write_text(scraping + "    - {group: other, endpoint: {port: 1, path: /}}\n")
+        async with notifychannel(*arguments, "--group", "other") as second:
+            assert await second.ends() == 1
+        assert "jobs is installed with the consumer scraper, whom another" in " ".join(second.printed)
+        assert await admin.fetchval(there) == ["jobs scraper"]
+        jobs.write_text(scraping.replace("10ms", "20ms"))
+        async with notifychannel(*arguments, "--group", "scraper") as second:
+            await second.line("Listening as scraper")
+            second.interrupt()
+            assert await second.ends() == 0
+        assert await admin.fetchval(there) == ["jobs scraper"]
+        await admin.execute("INSERT INTO orders VALUES (42, 'new')")
+        await first.line('{"id": 42}')
+        first.interrupt()
+        assert await first.ends() == 0
+    assert await admin.fetchval(LEFT) == 0
+
+
 async def test_it_says_when_it_does_not_listen_and_when_it_listens_again(shop, database):
     """Mutant: `_watch` that always goes on to the next look."""
     admin, arguments = shop

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import sys
 
 import pytest
 
+from tests.pages import ROOT
 from tests.process import notifychannel
 
 pytestmark = pytest.mark.slow
@@ -87,26 +90,43 @@ def files(tmp_path):
 
 
 async def test_each_service_hears_by_a_sidecar_of_its_own_until_one_ends_by_itself(database, files, tmp_path):
-    """Also the one that reads, at the port that it is told. Mutant: `_environment` without NOTIFYCHANNEL_LOCAL_PORT."""
+    """Also the one that reads, at the port that it is told, and after it was killed, for it has `restart`.
+
+    The end of another is said while a sidecar still hangs. Mutant: `_environment` without NOTIFYCHANNEL_LOCAL_PORT.
+    """
     (tmp_path / "reader.py").write_text(READER)
     services = tmp_path / "services.yaml"
-    third = "  - {name: third, group: reader, command: [python, reader.py]}\ntry:"
+    third = "  - {name: third, group: reader, restart: true, command: [python, reader.py]}\ntry:"
     services.write_text(services.read_text().replace("try:", third))
     admin = await database.connect()
     await admin.execute(SCHEMA)
     async with notifychannel(*files, "--dsn", database.dsn(), "--allow-superuser") as dev:
         await dev.line("No service is the consumer nobody: left out.")
         await dev.line("Ready.")
-        assert "/status, http://127.0.0.1:" in await dev.line("  third, its sidecar http://127.0.0.1:", "/v1/stream")
+        await dev.line("    orders is POSTed to http://127.0.0.1:", "/hints")
+        await dev.line("  third, its sidecar http://127.0.0.1:", "/status")
+        await dev.line("    orders is read: GET http://127.0.0.1:", "/v1/stream?channel=orders")
         await dev.line("echo tried")
-        assert len(dev.children("notifychannel_sidecar")) == 3
+        sidecar, *others = dev.children("notifychannel_sidecar")
+        assert len(others) == 2
+        (reader,) = dev.children("reader.py")
+        os.kill(reader, signal.SIGKILL)
+        await dev.line("the service third was killed (signal 9); it is started again in 1 s")
+        await dev.line("third | heard")
         await admin.execute("INSERT INTO orders VALUES (2)")
         heard = {(await dev.line("heard change [2] postgresql://")).split(" | ")[0] for _ in range(3)}
         assert heard == {"first", "second", "third"}
-        await admin.execute("INSERT INTO orders VALUES (9)")
+        os.kill(sidecar, signal.SIGSTOP)
+        try:
+            await admin.execute("INSERT INTO orders VALUES (9)")
+            await dev.line(
+                "Error: the service", "ended with exit code 7; its lines above say why; the others are ended"
+            )
+        finally:
+            os.kill(sidecar, signal.SIGCONT)
         assert await dev.ends() == 1
         assert dev.left() == []
-    assert any("ended with exit code 7" in line for line in dev.printed)
+    assert len([line for line in dev.printed if "Error" in line]) == 1
     assert database.dsn() not in "\n".join(dev.printed)
     assert await admin.fetchval(LEFT) == 0
 
@@ -139,15 +159,36 @@ async def test_what_is_in_the_way_is_said_before_anything_is_started(files, tmp_
         async with notifychannel(*files, "--schema", str(schema)) as dev:
             assert await dev.ends() == 1
             assert dev.left() == []
-        assert all(word in " ".join(dev.printed) for word in said), dev.printed
-        assert "Traceback" not in " ".join(dev.printed)
+        printed = " ".join(dev.printed)
+        assert all(word in printed for word in said), dev.printed
+        assert "Traceback" not in printed
+        return printed
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
         await refused(f"the port {port} of service first can't be had", "write another one into")
     services.write_text(good.replace("[python,", "[nothing-of-this-name,", 1))
-    await refused("service first: there is no program nothing-of-this-name")
+    assert "PostgreSQL" not in await refused("service first: there is no program nothing-of-this-name")
     services.write_text(good)
     schema.write_text("CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE;")
     await refused("PostgreSQL refuses", "schema.sql", "syntax error")
+    schema.write_text("CREATE TABLE order_lines (id int PRIMARY KEY)")
+    await refused("there is no table public.orders: create it, or correct the source")
+
+
+@pytest.mark.parametrize(("ends", "complains"), [("130", False), ("1", True)])
+async def test_ctrl_c_is_no_error_of_the_example_s_make(tmp_path, ends, complains):
+    """Mutant: the target without its trap; the target that ends well whatever the program's exit code is."""
+    program = tmp_path / "notifychannel"
+    program.write_text(f"#!/bin/sh\ntrap 'exit {ends}' INT\necho up\nwhile :; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    make = await asyncio.create_subprocess_exec(
+        "make", f"BIN={tmp_path}", "example-alert-delivery", "-o", ".venv/ready", cwd=ROOT, start_new_session=True,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(30):
+        assert await make.stdout.readline() == b"up\n"
+        os.killpg(make.pid, signal.SIGINT)
+        printed = (await make.communicate())[0].decode()
+    assert ("***" in printed) == complains, printed

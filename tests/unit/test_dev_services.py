@@ -10,14 +10,16 @@ import yaml
 from click.testing import CliRunner
 
 from notifychannel_cli.__main__ import cli
+from notifychannel_cli.dev.service_process import program
 from notifychannel_cli.dev.services import Service, ServicesError, load
+from notifychannel_cli.exits import WrongError
 from tests.pages import ROOT
 
 GOOD = """
 services:
   - {name: orders, group: orders-api, port: 8080, statusPort: 9789, command: [python, application.py]}
   - {name: reader, group: orders-page, localPort: 9790, command: [python, reader.py]}
-  - {name: clock, command: [date]}
+  - {name: clock, restart: true, command: [date]}
 try: [curl http://127.0.0.1:8080/orders]
 """
 CHANNEL = """
@@ -51,7 +53,7 @@ def test_services_are_read_with_the_folder_that_they_start_in(file):
             name="orders", group="orders-api", port=8080, status_port=9789, command=("python", "application.py")
         ),
         Service(name="reader", group="orders-page", local_port=9790, command=("python", "reader.py")),
-        Service(name="clock", command=("date",)),
+        Service(name="clock", command=("date",), restart=True),
     )  # fmt: skip
     assert found.tries == ("curl http://127.0.0.1:8080/orders",)
     assert found.groups == {"orders-api", "orders-page"}
@@ -63,10 +65,13 @@ def test_services_are_read_with_the_folder_that_they_start_in(file):
     [
         (GOOD, "[", "is no YAML"),
         (GOOD, "- a", "write a list `services`"),
-        ("try:", "tries:", "write a list `services`"),
+        ("try:", "tries:", 'unknown field "tries"; known here: services, try'),
         (GOOD, "services: []", "`services` is empty"),
         ("name: clock", "group: x", "services[2]: has no name"),
-        ("name: clock", "name: clock, portt: 1", "services[2]: its fields are"),
+        ("port: 8080", "prot: 8080", 'services[0]: unknown field "prot"; did you mean "port"?'),
+        ("name: clock", "name: clock, 7: 1", 'services[2]: unknown field "7"; known here: name, group,'),
+        (GOOD, "services: [date]", "services[0]: write its fields: name, group,"),
+        ("restart: true", "restart: 3", "services[2]: `restart` is true or false"),
         ("[date]", "date", "services[2]: `command` is a list of words"),
         ("[date]", "[]", "services[2]: `command` is a list of words"),
         ("port: 8080", "port: 80800", "services[0]: `port` is a number from 1 to 65535"),
@@ -125,6 +130,15 @@ def test_the_environment_may_name_a_database_where_a_schema_makes_one(tmp_path):
     result = CliRunner().invoke(cli, words, env={"NOTIFYCHANNEL_DSN": "postgresql://a/b"})
     assert result.exit_code == 1
     assert "nowhere.sql can't be read" in result.stderr
+
+
+def test_a_program_with_a_slash_is_one_of_the_folder(tmp_path):
+    """Mutant: `which` of the name as it is."""
+    made = tmp_path / "run.sh"
+    made.touch(mode=0o755)
+    assert program(Service(name="one", command=("./run.sh",)), tmp_path) == str(made)
+    with pytest.raises(WrongError, match=r"service one: there is no program \./walk\.sh"):
+        program(Service(name="one", command=("./walk.sh",)), tmp_path)
 
 
 def test_the_help_shows_the_file_line_by_line():

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
               help="Run these programs, each with a sidecar of its own.")  # fmt: skip
 @click.option("--group", help="The consumer to be; needed when the files name several.")
 @click.option("--keep", is_flag=True, help="Leave the triggers in the database at the end.")
-@click.option("--force", is_flag=True, help="Remove at the end also what no application has acknowledged.")
+@click.option("--force", is_flag=True, help="Leave out a consumer that another one serves, or for whom "
+              "something waits; at the end remove also what no application has acknowledged.")  # fmt: skip
 @click.option("--allow-superuser", is_flag=True, help="Accept a superuser as installer: for a database of one's own.")
 def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post: str | None, run_command: str | None,
             show: bool, serve: int | None, services_file: Path | None, group: str | None, keep: bool, force: bool,
@@ -54,7 +55,8 @@ def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post:
     """Install the triggers, run the real sidecar here, and show one line per delivery with its latency.
 
     On Ctrl-C it removes what it installed, unless --keep, or unless keys of `delivery: AtLeastOnce` wait; triggers that
-    were there before stay. Of a channel's consumers it is one, and the others are left out. The same DSN serves
+    were there before stay. Of a channel's consumers it is one, and the others are left out; channels without it are
+    left alone, and one that tells others already (another `dev` serves them) is refused. The same DSN serves
     as installer and as listener; in production these are two roles (see: notifychannel sql --grants). With --post the
     channel's `timeout` holds; a command of --exec may take five minutes, finds the database in DATABASE_URL, and no
     shell is between. --post, --exec and --print stand in for the application also where it has no endpoint.
@@ -70,6 +72,7 @@ def command(*, files: Sequence[str], dsn: str | None, schema: Path | None, post:
             port: 8080                         # where it serves; may be missing where nothing is POSTed
             statusPort: 9789                   # of its sidecar; else a free one
             localPort: 9790                    # its streams and claims; else a free one
+            restart: true                      # started again a second after its end; else that ends all
             command: [python, application.py]  # started in the folder of this file
         try:                                   # shown when all is up
           - curl http://127.0.0.1:8080/orders
@@ -133,8 +136,12 @@ def _database(dsn: str | None, schema: Path | None, *, keep: bool) -> str | Path
 
 
 def _narrowed(channels: Sequence[Channel], groups: frozenset[str]) -> tuple[Channel, ...]:
-    """Without the consumers that nobody is here: what is told at least once would wait for them for ever."""
-    return tuple(replace(it, consumers=tuple(each for each in it.consumers if each.group in groups)) for it in channels)
+    """Without the consumers that nobody is here: what is told at least once would wait for them for ever.
+
+    A channel that has no other is no matter of ours.
+    """
+    narrowed = (replace(it, consumers=tuple(each for each in it.consumers if each.group in groups)) for it in channels)
+    return tuple(it for it in narrowed if it.consumers)
 
 
 def _check_groups(channels: Sequence[Channel], groups: frozenset[str], *, asked: str | None) -> None:

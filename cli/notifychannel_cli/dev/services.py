@@ -6,6 +6,7 @@ group: alert-delivery               # its sidecar is this consumer; without: a p
 port: 8080                          # where it serves; it finds it in PORT. Needed where hints are POSTed
 statusPort: 9791                    # of its sidecar; a free one where nothing is written
 localPort: 9790                     # of its streams and claims; the program finds it in NOTIFYCHANNEL_LOCAL_PORT
+restart: true                       # started again after a second where it ends; without: its end ends all
 command: [python, application.py]   # started in the file's folder
 try:                                    # printed when all is up, for the next terminal
 - curl http://127.0.0.1:8080/webhooks
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from notifychannel_cli.exits import WrongError
+from notifychannel_operator.resource.scalar import suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 PORT_FIELDS = ("port", "statusPort", "localPort")
-FIELDS = {"name", "group", "command", *PORT_FIELDS}
+FIELDS = ("name", "group", "command", "restart", *PORT_FIELDS)
 PORTS = range(1, 65536)
 
 
@@ -43,6 +46,7 @@ class Service:
     port: int | None = None
     status_port: int | None = None
     local_port: int | None = None
+    restart: bool = False
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -84,8 +88,9 @@ def load(path: Path) -> Services:
 
 
 def _services(document: Any, folder: Path) -> Services:
-    if not isinstance(document, dict) or not document.keys() <= {"services", "try"}:
+    if not isinstance(document, dict):
         raise ServicesError("write a list `services`, a list `try`, and nothing else")
+    _check_fields(document, ("services", "try"), where="")
     found, tries = document.get("services"), document.get("try") or []
     if not isinstance(found, list) or not found:
         raise ServicesError("`services` is empty; write one with name, port and command")
@@ -101,8 +106,9 @@ def _services(document: Any, folder: Path) -> Services:
 
 def _service(it: Any, number: int) -> Service:
     where = f"services[{number}]"
-    if not isinstance(it, dict) or not it.keys() <= FIELDS:
-        raise ServicesError(f"{where}: its fields are {', '.join(sorted(FIELDS))}")
+    if not isinstance(it, dict):
+        raise ServicesError(f"{where}: write its fields: {', '.join(FIELDS)}")
+    _check_fields(it, FIELDS, where=f"{where}: ")
     name, group, command = it.get("name"), it.get("group"), it.get("command")
     if not isinstance(name, str) or not name:
         raise ServicesError(f"{where}: has no name")
@@ -113,10 +119,19 @@ def _service(it: Any, number: int) -> Service:
             raise ServicesError(f"{where}: `{field}` is a number from 1 to 65535")
     if group is not None and not isinstance(group, str):
         raise ServicesError(f"{where}: a `group` is a consumer's name")
+    if not isinstance(it.get("restart", False), bool):
+        raise ServicesError(f"{where}: `restart` is true or false")
     return Service(
         name=name, command=tuple(command), group=group, port=it.get("port"), status_port=it.get("statusPort"),
-        local_port=it.get("localPort"),
+        local_port=it.get("localPort"), restart=it.get("restart", False),
     )  # fmt: skip
+
+
+def _check_fields(written: dict[Any, Any], known: Sequence[str], *, where: str) -> None:
+    """As in a channel's file."""
+    for name in written:
+        if name not in known:
+            raise ServicesError(f'{where}unknown field "{name}"; {suggestion(str(name), known)}')
 
 
 def _are_words(value: Any) -> bool:

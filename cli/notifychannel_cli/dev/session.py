@@ -7,11 +7,11 @@ import shlex
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import aiohttp
 
-from notifychannel_cli.dev import together
+from notifychannel_cli.dev import others, together, ways
 from notifychannel_cli.dev.answer import Answer, Executing, Posting, printing
 from notifychannel_cli.dev.place import Place, embedded
 from notifychannel_cli.dev.receiver import Receiver
@@ -22,7 +22,6 @@ from notifychannel_cli.exits import UnreachableError, WrongError
 from notifychannel_cli.identity import connected
 from notifychannel_cli.install import InstallError, RowsWaitError, install, remove
 from notifychannel_cli.sidecar_process import SidecarProcess
-from notifychannel_sidecar.config import Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from notifychannel_cli.dev.task import Task
     from notifychannel_operator.spec import Channel
-    from notifychannel_sidecar.config import ChannelConfig, Config
+    from notifychannel_sidecar.config import Config
 
 EXEC_TIMEOUT_S = 300.0
 """A command may take longer than an application's endpoint is given by default."""
@@ -48,6 +47,8 @@ async def run(task: Task, out: Console) -> None:
         if not place.is_embedded:
             # Before the first channel is installed: the second may be refused.
             stack.push_async_callback(_remove, task, installed, place, out)
+            if not task.force:
+                await others.check(task.channels, dsn=place.installer)
         await install(
             task.channels, dsn=place.installer, installation=INSTALLATION, allow_superuser=task.allow_superuser,
             on_installed=installed.append,
@@ -73,8 +74,8 @@ async def _alone(alone: Alone, channels: Sequence[Channel], place: Place, out: C
         names = ", ".join(channel.name for channel in channels)
         out.print(f"Listening as {alone.group}, to: {names}. Change a row and see; Ctrl-C ends.")
         if alone.answer == "serve":
-            for channel in process.config.channels:
-                out.print(_way(channel, process.local_port), markup=False, highlight=False)
+            for line in ways.lines(process):
+                out.print(line, markup=False, highlight=False)
         if place.is_embedded:
             out.print(f"The database: {place.application}", markup=False, highlight=False)
         await watch(sidecar, out)
@@ -93,19 +94,6 @@ async def _with_receiver(
     )
     here = tuple(replace(each, port=receiver.port, path=each.path or "/") for each in made.channels)
     return SidecarProcess(config=replace(made, channels=here), uri=place.listener)
-
-
-def _way(channel: ChannelConfig, port: int) -> str:
-    """How the application comes to this channel's hints."""
-    match channel.way:
-        case Way.POST:
-            return f"  {channel.name} is POSTed to http://127.0.0.1:{channel.port}{channel.path}"
-        case Way.STREAM:
-            return f"  {channel.name} is read: GET http://127.0.0.1:{port}/v1/stream?channel={channel.name}"
-        case Way.CLAIM:
-            return f"  {channel.name} is claimed: POST http://127.0.0.1:{port}/v1/claim"
-        case never:
-            assert_never(never)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from notifychannel_cli.dev import ways
 from notifychannel_cli.dev.service_process import ServiceProcess, check_port, program
 from notifychannel_cli.dev.task import config
 from notifychannel_cli.dev.watch import watch
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 def check(services: Services) -> None:
     """Raises WrongError where a program is not there, or a port is taken: before anything is started."""
     for service in services.services:
-        program(service)
+        program(service, services.folder)
         for port in service.ports:
             check_port(port, f"service {service.name}")
 
 
 async def run(services: Services, channels: Sequence[Channel], place: Place, out: Console) -> None:
-    """Until cancelled; raises WrongError when one of the programs or sidecars ends by itself."""
+    """Until cancelled; raises WrongError when a sidecar, or a program without `restart`, ends by itself."""
     async with AsyncExitStack() as stack:
         sidecars = {
             each: _sidecar(each, each.group, channels, place) for each in services.services if each.group is not None
@@ -89,7 +90,9 @@ def _ready(services: Services, sidecars: dict[Service, SidecarProcess], place: P
     lines = ["Ready.", ""]
     for each in services.services:
         url = "" if each.port is None else f" http://127.0.0.1:{each.port}"
-        lines.append(f"  {each.name}{url}{_beside(sidecars.get(each))}")
+        sidecar = sidecars.get(each)
+        beside = "" if sidecar is None else f", its sidecar http://127.0.0.1:{sidecar.port}/status"
+        lines += [f"  {each.name}{url}{beside}", *(f"  {it}" for it in (ways.lines(sidecar) if sidecar else ()))]
     if place.is_embedded:
         lines += ["", "In another terminal:", ""]
         if place.programs is not None and shutil.which("psql") is None:
@@ -99,16 +102,3 @@ def _ready(services: Services, sidecars: dict[Service, SidecarProcess], place: P
     if services.tries:
         lines += ["", "Try:", "", *(f"  {it}" for it in services.tries)]
     return [*lines, "", "Ctrl-C ends it all."]
-
-
-def _beside(sidecar: SidecarProcess | None) -> str:
-    if sidecar is None:
-        return ""
-    ways = {each.way for each in sidecar.config.channels}
-    paths = [path for way, path in ((Way.STREAM, "/v1/stream"), (Way.CLAIM, "/v1/claim")) if way in ways]
-    return ", ".join(
-        [
-            f", its sidecar http://127.0.0.1:{sidecar.port}/status",
-            *(f"http://127.0.0.1:{sidecar.local_port}{path}" for path in paths),
-        ]
-    )
