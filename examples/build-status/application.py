@@ -33,7 +33,7 @@ CLOSE_TIMEOUT_S = 5
 """Of a page that does not answer when we go."""
 MAX_SAID = 4096
 """Bytes: a page has nothing to say."""
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What it raises where the database can't be asked now."""
 HEADERS = {"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'", "Cache-Control": "no-cache"}
 STATE = """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
 SIDECAR = f"http://127.0.0.1:{os.environ.get('NOTIFYCHANNEL_LOCAL_PORT') or 9790}"
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What it raises where the database can't be asked now."""
 SILENCE_S = int(os.environ.get("SILENCE_S", "8"))
 

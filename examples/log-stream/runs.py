@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 BUFFER = 100
 """Lines of a run that are kept; who is further behind reads the database."""
 HEARTBEAT_S = 15
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What it raises where the database can't be asked now."""
 
 

@@ -27,7 +27,7 @@ async def main() -> None:
             try:
                 run = run or await database.fetchval(RUN)
                 await database.execute(LINE, run, level, line.format(number))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 print(f"page {number} is not logged: {error!r}", file=sys.stderr)
             await asyncio.sleep(random.uniform(0.05, 1))
 

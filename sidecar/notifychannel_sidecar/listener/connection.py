@@ -48,7 +48,7 @@ async def connection(arguments: Mapping[str, Any], timings: Timings) -> AsyncIte
         raise
     try:
         await opened.close(timeout=timings.close_timeout_s)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         log.debug("the connection did not close (%s); it was cut", label(error), extra=Event.CONNECTION_CUT.tag)
 
 

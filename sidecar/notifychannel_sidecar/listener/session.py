@@ -171,7 +171,9 @@ class Session:
 
     async def _leave_the_pool(self) -> None:
         """A pool's server connection would go on listening for nobody; best effort, it may be another one by now."""
-        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(
+            TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+        ):
             async with asyncio.timeout(self._timings.close_timeout_s):
                 await self._in_one_transaction(self._remove, self.channels)
                 await self._connection.remove_listener(self._private, self._came_back)
