@@ -31,7 +31,7 @@ SECTION = re.search(r"^## On a cluster\n(.*?)^## ", (ROOT / "README.md").read_te
 (SHOWN,) = re.findall(r"^```text\n\$ (.*?)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 QUICK_START = [it for it in blocks((ROOT / "docs" / "quick-start.md").read_text()) if it.language == "sh"]
 FILES = [it.text for it in QUICK_START if it.text.startswith("cat > ")]
-OWN = [it.text for it in QUICK_START if it.text.startswith("kubectl ")]
+OWN = [it.text for it in QUICK_START if it.text.startswith("kubectl ") and it.marker.startswith("run by ")]
 SAME = [  # words of other pages, which are the first commands of AWAY
     it.text
     for page in ("install.md", "howto/uninstall.md")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from notifychannel_cli.embedded import free_port
+from notifychannel_cli.embedded import Server, free_port
 from tests.pages import ROOT, as_shown, as_typed, blocks
 from tests.process import Program
 
@@ -20,6 +20,7 @@ BLOCKS = blocks((ROOT / "docs" / "quick-start.md").read_text())
 SERVER, TABLE, CHANNEL, LOOK, INSERT, APPLICATION, LEAD, UPDATE = (
     it.text for it in BLOCKS if it.marker == "run by test_the_page_leads_from_a_table_to_a_hint_in_an_application"
 )
+FOUR_FILES, ROW = (it.text for it in BLOCKS if it.marker == "run by test_four_files_are_a_project_of_ones_own")
 (SAID,) = (it.text for it in BLOCKS if it.language == "text")
 
 
@@ -95,3 +96,19 @@ async def test_the_page_leads_from_a_table_to_a_hint_in_an_application(tmp_path)
         assert await dev.ends() == 0
         server.process.stdin.write(b"\n")
         assert await server.ends() == 0, server.printed
+
+
+async def test_four_files_are_a_project_of_ones_own(tmp_path):
+    """Mutants: another group in services.yaml; a table of another name in schema.sql."""
+    (channel, _), (application, _) = as_typed(CHANNEL), as_typed(APPLICATION)
+    files = channel.rpartition("notifychannel lint")[0] + application.rpartition("python application.py")[0]
+    typed, shown = as_typed(FOUR_FILES)
+    async with terminal((files + typed).replace("8080", str(free_port())), tmp_path) as dev:
+        await dev.shows(*shown)
+        exported = (await dev.shows("export DATABASE_URL=")).partition("#")[0]
+        typed, shown = as_typed(ROW)
+        async with terminal(f"{exported}\nPATH={Server().binary('')}:$PATH\n{typed}", tmp_path) as other:
+            await other.shows(*shown)
+        await dev.shows(as_shown("tasks | look at task 1"))
+        dev.interrupt()
+        await dev.ends()
