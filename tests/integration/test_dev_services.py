@@ -179,7 +179,7 @@ async def test_what_is_in_the_way_is_said_before_anything_is_started(files, tmp_
 
 @pytest.mark.parametrize(("ends", "complains"), [("130", False), ("1", True)])
 async def test_ctrl_c_is_no_error_of_the_example_s_make(tmp_path, ends, complains):
-    """Mutant: the target without its trap; the target that ends well whatever the program's exit code is."""
+    """Mutants: the target that only runs the program (exec); one that ends well whatever the exit code is."""
     program = tmp_path / "notifychannel"
     program.write_text(f"#!/bin/sh\ntrap 'exit {ends}' INT\necho up\nwhile :; do sleep 0.05; done\n")
     program.chmod(0o755)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from notifychannel_cli import manifests
 from notifychannel_cli.__main__ import cli
+from notifychannel_cli.dev.others import left_out
 from notifychannel_cli.dev.service_process import program
 from notifychannel_cli.dev.services import Service, ServicesError, load
 from notifychannel_cli.exits import WrongError
+from notifychannel_operator.consumers import Registered, wanted
+from notifychannel_operator.names import Owner
 from tests.pages import ROOT
 
 GOOD = """
@@ -130,6 +135,27 @@ def test_the_environment_may_name_a_database_where_a_schema_makes_one(tmp_path):
     result = CliRunner().invoke(cli, words, env={"NOTIFYCHANNEL_DSN": "postgresql://a/b"})
     assert result.exit_code == 1
     assert "nowhere.sql can't be read" in result.stderr
+
+
+def test_a_consumer_that_would_be_left_out_is_named_where_it_is_served_or_waited_for(tmp_path):
+    """Mutants: `left_out` without the question who is wanted; without `it.waiting`."""
+    file = tmp_path / "orders.yaml"
+    logged = CHANNEL.replace("spec:", "spec:\n  capture: Outbox").replace(
+        "/hints}", "/hints}\n      delivery: AtLeastOnce"
+    )
+    file.write_text(logged)
+    (whole,) = manifests.channels([str(file)])
+    without = replace(whole, consumers=whole.consumers[1:])
+    owner = Owner(installation="dev", namespace=whole.namespace, name=whole.name)
+    (terms,) = wanted(whole, pg_channel="orders")
+    there = Registered(owner=owner, terms=terms)
+    named = "orders is installed with the consumer orders-api"
+    assert list(left_out(without, [there])) == []
+    assert list(left_out(whole, [replace(there, claimers=1, rows=1)])) == []
+    (served,) = left_out(without, [replace(there, claimers=1)])
+    assert served.startswith(f"{named}, whom another `notifychannel dev` serves")
+    (waits,) = left_out(without, [replace(there, rows=1)])
+    assert waits.startswith(f"{named}; the group orders-api has 1 key that no application has acknowledged")
 
 
 def test_a_program_with_a_slash_is_one_of_the_folder(tmp_path):
