@@ -41,7 +41,7 @@ example-%: $(VENV)/ready ## Start examples/%, on a PostgreSQL of its own, until 
 	    --services examples/$*/services.yaml || { code=$$?; test $$code = 130 || exit $$code; } # 130: by Ctrl-C
 
 .PHONY: test
-test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about twelve minutes on two cores)
+test: $(VENV)/docs ## All tests, on PostgreSQL 16 and 18 (about ten minutes on two cores)
 	@tests/install-pgbouncer
 	@tests/install-prometheus
 	@tests/install-postgresql-13
