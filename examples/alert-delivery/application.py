@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -124,6 +125,13 @@ class Delivery:
                 self.heard(60)
 
 
+def end(net: asyncio.Task[None]) -> None:
+    """Nothing goes on here without its safety net: it says why, and ends, and whoever started it starts it again."""
+    if not net.cancelled():
+        traceback.print_exception(net.exception())
+        raise SystemExit(1)
+
+
 @web.middleware
 async def try_later(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Without a database nothing can be done here: 503 says so, and is no attempt of any hint."""
@@ -135,10 +143,13 @@ async def try_later(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def main() -> web.Application:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=5)
+    database = await asyncpg.create_pool(
+        os.environ["DATABASE_URL"], min_size=0, max_size=5, timeout=5, command_timeout=10
+    )
     http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WEBHOOK_TIMEOUT_S))
     delivery = Delivery(database, http)
     net = asyncio.create_task(delivery.look_by_itself())
+    net.add_done_callback(end)
 
     async def close(_: web.Application) -> None:
         net.cancel()

@@ -11,7 +11,7 @@ from contextlib import suppress
 import asyncpg
 from aiohttp import web
 
-from application import AWAY, try_later
+from application import AWAY, end, try_later
 
 COUNT = """
 INSERT INTO alert_statistics (severity, alerts)
@@ -44,8 +44,10 @@ async def look_by_itself(application: web.Application):
                     await application["database"].execute(COUNT)
                 heard(60)
 
-    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=2) as application["database"]:
+    pool = asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=2, timeout=5, command_timeout=10)
+    async with pool as application["database"]:
         watching = asyncio.create_task(watch())
+        watching.add_done_callback(end)
         yield
         watching.cancel()
 

@@ -47,7 +47,8 @@ def log(**what: object) -> None:
 
 
 async def main() -> web.Application:
-    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=4)
+    dsn = os.environ["DATABASE_URL"]
+    database = await asyncpg.create_pool(dsn, min_size=0, max_size=4, timeout=5, command_timeout=60)
     processor = Processor(database)
     net = asyncio.create_task(processor.look_by_itself())
     net.add_done_callback(end)

@@ -52,7 +52,8 @@ class Batch:
 
 
 async def main() -> web.Application:
-    database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=0, max_size=2)
+    dsn = os.environ["DATABASE_URL"]
+    database = await asyncpg.create_pool(dsn, min_size=0, max_size=2, timeout=5, command_timeout=60)
     batch = Batch(database)
     net = asyncio.create_task(batch.by_itself())
     net.add_done_callback(end)

@@ -27,8 +27,12 @@ runpy.run_path("{}", run_name="__main__")
 
 
 @pytest.mark.parametrize(
-    "program", ["build-status/application.py", "note-analytics/application.py", "note-analytics/batch.py"]
-)
+    "program",
+    [
+        "alert-delivery/application.py", "alert-delivery/counting.py", "build-status/application.py",
+        "note-analytics/application.py", "note-analytics/batch.py",
+    ],
+)  # fmt: skip
 def test_a_program_whose_safety_net_breaks_says_why_and_ends(program):
     """Mutant: without the callback."""
     folder, _, file = program.partition("/")
