@@ -218,7 +218,7 @@ COMPARED = ("outbox", "outbox_logged", "consumer", "queue", "claimer", "audited"
 
 
 async def test_a_later_version_may_have_added_columns_that_may_be_null_and_is_rolled_back(site):
-    """Mutants: 020_outbox.sql, 030_queue.sql that compare all columns; drain that makes rows of so many columns."""
+    """With a default and without, on each table."""
     await site.install(AUDITED)
     for table in COMPARED:
         await (await site.session()).execute(
@@ -248,7 +248,7 @@ GROUP BY c.relname
 
 
 async def test_the_statements_of_the_page_lead_back_to_the_tables_of_the_version_before_and_no_writer_fails(site):
-    """Twice, for one may have to repeat them; then forward again. Mutant: the page without its first statement."""
+    """Twice, for one may have to repeat them; then forward again."""
     await site.install(AUDITED)
     for _ in range(2):
         site.psql(_back(), role=site.installer)

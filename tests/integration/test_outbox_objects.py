@@ -168,7 +168,7 @@ async def test_what_waited_in_a_table_that_was_lost_is_told_by_the_counter(site)
 
 
 async def test_jobs_that_wait_in_an_altered_table_are_never_dropped(site):
-    """Mutants: $outdated$ that drops outbox_logged like the other; that looks at no column behind ours."""
+    """Mutant: $outdated$ that drops outbox_logged like the other."""
     await site.install(BY_OUTBOX)
     for damage in (
         "ADD COLUMN other int NOT NULL DEFAULT 0",
