@@ -189,8 +189,12 @@ async def test_ctrl_c_is_no_error_of_the_example_s_make(tmp_path, ends, complain
         "env", "--default-signal=INT", *target, cwd=ROOT, start_new_session=True,  # who runs us may ignore it
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=outside,
     )  # fmt: skip
-    async with asyncio.timeout(30):
-        assert await make.stdout.readline() == b"up\n"
-        os.killpg(make.pid, signal.SIGINT)
-        printed = (await make.communicate())[0].decode()
+    try:
+        async with asyncio.timeout(30):
+            assert await make.stdout.readline() == b"up\n"
+            os.killpg(make.pid, signal.SIGINT)
+            printed = (await make.communicate())[0].decode()
+    finally:
+        if make.returncode is None:
+            os.killpg(make.pid, signal.SIGKILL)
     assert ("***" in printed) == complains, printed
