@@ -11,6 +11,7 @@ import os
 import shutil
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import aiohttp
 import yaml
 
 from notifychannel_cli.embedded import free_port
+from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 from tests.process import Program, notifychannel
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ async def example(
     serve: Callable[[dict[str, Any]], None] = lambda _: None,
     without: tuple[str, ...] = (),
 ) -> AsyncIterator[Example]:
-    """Started, its sidecars listening; ended with Ctrl-C. `change` is told each channel, `serve` each service.
+    """Started, its first resyncs answered; ended with Ctrl-C. `change` is told each channel, `serve` each service.
 
     `without`: services that are not started.
     """
@@ -119,16 +121,27 @@ async def example(
         await program.line("Ready.")
         reading = asyncio.create_task(_read(program))
         try:
-            yield Example(
+            started = Example(
                 program=program, folder=folder, database=database, admin=admin, ports=ports,
                 status_ports=status_ports, local_ports=local_ports, http=http,
             )  # fmt: skip
+            for service in status_ports:
+                await started.until(partial(started.status, service), _has_answered)
+            if await admin.fetchval("SELECT to_regclass('notifychannel.jobs')"):
+                await started.until_row("SELECT count(*) = 0 FROM notifychannel.jobs")
+            yield started
         finally:
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
         program.interrupt()
         assert await program.ends() == 130, program.printed
+
+
+def _has_answered(status: dict[str, Any]) -> bool:
+    """The first resync of each channel that is POSTed from memory: a change that comes earlier goes with it."""
+    posted = [it for it in status["channels"].values() if (it["way"], it["queue"]) == ("post", None)]
+    return all(it["delivering"] and it["last_answer"] != NOTHING_YET for it in posted)
 
 
 async def owned(database: Database, schema: Path) -> tuple[asyncpg.Connection, str]:

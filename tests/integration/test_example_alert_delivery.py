@@ -158,7 +158,8 @@ async def test_alerts_are_delivered_with_a_trail_and_the_registry_knows_who_did_
     )
 
     registry = await admin.fetchrow(REGISTRY, "alert-delivery")
-    assert (registry["active"], registry["failures"], registry["last_error"]) == (1, 0, None)
+    assert (registry["active"], registry["failures"]) == (1, 0)
+    assert registry["last_error"] in (None, "refused")  # where the sidecar was up before the application
     assert registry["executions"] >= 21 + ALERTS
     assert registry["last_execution"] is not None
     told = {it["group"]: it for it in json.loads(await alerts.cli("queue", "--json"))["consumers"]}
