@@ -68,6 +68,13 @@ class Example:
         async with self.http.get(f"http://127.0.0.1:{self.status_ports[service]}/metrics") as answer:
             return await answer.text()
 
+    async def until_answered(self) -> None:
+        """Each first resync: a change before that would go with it."""
+        for service in self.status_ports:
+            await self.until(partial(self.status, service), _has_answered)
+        if await self.admin.fetchval("SELECT to_regclass('notifychannel.jobs')"):
+            await self.until_row("SELECT count(*) = 0 FROM notifychannel.jobs")
+
     def signal(self, service: str, number: int) -> int:
         """To the program of a service, not to what starts it again; its process id."""
         return self._signal(self.program.children("application.py "), f"PORT={self.ports[service]}", number)
@@ -125,10 +132,7 @@ async def example(
                 program=program, folder=folder, database=database, admin=admin, ports=ports,
                 status_ports=status_ports, local_ports=local_ports, http=http,
             )  # fmt: skip
-            for service in status_ports:
-                await started.until(partial(started.status, service), _has_answered)
-            if await admin.fetchval("SELECT to_regclass('notifychannel.jobs')"):
-                await started.until_row("SELECT count(*) = 0 FROM notifychannel.jobs")
+            await started.until_answered()
             yield started
         finally:
             reading.cancel()
@@ -139,7 +143,7 @@ async def example(
 
 
 def _has_answered(status: dict[str, Any]) -> bool:
-    """The first resync of each channel that is POSTed from memory: a change that comes earlier goes with it."""
+    """Whether each channel that is POSTed from memory has had an answer that is good."""
     posted = [it for it in status["channels"].values() if (it["way"], it["queue"]) == ("post", None)]
     return all(it["delivering"] and it["last_answer"] != NOTHING_YET for it in posted)
 

@@ -242,10 +242,12 @@ async def adopted(tmp_path):
         await program.line("Ready.")
         dsn = (await program.line("export DATABASE_URL=")).partition("=")[2].split()[0]
         connection = await asyncpg.connect(dsn)
-        yield Example(
+        started = Example(
             program=program, folder=folder, database=None, admin=connection, ports=ports, status_ports=status_ports,
             local_ports=local_ports, http=http,
         )  # fmt: skip
+        await started.until_answered()
+        yield started
         await connection.close()
         program.interrupt()
         assert await program.ends() == 130, program.printed
