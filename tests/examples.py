@@ -19,6 +19,7 @@ import aiohttp
 import yaml
 
 from notifychannel_cli.embedded import free_port
+from notifychannel_sidecar.config import Way
 from notifychannel_sidecar.deliverer.carrier import NOTHING_YET
 from tests.process import Program, notifychannel
 
@@ -144,7 +145,7 @@ async def example(
 
 def _has_answered(status: dict[str, Any]) -> bool:
     """Whether each channel that is POSTed from memory has had an answer that is good."""
-    posted = [it for it in status["channels"].values() if (it["way"], it["queue"]) == ("post", None)]
+    posted = [it for it in status["channels"].values() if (it["way"], it["queue"]) == (Way.POST, None)]
     return all(it["delivering"] and it["last_answer"] != NOTHING_YET for it in posted)
 
 
