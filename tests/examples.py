@@ -145,7 +145,7 @@ async def example(
 
 def _has_answered(status: dict[str, Any]) -> bool:
     """Whether each channel that is POSTed from memory has had an answer that is good."""
-    posted = [it for it in status["channels"].values() if (it["way"], it["queue"]) == (Way.POST, None)]
+    posted = [it for it in status["channels"].values() if (it["way"], it["queue"]) == (Way.POST.value, None)]
     return all(it["delivering"] and it["last_answer"] != NOTHING_YET for it in posted)
 
 
