@@ -7,9 +7,11 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.examples import copy
 from tests.pages import ROOT
 from tests.process import notifychannel
 
@@ -198,3 +200,31 @@ async def test_ctrl_c_is_no_error_of_the_example_s_make(tmp_path, ends, complain
         if make.returncode is None:
             os.killpg(make.pid, signal.SIGKILL)
     assert ("***" in printed) == complains, printed
+
+
+async def test_make_starts_an_example_with_everything_it_needs(tmp_path):
+    """One command: a PostgreSQL of its own, its tables, its services; in a copy, for its ports may be taken here."""
+    copy("alert-delivery", tmp_path / "examples")
+    (tmp_path / "pyproject.toml").write_text("")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    target = (
+        "-f",
+        ROOT / "Makefile",
+        "example-alert-delivery",
+        f"BIN={Path(sys.executable).parent}",
+        "-o",
+        ".venv/ready",
+    )
+    make = await asyncio.create_subprocess_exec(
+        "env", "--default-signal=INT", "make", *target, cwd=tmp_path, start_new_session=True, env=outside,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60):
+            while await make.stdout.readline() != b"Ready.\n":
+                assert not make.stdout.at_eof()
+            os.killpg(make.pid, signal.SIGINT)
+            assert b"***" not in (await make.communicate())[0]
+    finally:
+        if make.returncode is None:
+            os.killpg(make.pid, signal.SIGKILL)

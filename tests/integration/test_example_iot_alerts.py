@@ -85,7 +85,8 @@ async def hints(started):
 async def burst(started, *devices):
     """50 rows for each within a second: how many hints the evaluator was told, and how often each was evaluated.
 
-    Once more where the machine paused or was slow (after 2 s of rows there are rightly two), or a poll came.
+    Once more where the machine paused or was slow (after 2 s of rows there are rightly two, and so where the relay rests
+    amid them), or a poll came.
     """
     loop = asyncio.get_running_loop()
     for attempt in range(5):
@@ -97,18 +98,20 @@ async def burst(started, *devices):
         for device in named:
             await started.until_row(ROWS, device, holds=lambda it: it == 50)
         after = await started.until(lambda: hints(started), lambda it, before=before: it > before)
-        if after[1] == before[1] and await started.admin.fetchval(STEADY, named):
+        told = after[0] - before[0]
+        if (told, after[1]) == (len(devices), before[1]) and await started.admin.fetchval(STEADY, named):
             break
-    return after[0] - before[0], [await started.admin.fetchval(EVALUATIONS, device) for device in named]
+    return told, [await started.admin.fetchval(EVALUATIONS, device) for device in named]
 
 
 async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one_evaluation(
-    database, tmp_path, record_property
+    database, tmp_path, browser, record_property
 ):
     """Mutants: a `window` of 10ms for telemetry; a worker that knows no `failed`; a dispatcher without NOT dispatched;
-    a state without `WHERE it.telemetry_id <`; a CLEAR without EXISTS, of what the newest of the taken rows says.
+    a state without `WHERE it.telemetry_id <`; a CLEAR without EXISTS, of what the newest of the taken rows says;
+    a page's server that looks at no tenant of a hint; a rule without Update, of either of its two channels.
     """
-    async with example("iot-alerts", database, tmp_path) as started:
+    async with example("iot-alerts", database, tmp_path, change=seldom_for_pages, serve=patient_page) as started:
         admin = started.admin
         assert {it.pg_channel for it in manifests.channels([str(started.folder / "channels.yaml")])} == CHANNELS
         for number in range(10):
@@ -124,10 +127,9 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
         assert min(took) < 1  # second, as asked for; the machine may be busy, so the figures are printed
         assert statistics.median(took) < 5  # no poll helped
 
-        sessions = {row[0]: row[1] for row in await admin.fetch(SESSIONS)}
-        listening = {name: count for name, count in sessions.items() if name.startswith("nch/")}
-        assert listening == {"nch/evaluator": 1, "nch/dispatcher": 1, "nch/delivery": 1, "nch/ui": 1}
+        await started.until(partial(sessions, started), is_one_listener_each)
         assert len((await started.status("ui"))["channels"]) == 2
+        await pages_are_told_by_hints(started, browser)
 
         await late_rows_change_no_state(started)
         await admin.execute("INSERT INTO recipients VALUES (3, 'nobody')")
@@ -150,6 +152,45 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
         await started.until(partial(said, started, "delivery | to +1: mixer is at 99 °C"))
         await admin.execute(MEASURED, 3, "mixer", 20)
         await started.until_row(CLEARED, holds=lambda it: it == 1)
+
+
+async def sessions(started):
+    """Of the sidecars; how many of what for whom."""
+    return {row[0]: row[1] for row in await started.admin.fetch(SESSIONS)}
+
+
+def is_one_listener_each(found):
+    """One more for the queue, and one for the outbox: of the relay, whoever it is."""
+    (relay, *others) = [name for name in found if name.startswith("nch-relay/")] or [""]
+    services = ("evaluator", "dispatcher", "delivery", "ui")
+    listening = dict.fromkeys((f"nch/{it}" for it in services), 1)
+    return not others and found == listening | {"nch-claim/delivery": 1, relay: 1}
+
+
+def seldom_for_pages(channel):
+    """The page's server is told by hints, and of nothing else: no poll helps, nor its own net (`patient_page`)."""
+    for consumer in channel["spec"]["consumers"]:
+        if consumer["group"] == "fleet-ui":
+            assert consumer["poll"] == {"interval": "7s"}
+            consumer["poll"]["interval"] = "10m"
+
+
+def patient_page(service):
+    if service["name"] == "ui":
+        service["command"] = ["env", "SILENCE_S=600", *service["command"]]
+
+
+async def pages_are_told_by_hints(started, browser):
+    """Of a change in each of the two tables."""
+    tab = Tab(await browser.tab(f"http://127.0.0.1:{started.ports['ui']}/tenants/1"))
+    await tab.shows("41 °C", "normal")
+    await tab.says_it_is("live")
+    await started.admin.execute("UPDATE device_state SET celsius = 42 WHERE device_id = 'pump-1'")
+    await tab.shows("42 °C")
+    await started.admin.execute("UPDATE fleet_alert SET message = 'valve-0 leaks' WHERE device_id = 'valve-0'")
+    await tab.page.locator("#alerts tr", has_text="valve-0 leaks").wait_for()
+    text = await started.metrics("ui")
+    assert set(re.findall(r"^notifychannel_polls_total{.*} (\S+)$", text, re.MULTILINE)) == {"0.0"}
 
 
 async def late_rows_change_no_state(started):

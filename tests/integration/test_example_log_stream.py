@@ -12,8 +12,10 @@ import sys
 import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 import aiohttp
+import asyncpg
 import pytest
 from aiohttp import web
 
@@ -44,8 +46,8 @@ STORY = [
 LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nch/%' AND datname = current_database()"
 CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
 CLIENTS, LATENCIES = 100, 20
-BEST_S = 0.3
-"""On a busy machine, too; the goal is 0.1 s."""
+BEST_S, BY_POLLS_S = 0.3, 1.0
+"""Of half of the clients, on a busy machine, too: of the best line, and of all lines. The goal is 0.1 s."""
 BUFFER_BYTES = 32 * 1024
 """`make soak` has twice as many clients, and more lines."""
 USAGE, READERS = "notifychannel_notification_queue_usage", 'notifychannel_stream_readers{channel="log-lines"}'
@@ -161,14 +163,32 @@ async def by_other_ways(started, run, last_id):
         await (await started.http.get(lines, params={"last": "5:1:"})).read()
 
 
+@asynccontextmanager
+async def held_queue(server):
+    """A little is in the queue of notifications, and stays there: a listener is idle in a transaction."""
+    holder = await asyncpg.connect(server.dsn())
+    await holder.execute("LISTEN held")
+    await holder.execute("BEGIN; SELECT 1")
+    filler = await asyncpg.connect(server.dsn())
+    for _ in range(4):  # pages
+        await filler.execute("SELECT pg_notify('held', $1)", 7900 * "x")
+    yield
+    await filler.close()
+    await holder.close()
+
+
 async def test_a_hundred_clients_cost_one_listen_connection_and_no_query_while_nothing_happens(
     database, tmp_path, record_property
 ):
     """Who does not read is told that it fell behind, and gets every line once it does; nobody has waited for it.
 
-    Mutants: each client looks when a second has passed; a buffer of any size; `minInterval: 5s`.
+    Mutants: each client looks when a second has passed; a buffer of any size; `minInterval: 5s`; a gauge of the queue
+    that nobody sets.
     """
-    async with example("log-stream", database, tmp_path, change=seldom, without=("scraper",)) as started:
+    async with (
+        held_queue(database.server),
+        example("log-stream", database, tmp_path, change=seldom, without=("scraper",)) as started,
+    ):
         admin, here = started.admin, started.ports["pages"]
         run = await admin.fetchval(RUN)
         async with clients(here, run, CLIENTS) as many:
@@ -180,12 +200,15 @@ async def test_a_hundred_clients_cost_one_listen_connection_and_no_query_while_n
             for number in range(LATENCIES):
                 await admin.execute(LINE, run, f"line {number}")
                 committed = time.time()
-                took += [at - committed for at in await asyncio.gather(*(it.until(f"line {number}") for it in many))]
+                took.append(
+                    [at - committed for at in await asyncio.gather(*(it.until(f"line {number}") for it in many))]
+                )
             assert {tuple(each.lines) for each in many} == {tuple(f"line {it}" for it in range(LATENCIES))}
-            assert min(took[CLIENTS:]) < BEST_S, (
-                "behind the first line, which is told at once whatever the manifest says"
-            )
-            record_property("figures", f"line committed → with {CLIENTS} clients: {milliseconds(took)} (goal 100 ms)")
+            halves = [median(line) for line in took[1:]]  # the first is told at once whatever the manifest says
+            assert min(halves) < BEST_S
+            assert median(halves) < BY_POLLS_S
+            shown = milliseconds([each for line in took for each in line])
+            record_property("figures", f"line committed → with {CLIENTS} clients: {shown} (goal 100 ms)")
             await the_port_says(started, run)
 
         async with client(here, run) as quick, client(here, run, receive_bytes=BUFFER_BYTES) as slow:
@@ -219,7 +242,8 @@ async def the_port_says(started, run):
     assert 0 < told["latency_ms"] < 40_000
     assert await started.get("pages", "/health") == {"mode": "Listening"}
     metrics = dict(line.rsplit(" ", 1) for line in (await started.metrics("pages")).splitlines())
-    assert (metrics[USAGE], metrics[READERS]) == ("0.0", "1.0"), "one reads for all"
+    assert metrics[READERS] == "1.0", "one reads for all"
+    assert 0 < float(metrics[USAGE]) <= await started.admin.fetchval("SELECT pg_notification_queue_usage()")
     assert all(float(metrics[name]) > 0 for name in METRICS)
 
 

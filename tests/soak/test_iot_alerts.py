@@ -1,8 +1,10 @@
-"""A fleet that never rests, and an alert a second."""
+"""A fleet that never rests, and an alert a second; and alerts that nobody is told of."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -23,6 +25,12 @@ SENT_AFTER = """
 SELECT extract(epoch FROM j.delivered_at - t.measured_at)::float8 FROM delivery_jobs j
 JOIN fleet_alert a ON a.id = j.alert_id JOIN telemetry t ON t.id = a.telemetry_id
 """
+UNHEARD_S, UNHEARD = 30.0, 20
+"""Alerts of so many devices, none later than that."""
+UNHEARD_AFTER = f"{SENT_AFTER} WHERE t.device_id LIKE 'hot-' || $1 || '-%'"
+UNHEARD_HOT = "INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'hot-' || $1 || '-' || $2::int, 95)"
+STILL_UNSENT = f"SELECT $2::int - count(*) FROM ({UNHEARD_AFTER}) AS sent"
+ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
 
 
 @pytest.fixture(scope="session")
@@ -52,4 +60,44 @@ async def test_example_telemetry_of_a_fleet_is_evaluated_whole_and_its_alerts_ar
         "figures",
         f"{rows:,} rows of {DEVICES} devices in {STEADY_S:.0f} s were {evaluations:,} evaluations; meanwhile an alert "
         f"a second was delivered after {sent}",
+    )
+
+
+async def unheard(started, why):
+    """An alert every 1.7 s, so that polls and nets are at every point of their times; how late each was, in seconds."""
+    for number in range(UNHEARD):
+        await started.admin.execute(UNHEARD_HOT, why, number)
+        await asyncio.sleep(1.7)
+    await none_is_left(started.admin, STILL_UNSENT, why, UNHEARD)
+    return [row[0] for row in await started.admin.fetch(UNHEARD_AFTER, why)]
+
+
+async def test_example_alerts_of_which_nobody_is_told_are_delivered_within_30_s(database, tmp_path, record_property):
+    """By its own manifests. The sidecars' role is let in no more; then the sidecars are frozen."""
+
+    def as_another_role(service):
+        service["command"] = ["env", f"DATABASE_URL={database.dsn()}", *service["command"]]
+
+    async with example("iot-alerts", database, tmp_path, serve=as_another_role) as started:
+        owner = next(iter(database.passwords))
+        await started.admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT 0')
+        await started.admin.execute(ENDED, owner)
+        deaf = await unheard(started, "deaf")
+        assert "LISTENING" not in {(await started.status(it))["state"] for it in started.status_ports}
+        await started.admin.execute(f'ALTER ROLE "{owner}" CONNECTION LIMIT -1')
+        for service in started.status_ports:
+            await started.until(lambda it=service: started.status(it), lambda it: it["state"] == "LISTENING")
+        pids = started.program.children("notifychannel_sidecar")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            frozen = await unheard(started, "frozen")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        assert max(deaf + frozen) < UNHEARD_S
+    record_property(
+        "figures",
+        f"{UNHEARD} alerts by polls, sidecars locked out: delivered after {milliseconds(deaf)}; "
+        f"{UNHEARD} by the services' nets, sidecars frozen: {milliseconds(frozen)}; promised 30 s",
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
 from dataclasses import replace
 
@@ -187,6 +189,17 @@ def test_an_example_holds_what_the_runner_and_the_cluster_need(name):
     assert groups == load(folder / "services.yaml").groups
     labelled = re.findall(r"notifychannel\.io/inject: (\S+)", (folder / "kubernetes.yaml").read_text())
     assert set(labelled) == groups
+
+
+def test_make_starts_each_example_from_its_three_files():
+    """Mutant: the target of one file, `-f examples/alert-delivery/…`."""
+    targets = [f"example-{it}" for it in EXAMPLES]
+    words = ["make", "-n", "-o", ".venv/ready", *targets]
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # not make test's
+    printed = subprocess.run(words, cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
+    started = re.findall(r"notifychannel (dev [^|{]*)", printed.replace("\\\n", ""))
+    files = "dev -f examples/{0}/channels.yaml --schema examples/{0}/schema.sql --services examples/{0}/services.yaml"
+    assert [" ".join(it.split()) for it in started] == [files.format(it) for it in EXAMPLES]
 
 
 def lines(*files):
