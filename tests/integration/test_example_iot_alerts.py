@@ -85,8 +85,8 @@ async def hints(started):
 async def burst(started, *devices):
     """50 rows for each within a second: how many hints the evaluator was told, and how often each was evaluated.
 
-    Once more where the machine paused or was slow (after 2 s of rows there are rightly two, and so where the relay rests
-    amid them), or a poll came.
+    Once more where the machine paused or was slow (after 2 s of rows there are rightly two, and so where somebody
+    between rests amid them), or a poll came.
     """
     loop = asyncio.get_running_loop()
     for attempt in range(5):

@@ -8,16 +8,20 @@ import subprocess
 import tomllib
 from dataclasses import replace
 
+import aiohttp
 import pytest
 import yaml
 from click.testing import CliRunner
+from rich.console import Console
 
 from notifychannel_cli import manifests
 from notifychannel_cli.__main__ import cli
+from notifychannel_cli.dev import watch
 from notifychannel_cli.dev.others import left_out
 from notifychannel_cli.dev.service_process import program
 from notifychannel_cli.dev.services import Service, ServicesError, load
 from notifychannel_cli.exits import WrongError
+from notifychannel_cli.sidecar_process import SidecarError
 from notifychannel_operator.consumers import Registered, wanted
 from notifychannel_operator.names import Owner
 from tests.pages import ROOT
@@ -158,6 +162,19 @@ def test_a_consumer_that_would_be_left_out_is_named_where_it_is_served_or_waited
     assert served.startswith(f"{named}, whom another `notifychannel dev` serves")
     (waits,) = left_out(without, [replace(there, rows=1)])
     assert waits.startswith(f"{named}; the group orders-api has 1 key that no application has acknowledged")
+
+
+async def test_a_sidecar_that_says_nothing_for_a_while_ends_nothing(monkeypatch):
+    """As while a machine sleeps. Mutants: one of the two not caught."""
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.0)
+    said = iter([TimeoutError(), aiohttp.ServerDisconnectedError(), SidecarError("ended")])
+
+    class Frozen:
+        async def status(self):
+            raise next(said)
+
+    with pytest.raises(SidecarError, match="ended"):
+        await watch.watch(Frozen(), Console())
 
 
 def test_a_program_with_a_slash_is_one_of_the_folder(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Never
 
+import aiohttp
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,7 +20,10 @@ async def watch(sidecar: SidecarProcess, out: Console, *, whose: str = "") -> Ne
     before = "LISTENING"
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        said = await sidecar.status()
+        try:
+            said = await sidecar.status()
+        except (OSError, aiohttp.ClientError):  # it is frozen, or the machine is: if it has ended, that is raised next
+            continue
         now = said["state"] if said["state"] == "LISTENING" else str(said["reason"])
         if now in (before, "None"):
             continue
