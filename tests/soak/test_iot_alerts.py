@@ -27,7 +27,7 @@ JOIN fleet_alert a ON a.id = j.alert_id JOIN telemetry t ON t.id = a.telemetry_i
 """
 UNHEARD_S, UNHEARD = 30.0, 20
 """Alerts of so many devices, none later than that."""
-UNHEARD_AFTER = f"{SENT_AFTER} WHERE t.device_id LIKE 'hot-' || $1 || '-%'"
+UNHEARD_AFTER = f"{SENT_AFTER} WHERE j.delivered_at IS NOT NULL AND t.device_id LIKE 'hot-' || $1 || '-%'"
 UNHEARD_HOT = "INSERT INTO telemetry (tenant_id, device_id, celsius) VALUES (1, 'hot-' || $1 || '-' || $2::int, 95)"
 STILL_UNSENT = f"SELECT $2::int - count(*) FROM ({UNHEARD_AFTER}) AS sent"
 ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
