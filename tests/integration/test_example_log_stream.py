@@ -166,15 +166,16 @@ async def by_other_ways(started, run, last_id):
 @asynccontextmanager
 async def held_queue(server):
     """A little is in the queue of notifications, and stays there: a listener is idle in a transaction."""
-    holder = await asyncpg.connect(server.dsn())
+    holder, filler = await asyncpg.connect(server.dsn()), await asyncpg.connect(server.dsn())
     await holder.execute("LISTEN held")
     await holder.execute("BEGIN; SELECT 1")
-    filler = await asyncpg.connect(server.dsn())
     for _ in range(4):  # pages
         await filler.execute("SELECT pg_notify('held', $1)", 7900 * "x")
-    yield
-    await filler.close()
-    await holder.close()
+    try:
+        yield
+    finally:
+        await filler.close()
+        await holder.close()
 
 
 async def test_a_hundred_clients_cost_one_listen_connection_and_no_query_while_nothing_happens(
