@@ -116,16 +116,17 @@ async def test_telemetry_is_a_delivered_alert_within_a_second_and_a_burst_is_one
     async with example("iot-alerts", database, tmp_path, change=seldom_for_pages, serve=patient_page) as started:
         admin = started.admin
         assert {it.pg_channel for it in manifests.channels([str(started.folder / "channels.yaml")])} == CHANNELS
-        took = await seconds_of_alerts(started)
-        if min(took) >= 1:  # the machine is busy
-            await admin.execute(UNTOLD)
+        for _ in range(4):
             took = await seconds_of_alerts(started)
+            if min(took) < 1:
+                break
+            await admin.execute(UNTOLD)  # the machine is busy: once more
         record_property(
             "figures",
             f"telemetry committed → alert delivered, by four services: {milliseconds(took)}, of which 500 ms are the "
             "debounce (by polling it was 13 s)",
         )
-        assert min(took) < 1  # second, as asked for; the machine may be busy, so the figures are printed
+        assert min(took) < 1  # second, as asked for
         assert statistics.median(took) < 5  # no poll helped
 
         await started.until(partial(sessions, started), is_one_listener_each)
