@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 30.0
 LOOK_EVERY_S = 0.1
-STILL_S = 0.3
+STILL_S = 1.0
 ONLY_RUNG = Pace(asleep_s=3600.0)
 """Asleep it never looks by itself: only the doorbell wakes it."""
 APPEND = """

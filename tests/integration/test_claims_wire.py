@@ -96,7 +96,7 @@ async def test_what_a_worker_has_when_it_is_killed_comes_back_after_the_timeout_
             began_s = time.monotonic()
             worker.kill()
             again = await other.claim(most=2)
-            assert time.monotonic() - began_s >= TIMEOUT_S - 0.1
+            assert time.monotonic() - began_s >= TIMEOUT_S - 1.0, "it had them before it said so"
         again += [] if len(again) == 2 else await other.claim(most=2)
         assert {it["hints"][0]["id"] for it in again} == {it["hints"][0]["id"] for it in given}
         assert {it["hints"][0]["attempt"] for it in again} == {2}

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from notifychannel_cli.embedded import free_port
 from tests.pages import ROOT
 from tests.process import notifychannel
 
@@ -80,9 +81,7 @@ def files(tmp_path):
     """The options that name them."""
     services = SERVICES
     for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            services = services.replace("port: 0", f"port: {probe.getsockname()[1]}", 1)
+        services = services.replace("port: 0", f"port: {free_port()}", 1)
     texts = {"orders.yaml": CHANNEL, "services.yaml": services, "application.py": APPLICATION, "schema.sql": SCHEMA}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
@@ -164,9 +163,7 @@ async def test_what_is_in_the_way_is_said_before_anything_is_started(files, tmp_
         assert "Traceback" not in printed
         return printed
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", port)):
         await refused(f"the port {port} of service first can't be had", "write another one into")
     services.write_text(good.replace("[python,", "[nothing-of-this-name,", 1))
     assert "PostgreSQL" not in await refused("service first: there is no program nothing-of-this-name")

@@ -224,19 +224,21 @@ async def test_a_key_rests_for_its_window_and_its_interval(database, application
     queue = await Queue.on(database, debounce=0.3, max_delay=1.0, min_interval=1.0)
     async with queue.sidecar(application) as one:
         await claims(one)
+        began = asyncio.get_running_loop().time()
         for _ in range(25):
             await queue.change(1)
             await asyncio.sleep(0.1)
         await queue.is_done()
         moments = [post.at for post in application.posts]
+        took = asyncio.get_running_loop().time() - began
     assert sum(hint["count"] for hint in hints(application)) == 25
     assert min(after - before for before, after in pairwise(moments)) >= 1.0
-    assert 2 <= len(moments) <= 4
+    assert 2 <= len(moments) <= 1 + took
 
 
 async def test_what_waits_too_long_is_escalated_once_dead_letters_too(database, application):
     """Mutants: escalated() is never called; every pod asks for what is to be escalated."""
-    queue = await Queue.on(database, max_attempts=2, escalate_after=0.5)
+    queue = await Queue.on(database, max_attempts=2, escalate_after=3.0)
 
     def judge(body):
         return refuses_poison(body) if application.posts[-1].path == "/hints" else Say()
@@ -270,8 +272,8 @@ async def test_a_sidecar_that_finishes_delivers_what_is_in_flight_and_gives_back
     """The other pod has them within its next look, long before a dead sidecar's claims would be given to it. Mutants:
     `hurry` gives nothing back; no `leave`.
     """
-    application.behaviour = Work(seconds=0.3)
-    async with queue.sidecar(application, "a", path="/a", max_hints=1) as one:
+    application.behaviour = Work(seconds=1.0)
+    async with queue.sidecar(application, "a", path="/a", max_hints=1, timeout=30.0) as one:
         await claims(one)
         await queue.change(*range(40))
         await application.until(lambda posts: len(posts) >= 6)
@@ -307,7 +309,7 @@ async def test_a_channel_that_is_removed_is_left_and_delivered_again_when_it_is_
 async def test_a_rotated_secret_moves_the_claims_without_a_duplicate(queue, application):
     """Mutant: `_move` raises at once."""
     application.behaviour = Work(seconds=0.3)
-    async with queue.sidecar(application, max_hints=1) as one:
+    async with queue.sidecar(application, max_hints=1, timeout=30.0) as one:
         await claims(one)
         await queue.change(*range(40))
         await application.until(lambda posts: len(posts) >= 6)
@@ -495,7 +497,7 @@ async def test_a_consumer_that_goes_ends_nothing_but_its_own_claims(queue, appli
 
 async def test_what_one_pods_application_would_not_hear_another_one_is_told(database, application):
     """Mutant: a lock that the first session keeps."""
-    queue = await Queue.on(database, max_attempts=2, escalate_after=0.2, timeout=0.1)
+    queue = await Queue.on(database, max_attempts=2, escalate_after=0.2)
     application.judge = lambda _: Say(status=500) if application.posts[-1].path != "/well" else Say()
     async with queue.sidecar(application, "a", escalation_path="/ill") as one:
         await claims(one)

@@ -53,7 +53,7 @@ async def test_making_a_trigger_gives_up_behind_an_open_update_and_names_it(site
     started = time.monotonic()
     async with asyncio.timeout(PATIENCE_S):
         result = await edge.apply(await site.session(), await site.plan(EVERYTHING))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     (gave_up,) = result.gave_up
     (blocker,) = gave_up.blockers
     assert (blocker.pid, blocker.application, blocker.role) == (holder.get_server_pid(), "billing-job", site.app_role)

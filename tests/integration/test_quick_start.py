@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,8 @@ async def terminal(typed: str, folder: Path):
         yield own
     finally:
         if process.returncode is None:
-            own.interrupt()
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                own.interrupt()
             await own.ends()
 
 
@@ -104,11 +105,12 @@ async def test_four_files_are_a_project_of_ones_own(tmp_path):
     files = channel.rpartition("notifychannel lint")[0] + application.rpartition("python application.py")[0]
     typed, shown = as_typed(FOUR_FILES)
     async with terminal((files + typed).replace("8080", str(free_port())), tmp_path) as dev:
-        await dev.shows(*shown)
-        exported = (await dev.shows("export DATABASE_URL=")).partition("#")[0]
+        await dev.shows(*shown, "export DATABASE_URL=")  # the first resync may come behind it
+        (exported,) = [line.partition("#")[0] for line in dev.printed if "export DATABASE_URL=" in line]
         typed, shown = as_typed(ROW)
         async with terminal(f"{exported}\nPATH={Server().binary('')}:$PATH\n{typed}", tmp_path) as other:
             await other.shows(*shown)
+            assert await other.ends() == 0
         await dev.shows(as_shown("tasks | look at task 1"))
         dev.interrupt()
         await dev.ends()
