@@ -249,17 +249,18 @@ async def test_bulks_bursts_a_full_server_and_a_suspended_channel_lose_nothing(d
         # at one moment: what was captured is in the outbox, waits, or is a fact
         assert tuple(await admin.fetchrow(f"SELECT ({CAPTURED}), ({MISSING})")) == (0, 15)
         await install(channels, dsn=dsn, installation="dev")
+        await admin.fetchval(COMMENT, "FR", "commented", None)  # so that nobody sleeps until the queue is asked again
         await all_are_facts(started)
 
-        assert await remove(channels, dsn=dsn, installation="dev", force=True)
-        assert await admin.fetchval(TRIGGERS) == 0
-        last = await admin.fetchval("SELECT max(id) FROM note_comments")
-        await admin.execute(MANY, "DE", 5)
         batch = await asyncio.create_subprocess_exec(
             sys.executable, "batch.py", cwd=started.folder,
             env={**os.environ, "DATABASE_URL": dsn, "PORT": "0", "EVERY_S": "0"},
         )  # fmt: skip
         try:
+            assert await remove(channels, dsn=dsn, installation="dev", force=True)
+            assert await admin.fetchval(TRIGGERS) == 0
+            last = await admin.fetchval("SELECT max(id) FROM note_comments")
+            await admin.execute(MANY, "DE", 5)
             await all_are_facts(started)
         finally:
             batch.terminate()
