@@ -30,7 +30,7 @@ FROM alert_notification_queue a JOIN webhooks w ON w.name = a.webhook
 WHERE NOT EXISTS (SELECT FROM alert_deliveries d WHERE d.alert_id = a.id)
 """
 DONE = "INSERT INTO alert_deliveries (alert_id) VALUES ($1) ON CONFLICT DO NOTHING"
-ESCALATE = "INSERT INTO alert_escalations (alert_id) VALUES ($1) ON CONFLICT DO NOTHING"
+ESCALATE = "INSERT INTO alert_escalations SELECT id FROM alert_notification_queue WHERE id = $1 ON CONFLICT DO NOTHING"
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What it raises where the database can't be asked now."""
 UNREACHABLE = 599

@@ -1,6 +1,6 @@
 """From comments to facts: the same for ten comments, for one that is tried again, and for all of them.
 
-An upsert: to do it twice, or beside the batch, changes nothing.
+An upsert: to do it twice, or beside the batch, changes nothing but who did it last.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What it raises where the database can't be asked now."""
+ITS_OWN = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""What it raises where a row is one that no table would take: later it will not be another."""
 READ = """
 SELECT c.id, c.note_id, c.country, c.event, n.status, c.body, c.stars
 FROM note_comments c JOIN notes n ON n.id = c.note_id
 WHERE c.event IN ('opened', 'closed', 'reopened', 'commented')
 """
-SOME = f"{READ} AND c.id = ANY ($1)"
-MISSING = f"{READ} AND NOT EXISTS (SELECT FROM facts f WHERE f.comment_id = c.id)"
+SOME = f"{READ} AND c.id = ANY ($1) ORDER BY c.id"  # in one order: no two wait for each other
+MISSING = f"{READ} AND NOT EXISTS (SELECT FROM facts f WHERE f.comment_id = c.id) ORDER BY c.id"
 UPSERT = """
 INSERT INTO facts (comment_id, note_id, country, event, note_status, words, stars, processed_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -43,12 +45,23 @@ async def process(database: asyncpg.Pool | asyncpg.Connection, ids: list[int] | 
             facts.append(fact(row, who))
         except ValueError as error:
             failed[row["id"]] = str(error)
-    await database.executemany(UPSERT, facts)
-    return failed
+    return failed | await upsert(database, facts)
+
+
+async def upsert(database: asyncpg.Pool | asyncpg.Connection, facts: list[tuple[object, ...]]) -> dict[int, str]:
+    """Those that the table refuses, and why. For one of them it refuses all at once: so by halves, down to that one."""
+    try:
+        await database.executemany(UPSERT, facts)
+    except ITS_OWN as error:
+        half = len(facts) // 2
+        if not half:
+            return {facts[0][0]: str(error)}
+        return await upsert(database, facts[:half]) | await upsert(database, facts[half:])
+    return {}
 
 
 def fact(row: asyncpg.Record, who: str) -> tuple[object, ...]:
-    """Raises ValueError where what somebody wrote is no number."""
+    """Raises ValueError where what somebody wrote is no number; whether it is too large, the table says."""
     stars = None if row["stars"] is None else int(row["stars"])
     words = len(row["body"].split())
     return (row["id"], row["note_id"], row["country"], row["event"], row["status"], words, stars, who)
