@@ -48,8 +48,8 @@ SELECT array_agg(key ORDER BY key) FROM notifychannel.queue WHERE escalations > 
 ALERTS, AT_ONCE = 1000, 20
 """`make soak` has more of them."""
 GOAL_S = 0.1
-WEBHOOK_TIMEOUT_S, POSTS_AT_ONCE = 2, 4
-"""Of the application, and of a sidecar for one channel."""
+POSTS_AT_ONCE = 4
+"""Of a sidecar for one channel."""
 
 
 @pytest.fixture(scope="session")
@@ -197,16 +197,15 @@ async def test_alerts_are_delivered_with_a_trail_and_the_registry_knows_who_did_
 
 
 async def one_webhook_and_the_other_consumer_hang(alerts):
-    """A webhook that takes connections and never answers costs the others the two seconds that it has, once."""
+    """A webhook that takes connections and never answers is called until it has kept us waiting, and then not."""
     admin, hooks, started = alerts.admin, alerts.hooks, alerts.example
     hooks.answers["chat"] = 0
     (counting,) = started.program.children("counting.py")
     os.kill(counting, signal.SIGSTOP)
     before = len(hooks.of("chat"))
-    slow = [await alerts.queue("chat") for _ in range(5 * POSTS_AT_ONCE)]
-    quick, queued_at = await alerts.queue("pager"), time.time()
+    slow = [await alerts.queue("chat") for _ in range(3 * POSTS_AT_ONCE)]
+    quick = await alerts.queue("pager")
     await alerts.until_steps(quick, "captured", "delivered")
-    assert hooks.of("pager")[-1].at - queued_at < 4 * WEBHOOK_TIMEOUT_S
     for alert in slow:
         await alerts.until_state(alert, "retrying 1")
     assert len(hooks.of("chat")) - before <= POSTS_AT_ONCE, "and then it is left alone"
