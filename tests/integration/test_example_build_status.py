@@ -163,7 +163,7 @@ class Builds:
 
     async def every_change_was_written_down(self, updated):
         """Of which table, what, which session and when, session 1's first UPDATE between these two; for a week."""
-        assert {(it["source"], *it["events"]) for it in await self.steps(2)} == {
+        assert {(it["source"], event) for it in await self.steps(2) for event in it["events"]} == {
             ("public.generation_sessions", "insert"), ("public.generation_todos", "insert"),
             ("public.generation_tool_calls", "insert"), ("public.generation_notes", "insert"),
             ("public.generation_tool_calls", "delete"),
