@@ -200,6 +200,9 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
     """
     async with example("build-status", database, tmp_path, change=seldom, serve=as_kubernetes) as started:
         builds = Builds(started)
+        await nobody_else_is_served(builds.url("server-1").removesuffix("/7/1"), builds.url("server-1"))
+        heard = []
+        await started.admin.add_listener("generation_updates", lambda *told: heard.append(told))
         await builds.psql("INSERT INTO generation_sessions (id, project_id, title) VALUES (2, 7, 'Another')")
         first, second = [await browser.tab(builds.url(server)) for server in SERVERS]
         other = await browser.tab(builds.url("server-1", 2))
@@ -210,10 +213,6 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
         await shows(other, "title", "Another")
         await screenshot(first, "build-status")
         await builds.until_delivered(1)
-        await nobody_else_is_served(builds.url("server-1").removesuffix("/7/1"), builds.url("server-1"))
-
-        heard = []
-        await started.admin.add_listener("generation_updates", lambda *told: heard.append(told))
         burst = "".join(f"BEGIN; {10 * it.format(of)} COMMIT;" for it in (TODO, TOOL_CALL) for of in (1, 2))
         await started.admin.execute(burst)  # in one message: psql on a busy machine may rest for longer than the window
         for page in (first, second):
