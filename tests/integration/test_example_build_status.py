@@ -213,6 +213,7 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
         await shows(other, "title", "Another")
         await screenshot(first, "build-status")
         await builds.until_delivered(1)
+
         burst = "".join(f"BEGIN; {10 * it.format(of)} COMMIT;" for it in (TODO, TOOL_CALL) for of in (1, 2))
         await started.admin.execute(burst)  # in one message: psql on a busy machine may rest for longer than the window
         for page in (first, second):
