@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import aiohttp
 import asyncpg
@@ -31,6 +32,8 @@ HERE = FOLDER / "build-status"
 SERVERS = ("server-1", "server-2")
 TODO = "INSERT INTO generation_todos (session_id, title, status) VALUES ({}, 'A todo', 'done');"
 TOOL_CALL = "INSERT INTO generation_tool_calls (session_id, tool) VALUES ({}, 'compile');"
+NOTE = "INSERT INTO generation_notes (session_id, body) VALUES ({}, 'Tea is sold by weight.');"
+UNDO = "DELETE FROM generation_tool_calls WHERE session_id = {};"
 TITLE = "UPDATE generation_sessions SET title = '{}' WHERE id = 1;"
 BIG = """
 INSERT INTO generation_notes (session_id, body) SELECT {}, repeat('tea ', 100000) FROM generate_series(1, 8);
@@ -38,6 +41,10 @@ INSERT INTO generation_notes (session_id, body) SELECT {}, repeat('tea ', 100000
 """3.2 MB in the state of a session: a connection that nobody reads takes less."""
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
 RECEIVED = "notifychannel_hints_received_total{"
+UPGRADE = {
+    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": f"{'A' * 22}==",
+}  # fmt: skip
 GRACE_S = 10
 """In which a server that closes its pages ends."""
 STUCK_S = 10
@@ -99,8 +106,8 @@ class Builds:
     async def taking_nothing(self, server, session):
         """A page that calls and never reads."""
         path = f"/7/{session}/live"
-        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
-        call = f"GET {path} HTTP/1.1\r\nHost: a\r\n{upgrade}\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
+        headers = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "a", **UPGRADE}.items())
+        call = f"GET {path} HTTP/1.1\r\n{headers}\r\n"
         loop = asyncio.get_running_loop()
         with socket.socket() as page:
             page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -146,16 +153,24 @@ class Builds:
             stopped = self.example.signal(server, signal.SIGTERM)
             await self.example.program.everybody_ends([stopped], timeout_s=GRACE_S)
 
-    async def every_change_was_written_down(self):
-        """Of which table, what, which session and when; for a week."""
-        words = ("audit", "--dsn", self.example.database.dsn(), "--key", '{"project_id": 7, "session_id": 2}', "--json")
+    async def steps(self, session):
+        """What `notifychannel audit` tells of it."""
+        key = json.dumps({"project_id": 7, "session_id": session})
+        words = ("audit", "--dsn", self.example.database.dsn(), "--key", key, "--json")
         result = await asyncio.to_thread(CliRunner().invoke, cli, words)
         assert result.exit_code == 0, result.output
-        steps = {(it["source"], *it["events"]) for it in json.loads(result.stdout)}
-        assert steps == {
+        return json.loads(result.stdout)
+
+    async def every_change_was_written_down(self, updated):
+        """Of which table, what, which session and when, session 1's first UPDATE between these two; for a week."""
+        assert {(it["source"], event) for it in await self.steps(2) for event in it["events"]} == {
             ("public.generation_sessions", "insert"), ("public.generation_todos", "insert"),
-            ("public.generation_tool_calls", "insert"),
+            ("public.generation_tool_calls", "insert"), ("public.generation_notes", "insert"),
+            ("public.generation_tool_calls", "delete"),
         }  # fmt: skip
+        update, *_ = [it for it in await self.steps(1) if it["events"] == ["update"]]
+        assert update["source"] == "public.generation_sessions"
+        assert updated[0] < datetime.fromisoformat(update["at"]) < updated[1]
         assert await self.example.admin.fetchval("SELECT retention FROM notifychannel.audited") == 7 * 86400
 
 
@@ -163,6 +178,17 @@ async def shows(page, element, text):
     await page.wait_for_function(
         "([id, text]) => document.getElementById(id).textContent === text", arg=[element, text]
     )
+
+
+async def nobody_else_is_served(url, page_url):
+    """Hints come from the sidecar of the same pod, and a page of somebody else's may not look."""
+    elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with aiohttp.ClientSession(connector=elsewhere) as http:
+        async with http.post(f"{url}/hints", json={"hints": [], "next_within": 60}) as answer:
+            assert answer.status == 403
+        for origin, status in (("http://elsewhere.example", 403), (url, 101)):
+            async with http.get(f"{page_url}/live", headers={**UPGRADE, "Origin": origin}) as answer:
+                assert answer.status == status
 
 
 async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
@@ -174,6 +200,9 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
     """
     async with example("build-status", database, tmp_path, change=seldom, serve=as_kubernetes) as started:
         builds = Builds(started)
+        await nobody_else_is_served(builds.url("server-1").removesuffix("/7/1"), builds.url("server-1"))
+        heard = []
+        await started.admin.add_listener("generation_updates", lambda *told: heard.append(told))
         await builds.psql("INSERT INTO generation_sessions (id, project_id, title) VALUES (2, 7, 'Another')")
         first, second = [await browser.tab(builds.url(server)) for server in SERVERS]
         other = await browser.tab(builds.url("server-1", 2))
@@ -191,9 +220,12 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
             await shows(page, "done", "12 of 14")
         await shows(other, "done", "10 of 10")
         await builds.until_delivered(1 + 2)
+        assert heard, "all four into one channel of PostgreSQL"
 
         started.signal("server-2", signal.SIGSTOP)
+        before = datetime.now(UTC)
         await builds.psql("".join(map(TITLE.format, ("Soon", "Sooner", "At last <b>tea</b>"))))
+        await builds.psql(NOTE.format(2))
         took = [await builds.seconds_until_shown(session) for session in NEW]
         record_property("figures", f"session committed → state at its page: {milliseconds(took)} (debounce 100 ms)")
         await shows(second, "connection", "disconnected")
@@ -204,11 +236,13 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
         when = await first.evaluate("() => window.shownAt")
         assert when["At last <b>tea</b>"] - when["12 of 14"] > MIN_INTERVAL_MS - 1000
         assert not when.keys() & {"Soon", "Sooner"}
-        await builds.until_delivered(1 + 2 + len(NEW) + 1)
+        await shows(other, "notes", "Tea is sold by weight.")
+        await builds.until_delivered(1 + 2 + len(NEW) + 2)
+        updated = before, datetime.now(UTC)
 
         started.signal("server-1", signal.SIGKILL)
         await started.admin.execute(CUT, next(iter(database.passwords)))
-        await builds.psql(TITLE.format("Nobody heard this"))
+        await builds.psql(UNDO.format(2) + TITLE.format("Nobody heard this"))
         for page in (first, second):
             await shows(page, "title", "Nobody heard this")
             await shows(page, "connection", "live")
@@ -219,7 +253,7 @@ async def test_pages_of_two_servers_in_a_browser_show_what_psql_has_written(
         for page in (first, second, await browser.tab(builds.url("server-1"))):
             await shows(page, "title", "The end")
             await shows(page, "connection", "live")
-        await builds.every_change_was_written_down()
+        await builds.every_change_was_written_down(updated)
 
 
 def as_its_page_says(folder, tmp_path):
