@@ -57,6 +57,7 @@ async def measure(rig: Rig) -> list[Figure]:
             async with _slower(rig, delay_us):
                 for clients in CLIENTS:
                     figures += await _at(rig, clients, delay_us)
+    await rig.forget()
     return figures
 
 
